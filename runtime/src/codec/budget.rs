@@ -63,6 +63,13 @@ const UNITS_PER_ELEMENT: u64 = 16;
 /// memory is then enough for elements of up to 768 bytes.
 const FRAME_BYTES_PER_RESERVED: usize = 256;
 
+/// The most entries that a map reserves at once. Hash tables reserve up to 2.3 times what is asked for, so serde's
+/// own bound of 1 MiB would not hold; beyond this many, growing by doubling costs little.
+pub(crate) const LARGEST_MAP_RESERVE: usize = 1024;
+
+/// The most elements that a sequence reserves at once; it may be a hash set.
+pub(crate) const LARGEST_SEQUENCE_RESERVE: usize = 8192;
+
 /// Which limit of the budget was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exceeded {

@@ -7,16 +7,17 @@ use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess
 use super::visitor::{Entering, GuardedVisitor};
 use super::{GuardError, GuardedSeed};
 use crate::codec::Meter;
-use crate::codec::budget::Grant;
+use crate::codec::budget::{Grant, LARGEST_MAP_RESERVE, LARGEST_SEQUENCE_RESERVE};
 
 /// Answers a size hint with what may be reserved, asking the meter once.
 #[inline]
 fn bounded_hint(
     claimed: Option<usize>,
+    largest: usize,
     meter: &Meter,
     grant: &Cell<Option<Grant>>,
 ) -> Option<usize> {
-    let claimed = claimed?;
+    let claimed = claimed?.min(largest);
     let granted = grant.get().unwrap_or_else(|| {
         let granted = meter.grant(claimed);
         grant.set(Some(granted));
@@ -58,7 +59,12 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for GuardedSeq<'_, '_, A> {
 
     #[inline]
     fn size_hint(&self) -> Option<usize> {
-        bounded_hint(self.inner.size_hint(), self.meter, self.grant)
+        bounded_hint(
+            self.inner.size_hint(),
+            LARGEST_SEQUENCE_RESERVE,
+            self.meter,
+            self.grant,
+        )
     }
 }
 
@@ -103,7 +109,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for GuardedMap<'_, '_, A> {
 
     #[inline]
     fn size_hint(&self) -> Option<usize> {
-        bounded_hint(self.inner.size_hint(), self.meter, self.grant)
+        bounded_hint(
+            self.inner.size_hint(),
+            LARGEST_MAP_RESERVE,
+            self.meter,
+            self.grant,
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! Unit tests of the codecs: round trips, arguments, and what strangers send.
 
+mod allocation;
 mod arguments;
 mod hostile;
 mod round_trip;
