@@ -1,0 +1,140 @@
+//! The static table of handlers: how calls that arrive reach the object.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+
+use super::{near, signature};
+use crate::model::{Argument, Interface, Method};
+use crate::types::{Output, Passing, Payload};
+
+/// One handler for each method, in the order of the descriptor.
+pub(super) fn table(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let table = interface.generated("__", "Table");
+    let docs = format!(
+        " How calls that arrive reach an object that implements `{}`.",
+        interface.ident
+    );
+    let access = near::access(interface);
+    let bounds = near::bounds(interface);
+    let handlers = interface.methods().map(|method| {
+        let conditions = method.conditions();
+        let handler = handler(interface, method);
+        quote_spanned!(mixed=> #(#conditions)* #handler)
+    });
+    quote_spanned! {mixed=>
+        #[doc = #docs]
+        struct #table<__A>(#private::PhantomData<__A>);
+
+        impl<__A: #access> #table<__A> #bounds {
+            const HANDLERS: &'static [#private::Handler<__A>] = &[#(#handlers,)*];
+        }
+    }
+}
+
+fn handler(interface: &Interface, method: &Method) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let decode = decode(&private, method);
+    let call = near::method_call(interface, method, passed(&private, method));
+    let reply = reply(&private, &method.output, &call);
+    if method.args.blocking.is_some() {
+        let entry = quote_spanned!(mixed=> entry);
+        let enter = enter_blocking(&private, method, &entry);
+        return quote_spanned! {mixed=>
+            |entry, call| #private::blocking(entry, call, |entry, call| {
+                #decode
+                #enter
+                #reply
+            })
+        };
+    }
+    let enter = near::enter(method, &quote_spanned!(mixed=> entry));
+    quote_spanned! {mixed=>
+        |entry, call| #private::Box::pin(async move {
+            let call = &call;
+            #decode
+            #enter
+            #reply
+        })
+    }
+}
+
+fn enter_blocking(private: &TokenStream, method: &Method, entry: &TokenStream) -> TokenStream {
+    let mixed = Span::mixed_site();
+    if method.exclusive {
+        quote_spanned!(mixed=> let mut object = #private::block_on(#entry.enter_mut())?;)
+    } else {
+        quote_spanned!(mixed=> let object = #private::block_on(#entry.enter())?;)
+    }
+}
+
+/// Decodes the arguments of `call` into variables of their names.
+pub(super) fn decode(private: &TokenStream, method: &Method) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let count = method.arguments.len();
+    if count == 0 {
+        return quote_spanned!(mixed=> call.arguments(0)?.finish()?;);
+    }
+    let arguments = method.arguments.iter().map(
+        |Argument {
+             ident,
+             name,
+             passing,
+             ..
+         }| match passing {
+            Passing::Str => quote_spanned!(mixed=> let #ident = arguments.str(#name)?;),
+            Passing::Bytes | Passing::OwnedBytes(_) => {
+                quote_spanned!(mixed=> let #ident = arguments.bytes(#name)?;)
+            }
+            Passing::Borrowed(ty) | Passing::Value(ty) => {
+                let take = signature::wire(private, &ty.to_token_stream(), "take");
+                quote_spanned!(mixed=> let #ident = #take(#name, &mut arguments)?;)
+            }
+        },
+    );
+    quote_spanned! {mixed=>
+        let mut arguments = call.arguments(#count)?;
+        #(#arguments)*
+        arguments.finish()?;
+    }
+}
+
+/// The decoded arguments as the method takes them.
+pub(super) fn passed(private: &TokenStream, method: &Method) -> impl Iterator<Item = TokenStream> {
+    let mixed = Span::mixed_site();
+    method
+        .arguments
+        .iter()
+        .map(move |Argument { ident, passing, .. }| match passing {
+            Passing::Str | Passing::Bytes | Passing::Borrowed(_) => quote_spanned!(mixed=> &#ident),
+            Passing::OwnedBytes(_) => quote_spanned!(mixed=> #private::Into::into(#ident)),
+            Passing::Value(_) => quote!(#ident),
+        })
+}
+
+/// Encodes what `value` evaluates to as the reply to `call`.
+pub(super) fn reply(private: &TokenStream, output: &Output, value: &TokenStream) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let (ok, error) = match output {
+        Output::Plain(Payload::Bytes(_)) => {
+            return quote_spanned!(mixed=> #private::reply_bytes(#value, call));
+        }
+        Output::Plain(Payload::Value(ty)) => {
+            let reply = signature::wire(private, &ty.to_token_stream(), "reply");
+            return quote_spanned!(mixed=> #reply(&#value, call));
+        }
+        Output::Fallible(Payload::Bytes(_), error) => {
+            let error = signature::wire(private, &error.to_token_stream(), "reply_error");
+            return quote_spanned!(mixed=> #private::reply_bytes_result(#value, call, #error));
+        }
+        Output::Fallible(..) | Output::Alias(_) => (
+            signature::ok_type(private, output),
+            signature::error_type(private, output).unwrap_or_default(),
+        ),
+    };
+    let ok = signature::wire(private, &ok, "reply");
+    let error = signature::wire(private, &error, "reply_error");
+    quote_spanned!(mixed=> #private::reply_result(#value, call, #ok, #error))
+}

@@ -1,0 +1,84 @@
+//! The trait for objects that stay on one thread, and how they are served: `#[expose(local)]`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
+use super::interface::{self, Flavour};
+use super::{dispatch, near};
+use crate::model::{Interface, Method};
+
+/// `LocalJukebox`: the trait without `Send`.
+pub(super) fn definition(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let Interface {
+        attrs,
+        vis,
+        ident,
+        supertraits,
+        ..
+    } = interface;
+    let local = interface.generated("Local", "");
+    let items = interface::items(interface, Flavour::Local);
+    let docs = format!(
+        " A [`{ident}`] of one thread: objects that implement it, and their futures, need not be `Send`."
+    );
+    quote_spanned! {mixed=>
+        #[doc = #docs]
+        #[doc = ""]
+        #(#attrs)*
+        #vis trait #local: #(#supertraits +)* 'static {
+            #items
+        }
+    }
+}
+
+/// `JukeboxProxy::pinned`.
+pub(super) fn constructor(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let vis = &interface.vis;
+    let deprecated = &interface.deprecated;
+    let local = interface.generated("Local", "");
+    let handlers = interface.methods().map(|method| {
+        let conditions = method.conditions();
+        let handler = handler(interface, method);
+        quote_spanned!(mixed=> #(#conditions)* #handler)
+    });
+    quote_spanned! {mixed=>
+        /// A proxy of `object`, which stays on the thread that calls this; calls reach it there.
+        #deprecated
+        #vis fn pinned<T: #local>(object: T) -> Self {
+            let handlers: &'static [#private::LocalHandler<T>] = const { &[#(#handlers,)*] };
+            #private::pinned(object, handlers)
+        }
+    }
+}
+
+fn handler(interface: &Interface, method: &Method) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let (local, ident) = (interface.generated("Local", ""), method.ident());
+    let decode = dispatch::decode(&private, method);
+    let arguments = dispatch::passed(&private, method);
+    let object = near::object(method);
+    let enter = if method.exclusive {
+        quote_spanned!(mixed=> let mut object = entry.enter_mut()?;)
+    } else {
+        quote_spanned!(mixed=> let object = entry.enter()?;)
+    };
+    let waiting = method
+        .source
+        .sig
+        .asyncness
+        .map(|_| quote_spanned!(mixed=> .await));
+    let value = quote_spanned!(mixed=> <T as #local>::#ident(#object #(, #arguments)*) #waiting);
+    let reply = dispatch::reply(&private, &method.output, &value);
+    quote_spanned! {mixed=>
+        |entry, call| #private::Box::pin(async move {
+            let call = &call;
+            #decode
+            #enter
+            #reply
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! The object-safe twin of the trait, through which near calls are made.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
+use super::{proxy, signature};
+use crate::model::{Interface, Method};
+
+/// The twin.
+///
+/// Its methods have mangled names, and only runtime types implement it, so that it never answers for a method that the
+/// user calls on an object of theirs.
+pub(super) fn definition(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let vis = &interface.vis;
+    let near = interface.generated("__", "Near");
+    let docs = format!(
+        " What the near calls of a `{}` go through.",
+        interface.generated("", "Proxy")
+    );
+    let methods = interface.methods().map(|method| {
+        let conditions = method.conditions();
+        let signature = near_signature(&private, method);
+        quote_spanned!(mixed=> #(#conditions)* #signature;)
+    });
+    quote_spanned! {mixed=>
+        #[doc = #docs]
+        #[doc(hidden)]
+        #vis trait #near: ::core::marker::Send + ::core::marker::Sync + 'static {
+            #(#methods)*
+            fn __export(self: #private::Arc<Self>) -> #private::Arc<#private::Export>;
+        }
+    }
+}
+
+fn near_signature(private: &TokenStream, method: &Method) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let mangled = method.mangled();
+    let parameters = signature::parameters(method);
+    let output = signature::raw_output(&method.output);
+    quote_spanned!(mixed=> fn #mangled<'call>(&'call self #parameters) -> #private::NearFuture<'call, #output>)
+}
+
+/// The twin of every object that implements the trait, however it is entered.
+pub(super) fn implementation(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let near = interface.generated("__", "Near");
+    let bounds = bounds(interface);
+    let access = access(interface);
+    let methods = interface.methods().map(|method| {
+        let conditions = method.conditions();
+        let signature = near_signature(&private, method);
+        let names = signature::argument_idents(method);
+        let enter = enter(method, &quote_spanned!(mixed=> self));
+        let call = method_call(
+            interface,
+            method,
+            names.map(|name| quote_spanned!(mixed=> #name)),
+        );
+        quote_spanned! {mixed=>
+            #(#conditions)*
+            #signature {
+                #private::Box::pin(async move {
+                    #enter
+                    #private::Ok(#call)
+                })
+            }
+        }
+    });
+    let (proxy, table) = (
+        interface.generated("", "Proxy"),
+        interface.generated("__", "Table"),
+    );
+    let base_proxies = interface.bases.iter().map(|base| &base.proxy);
+    quote_spanned! {mixed=>
+        #[automatically_derived]
+        impl<__A: #access> #near for #private::Entry<__A> #bounds {
+            #(#methods)*
+
+            fn __export(self: #private::Arc<Self>) -> #private::Arc<#private::Export> {
+                #private::Export::new(
+                    #private::Arc::clone(&self),
+                    #private::Arc::<Self>::clone(&self) as #private::Arc<dyn #near>,
+                    #proxy::DESCRIPTOR,
+                    #table::<__A>::HANDLERS,
+                    #private::Vec::from([#(
+                        #private::export(&<#base_proxies as #private::Serve<__A>>::serve(#private::Arc::clone(&self))),
+                    )*]),
+                )
+            }
+        }
+    }
+}
+
+/// How objects of this interface may be entered.
+pub(super) fn access(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    if interface.exclusive() {
+        quote_spanned!(mixed=> #private::AccessMut)
+    } else {
+        quote_spanned!(mixed=> #private::Access)
+    }
+}
+
+/// The `where` clause of everything that serves an object: it implements the interface, and those that this one extends.
+pub(super) fn bounds(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let ident = &interface.ident;
+    let base_proxies = interface.bases.iter().map(|base| &base.proxy);
+    quote_spanned!(mixed=> where __A::Target: #ident, #(#base_proxies: #private::Serve<__A>,)*)
+}
+
+/// Enters the object.
+pub(super) fn enter(method: &Method, entry: &TokenStream) -> TokenStream {
+    let mixed = Span::mixed_site();
+    if method.exclusive {
+        quote_spanned!(mixed=> let mut object = #entry.enter_mut().await?;)
+    } else {
+        quote_spanned!(mixed=> let object = #entry.enter().await?;)
+    }
+}
+
+/// Calls the method of the object that was entered, and waits for what it returns.
+pub(super) fn method_call(
+    interface: &Interface,
+    method: &Method,
+    arguments: impl Iterator<Item = TokenStream>,
+) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let (trait_, ident) = (&interface.ident, method.ident());
+    let object = object(method);
+    let waiting = method
+        .source
+        .sig
+        .asyncness
+        .map(|_| quote_spanned!(mixed=> .await));
+    quote_spanned!(mixed=> <__A::Target as #trait_>::#ident(#object #(, #arguments)*) #waiting)
+}
+
+/// Borrows the object from what entering it gave.
+pub(super) fn object(method: &Method) -> TokenStream {
+    let mixed = Span::mixed_site();
+    if method.exclusive {
+        quote_spanned!(mixed=> &mut *object)
+    } else {
+        quote_spanned!(mixed=> &*object)
+    }
+}
+
+/// The near target of a proxy that serves `entry`.
+pub(super) fn target(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let near = interface.generated("__", "Near");
+    let fields = proxy::base_fields(interface);
+    let base_proxies = interface.bases.iter().map(|base| &base.proxy);
+    quote_spanned! {mixed=>
+        #(#fields: <#base_proxies as #private::Serve<__A>>::serve(#private::Arc::clone(&entry)),)*
+        target: #private::Target::near(entry as #private::Arc<dyn #near>),
+    }
+}

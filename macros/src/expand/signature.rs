@@ -1,0 +1,102 @@
+//! How types and names of the user's signatures are written in generated code.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Ident;
+use syn::spanned::Spanned;
+
+use crate::model::{Argument, Method};
+use crate::types::{Output, Passing, Payload};
+
+/// The arguments as parameters whose borrows end with the call.
+pub(super) fn parameters(method: &Method) -> TokenStream {
+    method
+        .arguments
+        .iter()
+        .map(|argument| {
+            let (ident, ty) = (&argument.ident, argument_type(argument));
+            quote!(, #ident: #ty)
+        })
+        .collect()
+}
+
+/// The type of an argument whose borrow ends with the call.
+pub(super) fn argument_type(argument: &Argument) -> TokenStream {
+    let mixed = Span::mixed_site();
+    match &argument.passing {
+        Passing::Str => quote_spanned!(mixed=> &'call ::core::primitive::str),
+        Passing::Bytes => quote_spanned!(mixed=> &'call [::core::primitive::u8]),
+        Passing::Borrowed(ty) => quote_spanned!(mixed=> &'call #ty),
+        Passing::OwnedBytes(ty) | Passing::Value(ty) => ty.to_token_stream(),
+    }
+}
+
+/// The names of the arguments.
+pub(super) fn argument_idents(method: &Method) -> impl Iterator<Item = &Ident> {
+    method.arguments.iter().map(|argument| &argument.ident)
+}
+
+/// The arguments as a tuple, of one element too.
+pub(super) fn tuple<T: ToTokens>(elements: impl Iterator<Item = T>) -> TokenStream {
+    quote!((#(#elements,)*))
+}
+
+/// What the method's own function returns, a `Result` or not.
+pub(super) fn raw_output(output: &Output) -> TokenStream {
+    let mixed = Span::mixed_site();
+    match output {
+        Output::Plain(payload) => payload_type(payload).clone(),
+        Output::Fallible(payload, error) => {
+            let ok = payload_type(payload);
+            quote_spanned!(mixed=> ::core::result::Result<#ok, #error>)
+        }
+        Output::Alias(ty) => ty.to_token_stream(),
+    }
+}
+
+/// What a call comes to when all is well.
+pub(super) fn ok_type(private: &TokenStream, output: &Output) -> TokenStream {
+    match output {
+        Output::Plain(payload) | Output::Fallible(payload, _) => payload_type(payload),
+        Output::Alias(ty) => part_of_alias(private, ty, "Ok"),
+    }
+}
+
+/// The method's own error, if it has one.
+pub(super) fn error_type(private: &TokenStream, output: &Output) -> Option<TokenStream> {
+    match output {
+        Output::Plain(_) => None,
+        Output::Fallible(_, error) => Some(error.to_token_stream()),
+        Output::Alias(ty) => Some(part_of_alias(private, ty, "Err")),
+    }
+}
+
+/// What a call fails with.
+pub(super) fn failure_type(private: &TokenStream, output: &Output) -> TokenStream {
+    let mixed = Span::mixed_site();
+    match error_type(private, output) {
+        Some(error) => quote_spanned!(mixed=> #private::CallError<#error>),
+        None => quote_spanned!(mixed=> #private::Fault),
+    }
+}
+
+fn part_of_alias(private: &TokenStream, ty: &syn::Type, part: &str) -> TokenStream {
+    let span = ty.span().resolved_at(Span::mixed_site());
+    let part = Ident::new(part, span);
+    quote_spanned!(span=> <#ty as #private::ResultParts>::#part)
+}
+
+fn payload_type(payload: &Payload) -> TokenStream {
+    match payload {
+        Payload::Bytes(ty) | Payload::Value(ty) => ty.to_token_stream(),
+    }
+}
+
+/// A function of the trait `Wire` for a type.
+///
+/// The whole path has the type's span, so that what the type lacks is reported at the type.
+pub(super) fn wire(private: &TokenStream, ty: &TokenStream, function: &str) -> TokenStream {
+    let span = ty.span().resolved_at(Span::mixed_site());
+    let function = Ident::new(function, span);
+    quote_spanned!(span=> <#ty as #private::Wire>::#function)
+}

@@ -1,0 +1,174 @@
+//! What is emitted beside errors, so that one mistake is one error: the trait that objects implement, and stubs of the
+//! methods that callers call.
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{FnArg, Pat, ReturnType, TraitItemFn, Type};
+
+use crate::expand::proxy::carried_attributes;
+use crate::model::Interface;
+use crate::symbol;
+use crate::text;
+
+/// A method with a mistake, in a form that the trait can have: what the compiler would reject as well is gone.
+pub(crate) fn definable(source: &TraitItemFn) -> TraitItemFn {
+    let mut source = source.clone();
+    for (index, argument) in source.sig.inputs.iter_mut().enumerate() {
+        let FnArg::Typed(argument) = argument else {
+            continue;
+        };
+        if source.default.is_none() && !matches!(*argument.pat, Pat::Ident(_)) {
+            let name = format_ident!("__argument{index}", span = Span::mixed_site());
+            *argument.pat = syn::parse_quote!(#name);
+        }
+        *argument.ty = without_placeholders(&argument.ty);
+    }
+    if let ReturnType::Type(_, ty) = &mut source.sig.output {
+        **ty = without_placeholders(ty);
+    }
+    source
+}
+
+/// The type with `()` for each `_`.
+fn without_placeholders(ty: &Type) -> Type {
+    fn replace(tokens: TokenStream) -> TokenStream {
+        let replaced = |token| match token {
+            TokenTree::Ident(ident) if ident == "_" => quote!(()),
+            TokenTree::Group(group) => {
+                TokenTree::from(Group::new(group.delimiter(), replace(group.stream()))).into()
+            }
+            token => token.into(),
+        };
+        tokens.into_iter().map(replaced).collect::<TokenStream>()
+    }
+    if !matches!(text::of(ty).as_str(), text if text.contains('_')) {
+        return ty.clone();
+    }
+    syn::parse2(replace(ty.to_token_stream())).unwrap_or_else(|_| ty.clone())
+}
+
+/// A method of the proxy that has the signature that was meant, and no body.
+pub(crate) fn stub(interface: &Interface, source: &TraitItemFn) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let ident = &source.sig.ident;
+    let name = ident.to_string();
+    if symbol::PROXY_NAMES.contains(&name.as_str())
+        || name.starts_with("__")
+        || is_repeated(interface, source)
+    {
+        return TokenStream::new();
+    }
+    let private = interface.private();
+    let vis = &interface.vis;
+    let attrs = carried_attributes(&source.attrs, &name);
+    // What belongs to a generic trait belongs to each method here.
+    let own = source.sig.generics.params.iter();
+    let generics = interface
+        .generics
+        .params
+        .iter()
+        .chain(own)
+        .map(without_default);
+    let typed = source
+        .sig
+        .inputs
+        .iter()
+        .filter_map(|argument| match argument {
+            FnArg::Receiver(_) => None,
+            FnArg::Typed(argument) => Some(&*argument.ty),
+        });
+    let parameters = typed.enumerate().map(|(index, ty)| {
+        let name = format_ident!("__argument{index}", span = mixed);
+        let ty = stand_in(ty, &quote_spanned!(mixed=> impl ::core::marker::Sized));
+        quote_spanned!(mixed=> #name: #ty)
+    });
+    let result = result(&private, &source.sig.output);
+    let ident = Ident::new(&name.replace("r#", ""), ident.span().resolved_at(mixed));
+    quote_spanned! {mixed=>
+        #attrs
+        #vis fn #ident<#(#generics),*>(&self, #(#parameters),*) -> #private::Call<'_, Self, (), #result> {
+            ::core::unreachable!("the interface has errors")
+        }
+    }
+}
+
+/// Whether an earlier method has the same name, which is the mistake.
+fn is_repeated(interface: &Interface, source: &TraitItemFn) -> bool {
+    use crate::model::Item;
+    let mut same = interface.items.iter().filter(|item| match item {
+        Item::Method(method) => method.source.sig.ident == source.sig.ident,
+        Item::Local(other) | Item::Broken(other) => other.sig.ident == source.sig.ident,
+        Item::Other(_) => false,
+    });
+    !matches!(same.next(), Some(Item::Broken(first)) if std::ptr::eq(first, source))
+}
+
+fn without_default(param: &syn::GenericParam) -> syn::GenericParam {
+    let mut param = param.clone();
+    match &mut param {
+        syn::GenericParam::Type(ty) => {
+            ty.default = None;
+        }
+        syn::GenericParam::Const(constant) => {
+            constant.default = None;
+        }
+        syn::GenericParam::Lifetime(_) => {}
+    }
+    param
+}
+
+/// The type and the failure of a stub's call.
+fn result(private: &TokenStream, output: &ReturnType) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let unit = quote_spanned!(mixed=> ());
+    let ReturnType::Type(_, ty) = output else {
+        return quote_spanned!(mixed=> (), #private::Fault);
+    };
+    if let Type::Path(path) = &**ty
+        && let Some(last) = path.path.segments.last()
+        && last.ident == "Result"
+    {
+        let ty = stand_in(ty, &quote_spanned!(mixed=> ::core::result::Result<(), ()>));
+        return quote_spanned! {mixed=>
+            <#ty as #private::ResultParts>::Ok, #private::CallError<<#ty as #private::ResultParts>::Err>
+        };
+    }
+    let ty = stand_in(ty, &unit);
+    quote_spanned!(mixed=> #ty, #private::Fault)
+}
+
+/// The type, or something else where a function outside the trait could not have it.
+fn stand_in(ty: &Type, instead: &TokenStream) -> TokenStream {
+    let written = text::of(ty);
+    let words: Vec<&str> = written
+        .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .collect();
+    let impossible = ["Self", "impl", "_"]
+        .iter()
+        .any(|word| words.contains(word));
+    let unsized_or_never =
+        matches!(ty, Type::TraitObject(_) | Type::Slice(_) | Type::Never(_)) || written == "str";
+    if impossible || unsized_or_never {
+        instead.clone()
+    } else {
+        ty.to_token_stream()
+    }
+}
+
+/// Constructors for an interface that no object can be served through.
+pub(crate) fn constructors(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let vis = &interface.vis;
+    let mut names = vec!["new", "shared", "serial"];
+    names.extend(interface.local.then_some("pinned"));
+    let constructors = names.into_iter().map(|name| {
+        let name = Ident::new(name, mixed);
+        quote_spanned! {mixed=>
+            /// Stands in for a constructor, beside an error.
+            #vis fn #name<T>(_: T) -> Self {
+                ::core::unreachable!("the interface has errors")
+            }
+        }
+    });
+    constructors.collect()
+}
