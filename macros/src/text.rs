@@ -43,9 +43,9 @@ fn write(text: &mut String, tokens: TokenStream) {
                 continue;
             }
             word => {
-                let ends_with_word =
-                    text.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
-                if ends_with_word && !after_lifetime_tick {
+                let word_before =
+                    |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '>');
+                if text.ends_with(word_before) && !after_lifetime_tick {
                     text.push(' ');
                 }
                 text.push_str(&word.to_string());
