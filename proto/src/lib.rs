@@ -1,1 +1,47 @@
-//! farref protocol.
+//! The protocol of farref, without any input or output of its own.
+//!
+//! [`Connection`] is one end of a conversation between two processes that call each other's objects. Bytes and the
+//! time go in, bytes and [`Event`]s come out: this crate opens no socket, reads no clock, draws no random number and
+//! knows no async runtime, so one test can cut a conversation at every byte, in memory, in milliseconds.
+//!
+//! A driver does four things, in any order, whenever it likes:
+//!
+//! - hands over what it read, with [`Connection::handle_bytes`];
+//! - calls [`Connection::handle_timeout`] when the instant told by [`Connection::poll_timeout`] has come;
+//! - asks for things: [`Connection::call`], [`Connection::reply`], [`Connection::release`] and their like;
+//! - takes what came of it: [`Connection::poll_event`] until it is empty, then [`Connection::poll_transmit`].
+//!
+//! `PROTOCOL.md`, at the root of the repository, specifies the bytes.
+//!
+//! **Invariant:** whatever the bytes, nothing here panics, spins, or reserves memory ahead of the bytes received.
+
+mod calls;
+mod connection;
+mod error;
+pub mod frame;
+mod handshake;
+mod id;
+mod limits;
+pub mod message;
+mod reason;
+mod references;
+mod session;
+mod time;
+
+pub use crate::connection::{
+    Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt,
+    TableSizes,
+};
+pub use crate::error::{ConnectionError, DecodeError, SendError, Stranger, Violation};
+pub use crate::handshake::{ClientConfig, PeerInfo, ServerConfig, SessionSecret, Token};
+pub use crate::id::{
+    ALIAS_BIT, CallId, ChainId, DAEMON_TARGET, ExportId, ImportId, InstanceId, Nonce, SessionId,
+    fnv1a32,
+};
+pub use crate::limits::{Grants, Limits};
+pub use crate::message::{
+    Chain, EntryKind, Extensions, FaultKind, FaultMessage, Outcome, OutgoingCall, OutgoingReply,
+    ReplyStatus, TableEntry, TraceContext,
+};
+pub use crate::reason::{CloseCode, CloseReason, DrainCode, DrainReason, Refusal, RefusalCode};
+pub use crate::time::Time;

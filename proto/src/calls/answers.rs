@@ -1,0 +1,113 @@
+//! The calls that the other side made and that this side owes an answer.
+
+use crate::error::Violation;
+use crate::id::CallId;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The caller may use the id.
+    Idle,
+    /// The handler runs, or will.
+    Open,
+    /// The handler runs, and the caller gave it up.
+    Cancelled,
+    /// The reply waits to be sent; the caller cannot know of it, and so cannot use the id.
+    Answered,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    state: State,
+    depth: u8,
+    bytes: u32,
+}
+
+/// A call that has been answered and whose credit goes back with its reply.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closed {
+    /// The pool.
+    pub(crate) depth: u8,
+    /// What it cost.
+    pub(crate) bytes: u32,
+}
+
+/// Slots of calls, as the caller numbers them.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    slots: Vec<Answer>,
+    open: usize,
+    answered: Vec<u32>,
+}
+
+impl Answers {
+    /// Opens the call that arrived. Its credit has been charged, which bounds the table: a caller uses a new id only
+    /// when all lower ones are taken.
+    pub(crate) fn open(&mut self, id: u32, depth: u8, bytes: u32) -> Result<CallId, Violation> {
+        let answer = Answer {
+            state: State::Open,
+            depth,
+            bytes,
+        };
+        if id as usize == self.slots.len() {
+            self.slots.push(answer);
+        } else {
+            let slot = self
+                .slots
+                .get_mut(id as usize)
+                .ok_or(Violation::CallIdOutOfSequence(id))?;
+            if slot.state != State::Idle {
+                return Err(Violation::CallIdInUse(id));
+            }
+            *slot = answer;
+        }
+        self.open += 1;
+        Ok(CallId::new(id))
+    }
+
+    /// Tells whether the call is open.
+    pub(crate) fn is_open(&self, id: CallId) -> bool {
+        let slot = self.slots.get(id.index() as usize);
+        slot.is_some_and(|slot| matches!(slot.state, State::Open | State::Cancelled))
+    }
+
+    /// Notes that the caller gave the call up. Returns whether that is news about an open call.
+    pub(crate) fn cancel(&mut self, id: u32) -> bool {
+        match self.slots.get_mut(id as usize) {
+            Some(slot) if slot.state == State::Open => {
+                slot.state = State::Cancelled;
+                true
+            }
+            // The reply is on its way: a legal race.
+            _ => false,
+        }
+    }
+
+    /// Notes that the reply of an open call has been written.
+    pub(crate) fn answer(&mut self, id: CallId) {
+        if let Some(slot) = self.slots.get_mut(id.index() as usize) {
+            slot.state = State::Answered;
+            self.open -= 1;
+            self.answered.push(id.index());
+        }
+    }
+
+    /// Frees the slots of the calls whose replies go out now, and tells what each cost.
+    ///
+    /// Not before: a peer that does not read its replies cannot make more calls than it was granted.
+    pub(crate) fn free_answered(&mut self, mut each: impl FnMut(Closed)) {
+        for id in self.answered.drain(..) {
+            if let Some(slot) = self.slots.get_mut(id as usize) {
+                slot.state = State::Idle;
+                each(Closed {
+                    depth: slot.depth,
+                    bytes: slot.bytes,
+                });
+            }
+        }
+    }
+
+    /// Returns how many calls have no reply yet.
+    pub(crate) fn len(&self) -> usize {
+        self.open
+    }
+}

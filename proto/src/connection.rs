@@ -1,0 +1,486 @@
+//! One end of a conversation.
+
+mod event;
+mod incoming;
+mod outgoing;
+mod transmit;
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, BytesMut};
+
+pub use self::event::{
+    Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt, TableSizes,
+};
+use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
+use crate::error::{ConnectionError, DecodeError, Stranger, Violation};
+use crate::frame::{Header, Kind, PREAMBLE};
+use crate::handshake::{
+    ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, ServerConfig,
+    ServerHandshake, Step, find_preamble,
+};
+use crate::id::CallId;
+use crate::limits::{Grants, Limits};
+use crate::message::{Message, Outcome};
+use crate::reason::{CloseReason, DrainReason, Refusal, RefusalCode};
+use crate::references::{Aliases, Exports, Imports};
+use crate::session::Session;
+use crate::time::Time;
+
+/// The state of one end of a conversation, without any input or output of its own.
+///
+/// The two ends are alike but for the handshake: both call and are called, export and import.
+///
+/// Its methods come in four groups:
+///
+/// - getters ([`is_established`](Self::is_established), [`peer`](Self::peer), [`tables`](Self::tables)) change nothing;
+/// - `handle_*` take what came from outside: bytes, or the passing of time;
+/// - mutators ([`call`](Self::call), [`reply`](Self::reply), [`release`](Self::release) ...) are what the application
+///   wants; nothing is sent by them, and those that only count cannot fail;
+/// - `poll_*` return what is to be done: events to look at, bytes to send, an instant to wait for. After anything of
+///   the other groups, poll events until there is none, and transmit.
+///
+/// The time is an argument. It must not run backwards.
+///
+/// # States
+///
+/// ```text
+///  Preamble --> Handshake --> Open --> Closed
+///      |            |                    ^
+///      +------------+--------------------+   an error, a refusal, a goodbye, close()
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    limits: Limits,
+    is_client: bool,
+    /// A server writes its preamble once it has seen the client's.
+    preamble_sent: bool,
+    peer: Option<Box<PeerInfo>>,
+    session: Session,
+    questions: Questions,
+    own_credit: OwnCredit,
+    answers: Answers,
+    given_credit: GivenCredit,
+    exports: Exports,
+    aliases: Aliases,
+    imports: Imports,
+    events: VecDeque<Event>,
+    handshake_deadline: Time,
+    /// When the frame was begun that is not complete.
+    frame_begun: Option<Time>,
+    /// How many bytes at the front of the input are of a frame that is thrown away.
+    skip: usize,
+    /// Session frames were thrown away, since their sender was not known yet.
+    skipped_any: bool,
+    /// This side takes no new calls; told when the handshake is done.
+    draining: bool,
+    drain_due: Option<DrainReason>,
+    peer_draining: bool,
+    /// The other side refused the handshake, so nothing that was sent has run.
+    nothing_ran: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Preamble(Handshake),
+    Handshake(Handshake),
+    Open,
+    Closed,
+}
+
+impl Connection {
+    /// Begins as the side that dialled. The preamble and the hello are ready to be transmitted, and unless there is a
+    /// token, calls may be made at once that travel in the same flight.
+    pub fn client(config: ClientConfig, now: Time) -> Self {
+        let limits = config.limits.clone();
+        let mut session = Session::new(&limits, now);
+        let handshake = ClientHandshake::begin(config, now, session.buffer(512));
+        Self::new(
+            State::Preamble(Handshake::Client(Box::new(handshake))),
+            true,
+            limits,
+            session,
+            now,
+        )
+    }
+
+    /// Begins as the side that was dialled.
+    pub fn server(config: ServerConfig, now: Time) -> Self {
+        let limits = config.limits.clone();
+        let session = Session::new(&limits, now);
+        let handshake = ServerHandshake::new(config);
+        Self::new(
+            State::Preamble(Handshake::Server(Box::new(handshake))),
+            false,
+            limits,
+            session,
+            now,
+        )
+    }
+
+    fn new(state: State, is_client: bool, limits: Limits, session: Session, now: Time) -> Self {
+        let handshake_deadline = now + limits.handshake_timeout;
+        let grants = limits.grants();
+        Self {
+            state,
+            limits,
+            is_client,
+            preamble_sent: is_client,
+            peer: None,
+            session,
+            questions: Questions::default(),
+            own_credit: OwnCredit::new(Grants::FLOOR),
+            answers: Answers::default(),
+            given_credit: GivenCredit::new(grants),
+            exports: Exports::default(),
+            aliases: Aliases::default(),
+            imports: Imports::default(),
+            events: VecDeque::new(),
+            handshake_deadline,
+            frame_begun: None,
+            skip: 0,
+            skipped_any: false,
+            draining: false,
+            drain_due: None,
+            peer_draining: false,
+            nothing_ran: false,
+        }
+    }
+
+    /// Tells whether the handshake is done and the conversation has not ended.
+    pub fn is_established(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// Tells whether the conversation has ended. What waits to be transmitted may still be.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Returns who is at the other end, once the handshake is done.
+    pub fn peer(&self) -> Option<&PeerInfo> {
+        self.peer.as_deref()
+    }
+
+    /// Returns how much there is of everything.
+    pub fn tables(&self) -> TableSizes {
+        TableSizes {
+            calls_out: self.questions.len(),
+            calls_in: self.answers.len(),
+            exports: self.exports.len(),
+            aliases: self.aliases.len(),
+            imports: self.imports.len(),
+            unsent: self.session.unsent(),
+            unacknowledged: self.session.unacknowledged(),
+            events: self.events.len(),
+        }
+    }
+
+    /// Tells what would be true of an open call if the connection ended now: that it has not started, as long as its
+    /// frame was not polled for transmission or the other side refused the handshake, and else that nobody knows.
+    pub fn outcome_if_lost(&self, call: CallId) -> Outcome {
+        match self.questions.find(call) {
+            Some(question) if !self.nothing_ran && question.end <= self.session.transmitted() => {
+                Outcome::Unknown
+            }
+            _ => Outcome::NotStarted,
+        }
+    }
+
+    /// Takes what came from the other side: all whole frames at the front of `input`. What is left there is the
+    /// beginning of a frame, to be kept and added to.
+    ///
+    /// No byte is copied: bodies and attachments share the memory of `input`.
+    ///
+    /// # Errors
+    ///
+    /// Why the conversation cannot go on. The connection is closed then; what is left to transmit tells the other side.
+    /// Events of the frames before the broken one are still there.
+    pub fn handle_bytes(&mut self, now: Time, input: &mut BytesMut) -> Result<(), ConnectionError> {
+        self.session.heard(now);
+        let before = input.len();
+        let result = self.take_frames(now, input);
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        if self.is_closed() {
+            input.clear();
+        }
+        if input.is_empty() {
+            self.frame_begun = None;
+        } else if self.frame_begun.is_none() || input.len() < before {
+            self.frame_begun = Some(now);
+        }
+        result
+    }
+
+    fn take_frames(&mut self, now: Time, input: &mut BytesMut) -> Result<(), ConnectionError> {
+        if matches!(self.state, State::Preamble(_)) && !self.take_preamble(input)? {
+            return Ok(());
+        }
+        while matches!(self.state, State::Handshake(_)) {
+            if !self.take_handshake_frame(now, input)? {
+                return Ok(());
+            }
+        }
+        if self.is_established() {
+            self.take_open_frames(now, input)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn take_preamble(&mut self, input: &mut BytesMut) -> Result<bool, ConnectionError> {
+        if !find_preamble(input).map_err(ConnectionError::Stranger)? {
+            return Ok(false);
+        }
+        let _ = input.split_to(PREAMBLE.len());
+        if !self.preamble_sent {
+            self.session.buffer(512).put_slice(&PREAMBLE);
+            self.preamble_sent = true;
+        }
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Preamble(handshake) => State::Handshake(handshake),
+            other => other,
+        };
+        Ok(true)
+    }
+
+    /// Takes one frame of the handshake. Returns whether there was a whole one.
+    fn take_handshake_frame(
+        &mut self,
+        now: Time,
+        input: &mut BytesMut,
+    ) -> Result<bool, ConnectionError> {
+        let State::Handshake(handshake) = &self.state else {
+            return Ok(false);
+        };
+        let discards = handshake.discards_session_frames();
+        if self.skip > 0 {
+            let skipped = input.len().min(self.skip);
+            let _ = input.split_to(skipped);
+            self.skip -= skipped;
+            return Ok(self.skip == 0);
+        }
+        let limit = self.limits.handshake_message;
+        let widest = if discards {
+            limit.max(Grants::FLOOR.max_message)
+        } else {
+            limit
+        };
+        let Some(header) = Header::peek(input, widest)? else {
+            return Ok(false);
+        };
+        if !header.kind.is_link() {
+            // What a client without a token sends early is neither run nor kept: it will end at the challenge.
+            if !discards {
+                return Err(Violation::OutOfTurn(header.kind.code()).into());
+            }
+            self.skip = header.frame_length();
+            self.skipped_any = true;
+            return Ok(true);
+        }
+        if header.length > limit {
+            return Err(DecodeError::TooLong {
+                length: header.length,
+                limit,
+            }
+            .into());
+        }
+        if input.len() < header.frame_length() {
+            return Ok(false);
+        }
+        let frame = input.split_to(header.frame_length()).freeze();
+        let message = Message::decode_as(header, &frame, self.given_credit.grants())?;
+        self.handle_handshake_message(now, message)?;
+        Ok(true)
+    }
+
+    fn handle_handshake_message(
+        &mut self,
+        now: Time,
+        message: Message,
+    ) -> Result<(), ConnectionError> {
+        if let Message::Goodbye(reason) = message {
+            self.state = State::Closed;
+            self.events.push_back(Event::Closed(reason));
+            return Ok(());
+        }
+        if self.skipped_any {
+            // Its sender holds a token and did not wait, so its offsets and ours differ.
+            return Err(Violation::OutOfTurn(message.kind().code()).into());
+        }
+        let State::Handshake(handshake) = std::mem::replace(&mut self.state, State::Closed) else {
+            return Ok(());
+        };
+        match handshake.handle(now, message, self.session.buffer(512)) {
+            Ok(Step::Wait(handshake)) => self.state = State::Handshake(handshake),
+            Ok(Step::Done(peer, clock)) => self.establish(now, peer, clock),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn establish(&mut self, now: Time, peer: Box<PeerInfo>, clock: Time) {
+        self.state = State::Open;
+        self.session.sample_clock(now, clock);
+        self.session.establish(&peer.grants, now);
+        self.own_credit.raise(peer.grants);
+        self.events.push_back(Event::Established(peer.clone()));
+        self.peer = Some(peer);
+        for depth in 0..self.own_credit.depths() {
+            self.tell_of_credit(depth);
+        }
+    }
+
+    fn take_open_frames(&mut self, now: Time, input: &mut BytesMut) -> Result<(), ConnectionError> {
+        let limit = self.given_credit.grants().max_message;
+        let (whole, broken) = whole_frames(input, limit);
+        if whole > 0 {
+            let mut batch = input.split_to(whole).freeze();
+            while let Some(header) = Header::peek(&batch, limit)? {
+                let frame = batch.split_to(header.frame_length());
+                self.handle_frame(now, header, &frame)?;
+                if !self.is_established() {
+                    return Ok(());
+                }
+            }
+        }
+        broken.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Returns the instant at which [`handle_timeout`](Self::handle_timeout) should be called; `None` once the
+    /// connection is closed.
+    ///
+    /// The instant changes with everything that is done; it only ever comes earlier through a mutator or through
+    /// `handle_*`, so it is enough to ask after those.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        match self.state {
+            State::Preamble(_) | State::Handshake(_) => Some(self.handshake_deadline),
+            State::Open => {
+                let frame = self
+                    .frame_begun
+                    .map_or(Time::from_micros(u64::MAX), |begun| {
+                        begun + self.limits.frame_timeout
+                    });
+                Some(self.session.timeout().min(frame))
+            }
+            State::Closed => None,
+        }
+    }
+
+    /// Takes the passing of time. Does nothing if it is too early.
+    ///
+    /// # Errors
+    ///
+    /// The other side is too slow, or silent. The connection is closed then.
+    pub fn handle_timeout(&mut self, now: Time) -> Result<(), ConnectionError> {
+        let result = match self.state {
+            State::Closed => Ok(()),
+            State::Preamble(_) | State::Handshake(_) if now >= self.handshake_deadline => {
+                Err(ConnectionError::HandshakeTimeout)
+            }
+            State::Preamble(_) | State::Handshake(_) => Ok(()),
+            State::Open => self.handle_open_timeout(now),
+        };
+        if let Err(error) = &result {
+            self.fail(error);
+        }
+        result
+    }
+
+    fn handle_open_timeout(&mut self, now: Time) -> Result<(), ConnectionError> {
+        if !self.session.handle_timeout(now) {
+            return Err(ConnectionError::PeerTimeout);
+        }
+        match self.frame_begun {
+            Some(begun) if now >= begun + self.limits.frame_timeout => {
+                Err(ConnectionError::FrameTimeout)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns what happened next, in order; `None` if there is nothing more.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Ends the conversation and tells the other side why, behind what waits to be transmitted.
+    pub fn close(&mut self, reason: &CloseReason) {
+        match self.state {
+            State::Open => {
+                self.write_counted();
+                reason.encode(self.session.buffer(32 + reason.text.len()));
+            }
+            State::Preamble(_) | State::Handshake(_) if self.is_client => {
+                reason.encode(self.session.buffer(32 + reason.text.len()));
+            }
+            State::Handshake(_) => {
+                let refusal = Refusal::new(RefusalCode::ShuttingDown, reason.to_string());
+                refusal.encode(self.session.buffer(32 + refusal.text.len()));
+            }
+            State::Preamble(_) | State::Closed => {}
+        }
+        self.state = State::Closed;
+    }
+
+    /// Ends the conversation because of an error, of which the other side is told where it can understand.
+    fn fail(&mut self, error: &ConnectionError) {
+        let was_open = self.is_established();
+        self.state = State::Closed;
+        match error {
+            ConnectionError::Refused { .. } | ConnectionError::TokenRequired => {
+                self.nothing_ran = true
+            }
+            ConnectionError::Stranger(Stranger::Http) if !self.is_client => {
+                self.session
+                    .buffer(ANSWER_TO_HTTP.len())
+                    .put_slice(ANSWER_TO_HTTP);
+            }
+            _ if was_open => {
+                let reason = CloseReason::new(error.close_code(), error.to_string());
+                reason.encode(self.session.buffer(32 + reason.text.len()));
+            }
+            ConnectionError::Refusing(refusal) => {
+                refusal.encode(self.session.buffer(32 + refusal.text.len()))
+            }
+            _ if !self.is_client && self.preamble_sent => {
+                let refusal = Refusal::new(error.refusal_code(), error.to_string());
+                refusal.encode(self.session.buffer(32 + refusal.text.len()));
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_of_credit(&mut self, depth: u8) {
+        if self.own_credit.take_awaited(depth) {
+            self.events.push_back(Event::CreditAvailable {
+                depth: depth.into(),
+            });
+        }
+    }
+}
+
+/// Returns how many bytes at the front of `input` are whole frames, and what is wrong with the header behind them.
+fn whole_frames(input: &[u8], limit: u32) -> (usize, Option<DecodeError>) {
+    let mut whole = 0;
+    loop {
+        match Header::peek(&input[whole..], limit) {
+            Ok(Some(header)) if header.frame_length() <= input.len() - whole => {
+                whole += header.frame_length()
+            }
+            Ok(_) => return (whole, None),
+            Err(error) => return (whole, Some(error)),
+        }
+    }
+}
+
+/// Tells whether frames of this kind belong into the handshake alone.
+fn is_of_handshake(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::ClientHello | Kind::ServerHello | Kind::Challenge | Kind::Proof | Kind::Refuse
+    )
+}

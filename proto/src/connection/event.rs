@@ -1,0 +1,172 @@
+//! What a connection tells its driver.
+
+use bytes::Bytes;
+
+use crate::handshake::PeerInfo;
+use crate::id::{CallId, ExportId, ImportId, InstanceId};
+use crate::message::{Extensions, ReplyStatus};
+use crate::reason::{CloseReason, DrainReason};
+
+/// Something that happened, in the order in which it did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The handshake is done.
+    Established(Box<PeerInfo>),
+    /// A call arrived. It must be answered, once its handler has ended, with exactly one reply.
+    Call(IncomingCall),
+    /// A oneway arrived. Its receipt must be given back, once its handler has ended, with
+    /// [`Connection::oneway_done`](super::Connection::oneway_done).
+    Oneway(IncomingCall, OnewayReceipt),
+    /// A bind arrived. It must be answered as a call is.
+    Bind(IncomingBind),
+    /// A reply arrived. The id of its call is free again.
+    Reply(IncomingReply),
+    /// The other side does not need the reply of this call any more. It must be answered all the same.
+    Cancel(CallId),
+    /// The other side gave back the last grant of this export. The id may name another object from now on.
+    Released(ExportId),
+    /// The other side gave back this name, which it chose in a bind. It may bind it again.
+    AliasReleased(ExportId),
+    /// The owner ended this object. It must still be released.
+    Revoked(ImportId),
+    /// There is room again for calls at this depth, where a call was turned away.
+    CreditAvailable {
+        /// How many calls wait for such a call.
+        depth: u16,
+    },
+    /// The other side takes no new calls.
+    Draining(DrainReason),
+    /// The other side has ended the conversation.
+    Closed(CloseReason),
+}
+
+/// A call or a oneway that arrived.
+#[derive(Debug)]
+pub struct IncomingCall {
+    /// The call to answer. Means nothing in a oneway.
+    pub id: CallId,
+    /// The object: an export, a name that was bound, or [`DAEMON_TARGET`](crate::DAEMON_TARGET). Nobody has checked
+    /// that there is one.
+    pub target: ExportId,
+    /// The hash of the method's name.
+    pub method_hash: u32,
+    /// The hash of the method's shapes, in the caller's eyes; 0 if they are not to be compared.
+    pub shape: u32,
+    /// The method's place in the caller's descriptor.
+    pub method_index: u16,
+    /// What the body is encoded with, and the reply is to be.
+    pub codec: u8,
+    /// The oneway keeps its order with the other calls to its object.
+    pub ordered: bool,
+    /// What else came with the call; `None` if nothing did. The deadline is on this side's clock.
+    pub extensions: Option<Box<Extensions>>,
+    /// The references that the body points into.
+    pub table: Vec<IncomingRef>,
+    /// The arguments.
+    pub body: Bytes,
+    /// The byte strings among them.
+    pub attachments: Vec<Bytes>,
+}
+
+impl IncomingCall {
+    /// Returns what else came with the call.
+    pub fn extensions(&self) -> &Extensions {
+        self.extensions.as_deref().unwrap_or(Extensions::NONE)
+    }
+
+    /// Returns how many calls wait for this one.
+    pub fn depth(&self) -> u16 {
+        self.extensions().depth()
+    }
+}
+
+/// A reference that arrived in the table of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IncomingRef {
+    /// An object of the other side. This is a new grant of it, to be given back with
+    /// [`Connection::release`](super::Connection::release).
+    Import {
+        /// How to name it in calls.
+        import: ImportId,
+        /// The owner's number for it.
+        object: u64,
+        /// The hash of its interface's wire name.
+        interface: u32,
+        /// The process that owns it.
+        owner: InstanceId,
+    },
+    /// An object of this side that came home.
+    Home(ExportId),
+    /// An object that is no more, or never was.
+    Dead,
+    /// Something that this version does not support.
+    Unsupported,
+}
+
+/// A promise to say when the handler of a oneway has ended.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a oneway whose receipt is not given back takes the other side's credit for ever"]
+pub struct OnewayReceipt {
+    pub(super) depth: u8,
+    pub(super) bytes: u32,
+}
+
+/// A bind that arrived: the other side names an object of this one.
+///
+/// Calls to the name may follow before the bind is answered. The name lives until
+/// [`Event::AliasReleased`], whatever the answer is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IncomingBind {
+    /// The call to answer: with [`Connection::alias_entry`](super::Connection::alias_entry) as its whole table, or with
+    /// a fault.
+    pub call: CallId,
+    /// The number by which calls will name the object.
+    pub alias: ExportId,
+    /// The object's name.
+    pub name: String,
+    /// The hash of the wire name of the interface that is expected.
+    pub interface: u32,
+}
+
+/// A reply that arrived.
+#[derive(Debug)]
+pub struct IncomingReply {
+    /// The call, as it was returned when the call was made.
+    pub call: CallId,
+    /// How the call ended.
+    pub status: ReplyStatus,
+    /// What the body is encoded with.
+    pub codec: u8,
+    /// What else came with it; `None` if nothing did.
+    pub extensions: Option<Box<Extensions>>,
+    /// The references that the body points into.
+    pub table: Vec<IncomingRef>,
+    /// The result, the error, or a [`FaultMessage`](crate::FaultMessage).
+    pub body: Bytes,
+    /// The byte strings in it.
+    pub attachments: Vec<Bytes>,
+}
+
+/// How much there is of everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TableSizes {
+    /// Calls and binds made and not answered.
+    pub calls_out: usize,
+    /// Calls and binds received and not answered.
+    pub calls_in: usize,
+    /// Objects of this side that the other side holds by number.
+    pub exports: usize,
+    /// Objects of this side that the other side holds by name.
+    pub aliases: usize,
+    /// Objects of the other side that this side holds, by number or by name.
+    pub imports: usize,
+    /// Bytes that wait to be transmitted.
+    pub unsent: usize,
+    /// Bytes transmitted or waiting that the other side has not acknowledged.
+    pub unacknowledged: u64,
+    /// Events that wait to be polled.
+    pub events: usize,
+}

@@ -1,0 +1,422 @@
+//! What frames do to an open connection.
+
+use bytes::Bytes;
+
+use super::{
+    Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt,
+    State, is_of_handshake,
+};
+use crate::error::{ConnectionError, Violation};
+use crate::frame::{Header, Kind};
+use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId};
+use crate::message::{
+    Ack, Beat, Bind, Call, Cancel, Claim, Credit, EntryKind, Extensions, FaultKind, FaultMessage,
+    Message, Outcome, Provide, Release, Reply, ReplyStatus, Revoked, Sections, TableEntry,
+};
+use crate::reason::{CloseReason, DrainReason};
+use crate::time::Time;
+
+impl Connection {
+    pub(super) fn handle_frame(
+        &mut self,
+        now: Time,
+        header: Header,
+        frame: &Bytes,
+    ) -> Result<(), ConnectionError> {
+        if !header.kind.is_link() {
+            self.session.receive(frame.len());
+        }
+        let grants = self.given_credit.grants();
+        match header.kind {
+            Kind::Call => self.handle_call(Call::decode(header, frame, grants)?, header.length),
+            Kind::Oneway => self.handle_oneway(Call::decode(header, frame, grants)?, header.length),
+            Kind::Reply => self.handle_reply(Reply::decode(header, frame, grants)?),
+            Kind::Bind => self.handle_bind(Bind::decode(header, frame, grants)?, header.length),
+            Kind::Cancel => self.handle_cancel(&Cancel::decode(header, frame)?),
+            Kind::Credit => self.handle_credit(&Credit::decode(header, frame)?),
+            Kind::Release => self.handle_release(&Release::decode(header, frame)?),
+            Kind::Drain => self.handle_drain(DrainReason::decode(header, frame)?),
+            Kind::Revoked => self.handle_revoked(&Revoked::decode(header, frame)?),
+            Kind::Ack => Ok(self
+                .session
+                .acknowledge(Ack::decode(header, frame)?.received)?),
+            Kind::Beat => self.handle_beat(now, Beat::decode(header, frame)?),
+            Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, frame)?),
+            Kind::Provide => self.refuse_call(Provide::decode(header, frame)?.id, header.length),
+            Kind::Claim => self.refuse_call(Claim::decode(header, frame)?.id, header.length),
+            kind if is_of_handshake(kind) => Err(Violation::OutOfTurn(kind.code()).into()),
+            // Everything else has a meaning that this side does not know how to serve; it must still be well formed.
+            kind => {
+                Message::decode_as(header, frame, grants)?;
+                Err(ConnectionError::Unsupported(name_of(kind)))
+            }
+        }
+    }
+
+    /// Charges a call to its pool. One that is nested too deeply, and will be refused, is charged as if it were not
+    /// nested. Returns the pool.
+    fn charge(&mut self, depth: u16, bytes: u32) -> Result<u8, Violation> {
+        let pool = match u8::try_from(depth) {
+            Ok(depth) if depth <= self.given_credit.grants().max_depth => depth,
+            _ => 0,
+        };
+        self.given_credit.charge(pool, bytes)?;
+        Ok(pool)
+    }
+
+    fn handle_call(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
+        let pool = self.charge(depth_of(&call.sections), bytes)?;
+        let id = self.answers.open(call.id, pool, bytes)?;
+        let refusal = self.refusal_of(&call);
+        let call = self.accept_call(id, call)?;
+        match refusal {
+            None => self.events.push_back(Event::Call(call)),
+            Some(fault) => {
+                self.give_back(&call.table);
+                self.refuse(id, &fault);
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_oneway(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
+        let pool = self.charge(depth_of(&call.sections), bytes)?;
+        let receipt = OnewayReceipt { depth: pool, bytes };
+        let refusal = self.refusal_of(&call);
+        let call = self.accept_call(CallId::new(0), call)?;
+        match refusal {
+            None => self.events.push_back(Event::Oneway(call, receipt)),
+            Some(_) => {
+                self.give_back(&call.table);
+                self.oneway_done(receipt);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns why a call cannot even be looked at, if so.
+    fn refusal_of(&self, call: &Call) -> Option<FaultMessage> {
+        let refuse =
+            |kind, message: String| Some(FaultMessage::new(kind, Outcome::NotStarted, message));
+        let depth = depth_of(&call.sections);
+        let max_depth = self.given_credit.grants().max_depth;
+        if let Some(tag) = call.sections.unknown_extension {
+            return refuse(
+                FaultKind::Unsupported,
+                format!("the extension {tag:#04x} is not known here"),
+            );
+        }
+        if call.pipelined || call.keep_answer || call.batched {
+            return refuse(
+                FaultKind::Unsupported,
+                "pipelined and batched calls are not supported here".to_owned(),
+            );
+        }
+        if depth > u16::from(max_depth) {
+            return refuse(
+                FaultKind::DepthExceeded,
+                format!("calls may nest {max_depth} deep, and this is {depth}"),
+            );
+        }
+        if !self.is_agreed_codec(call.codec) {
+            return refuse(
+                FaultKind::UnsupportedCodec,
+                format!("the codec {} was not agreed on", call.codec),
+            );
+        }
+        if self.draining && depth == 0 {
+            return refuse(
+                FaultKind::ShuttingDown,
+                "no new calls are taken here".to_owned(),
+            );
+        }
+        None
+    }
+
+    fn accept_call(&mut self, id: CallId, call: Call) -> Result<IncomingCall, Violation> {
+        let Sections {
+            mut extensions,
+            table,
+            body,
+            attachments,
+            ..
+        } = call.sections;
+        if let Some(extensions) = &mut extensions {
+            self.localise(extensions);
+        }
+        Ok(IncomingCall {
+            id,
+            target: ExportId::new(call.target),
+            method_hash: call.method_hash,
+            shape: call.shape,
+            method_index: call.method_index,
+            codec: call.codec,
+            ordered: call.ordered,
+            extensions,
+            table: self.take_table(&table)?,
+            body,
+            attachments,
+        })
+    }
+
+    /// Converts what was said in the other side's clock.
+    fn localise(&self, extensions: &mut Extensions) {
+        extensions.deadline = extensions
+            .deadline
+            .map(|deadline| self.session.to_local(deadline));
+    }
+
+    /// Takes all references of a message into the books, before anything of it is looked at.
+    fn take_table(&mut self, table: &[TableEntry]) -> Result<Vec<IncomingRef>, Violation> {
+        table.iter().map(|entry| self.take_entry(entry)).collect()
+    }
+
+    fn take_entry(&mut self, entry: &TableEntry) -> Result<IncomingRef, Violation> {
+        Ok(match entry.kind {
+            EntryKind::Export if entry.id == 0 || entry.id & ALIAS_BIT != 0 => {
+                return Err(Violation::BadAlias(entry.id));
+            }
+            EntryKind::Export => {
+                let import = self
+                    .imports
+                    .receive(entry, self.given_credit.grants().references)?;
+                import_of(import, entry)
+            }
+            EntryKind::Home
+                if self.exports.contains(entry.id) || self.aliases.contains(entry.id) =>
+            {
+                IncomingRef::Home(ExportId::new(entry.id))
+            }
+            // A number that names nothing gets the same answer as one whose object is gone.
+            EntryKind::Home | EntryKind::Dead => IncomingRef::Dead,
+            EntryKind::Introduced
+            | EntryKind::StreamOut
+            | EntryKind::StreamIn
+            | EntryKind::Promise => IncomingRef::Unsupported,
+        })
+    }
+
+    /// Gives back the references of a message that nobody will look at.
+    fn give_back(&mut self, table: &[IncomingRef]) {
+        for reference in table {
+            if let IncomingRef::Import { import, .. } = reference {
+                self.imports.release(*import, 1);
+            }
+        }
+    }
+
+    /// Answers an open call with a fault of this crate's own making.
+    fn refuse(&mut self, id: CallId, fault: &FaultMessage) {
+        let refused = self.reply_fault(id, fault);
+        debug_assert!(
+            refused.is_ok(),
+            "a fault fits into the smallest message: {refused:?}"
+        );
+    }
+
+    /// Answers a kind of call that is not supported yet.
+    fn refuse_call(&mut self, id: u32, bytes: u32) -> Result<(), ConnectionError> {
+        let pool = self.charge(0, bytes)?;
+        let id = self.answers.open(id, pool, bytes)?;
+        self.refuse(
+            id,
+            &FaultMessage::new(
+                FaultKind::Unsupported,
+                Outcome::NotStarted,
+                "hand-off is not supported here",
+            ),
+        );
+        Ok(())
+    }
+
+    fn handle_bind(&mut self, bind: Bind, bytes: u32) -> Result<(), ConnectionError> {
+        let pool = self.charge(0, bytes)?;
+        let id = self.answers.open(bind.id, pool, bytes)?;
+        self.aliases
+            .bind(bind.alias, self.given_credit.grants().aliases)?;
+        let refuse = |kind, message: &str| FaultMessage::new(kind, Outcome::NotStarted, message);
+        if bind.unknown_extension.is_some() {
+            self.refuse(
+                id,
+                &refuse(
+                    FaultKind::Unsupported,
+                    "an extension of the bind is not known here",
+                ),
+            );
+        } else if self.draining {
+            self.refuse(
+                id,
+                &refuse(FaultKind::ShuttingDown, "no new calls are taken here"),
+            );
+        } else {
+            let alias = ExportId::new(bind.alias);
+            let bind = IncomingBind {
+                call: id,
+                alias,
+                name: bind.name,
+                interface: bind.interface,
+            };
+            self.events.push_back(Event::Bind(bind));
+        }
+        Ok(())
+    }
+
+    fn handle_reply(&mut self, reply: Reply) -> Result<(), ConnectionError> {
+        let question = self.questions.answered(reply.id)?;
+        self.own_credit
+            .call_answered(question.depth, question.bytes);
+        let Sections {
+            mut extensions,
+            unknown_extension,
+            table,
+            body,
+            attachments,
+        } = reply.sections;
+        let table = match question.alias {
+            Some(alias) if reply.status == ReplyStatus::Ok => {
+                self.take_bound(reply.id, alias, &table)?
+            }
+            _ => self.take_table(&table)?,
+        };
+        if let Some(extensions) = &mut extensions {
+            self.localise(extensions);
+        }
+        let call = CallId::new(reply.id);
+        let reply = match unknown_extension {
+            None => {
+                let Reply { status, codec, .. } = reply;
+                IncomingReply {
+                    call,
+                    status,
+                    codec,
+                    extensions,
+                    table,
+                    body,
+                    attachments,
+                }
+            }
+            Some(tag) => {
+                self.give_back(&table);
+                unreadable_reply(call, tag)
+            }
+        };
+        self.events.push_back(Event::Reply(reply));
+        self.tell_of_credit(question.depth);
+        Ok(())
+    }
+
+    /// Takes the description of an object that was bound to a name of this side's choice. It is no new grant.
+    fn take_bound(
+        &mut self,
+        id: u32,
+        alias: ImportId,
+        table: &[TableEntry],
+    ) -> Result<Vec<IncomingRef>, Violation> {
+        match table {
+            [entry] if entry.kind == EntryKind::Export && entry.id == alias.index() => {
+                self.imports.bound(alias, entry);
+                Ok(vec![import_of(alias, entry)])
+            }
+            _ => Err(Violation::BadBindReply(id)),
+        }
+    }
+
+    fn handle_cancel(&mut self, cancel: &Cancel) -> Result<(), ConnectionError> {
+        for id in &cancel.calls {
+            if self.answers.cancel(*id) {
+                self.events.push_back(Event::Cancel(CallId::new(*id)));
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_credit(&mut self, credit: &Credit) -> Result<(), ConnectionError> {
+        for entry in &credit.entries {
+            self.own_credit.returned(*entry)?;
+            self.tell_of_credit(entry.depth);
+        }
+        Ok(())
+    }
+
+    fn handle_release(&mut self, release: &Release) -> Result<(), ConnectionError> {
+        for entry in &release.entries {
+            let id = ExportId::new(entry.id);
+            if id.is_alias() {
+                self.aliases.release(entry.id, entry.count)?;
+                self.events.push_back(Event::AliasReleased(id));
+            } else if self.exports.release(entry.id, entry.count)? {
+                self.events.push_back(Event::Released(id));
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_drain(&mut self, reason: DrainReason) -> Result<(), ConnectionError> {
+        if !std::mem::replace(&mut self.peer_draining, true) {
+            self.events.push_back(Event::Draining(reason));
+        }
+        Ok(())
+    }
+
+    fn handle_revoked(&mut self, revoked: &Revoked) -> Result<(), ConnectionError> {
+        // An import that is not here was given back while the notice was on its way.
+        let news = revoked
+            .exports
+            .iter()
+            .filter_map(|id| self.imports.revoke(*id));
+        self.events.extend(news.map(Event::Revoked));
+        Ok(())
+    }
+
+    fn handle_beat(&mut self, now: Time, beat: Beat) -> Result<(), ConnectionError> {
+        self.session.sample_clock(now, beat.clock);
+        Ok(self.session.acknowledge(beat.received)?)
+    }
+
+    fn handle_goodbye(&mut self, reason: CloseReason) -> Result<(), ConnectionError> {
+        self.state = State::Closed;
+        self.events.push_back(Event::Closed(reason));
+        Ok(())
+    }
+}
+
+fn depth_of(sections: &Sections) -> u16 {
+    sections
+        .extensions
+        .as_ref()
+        .map_or(0, |extensions| extensions.depth())
+}
+
+fn import_of(import: ImportId, entry: &TableEntry) -> IncomingRef {
+    IncomingRef::Import {
+        import,
+        object: entry.object,
+        interface: entry.interface,
+        owner: entry.owner,
+    }
+}
+
+/// Puts a fault into the place of a reply that cannot be understood.
+fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
+    let message = format!("the reply has the extension {tag:#04x}, which is not known here");
+    let mut body = bytes::BytesMut::new();
+    FaultMessage::new(FaultKind::BadReply, Outcome::Ran, message).encode(&mut body);
+    IncomingReply {
+        call,
+        status: ReplyStatus::Fault,
+        codec: 0,
+        extensions: None,
+        table: Vec::new(),
+        body: body.freeze(),
+        attachments: Vec::new(),
+    }
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BatchBegin | Kind::BatchEnd => "batches",
+        Kind::Finish => "kept answers",
+        Kind::Claimed => "hand-off",
+        _ => "streams",
+    }
+}

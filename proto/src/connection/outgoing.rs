@@ -1,0 +1,370 @@
+//! What the application asks of a connection.
+
+use bytes::BytesMut;
+
+use super::{Connection, OnewayReceipt, State};
+use crate::calls::Question;
+use crate::error::SendError;
+use crate::frame::Kind;
+use crate::id::{CallId, ExportId, ImportId, InstanceId};
+use crate::limits::Grants;
+use crate::message::{
+    Bind, ENTRY_LENGTH, EntryKind, Extensions, FaultMessage, MAX_OBJECT_NAME, ORDERED,
+    OutgoingCall, OutgoingReply, ReplyStatus, SectionsView, TableEntry,
+};
+use crate::reason::DrainReason;
+
+impl Connection {
+    /// Makes a call. Its reply comes as an event; until then the id is taken.
+    ///
+    /// Everything that the call refers to is copied or shared; attachments of 4 KiB and more are not copied.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NoCredit`] if the other side has no room now: try again after
+    /// [`Event::CreditAvailable`](super::Event::CreditAvailable) for this depth. Every other error is final, but for
+    /// [`SendError::NotEstablished`]. The exports in the table are the caller's to take back.
+    pub fn call(&mut self, call: &OutgoingCall<'_>) -> Result<CallId, SendError> {
+        let (depth, frame_length) =
+            self.write_call(call, Kind::Call, self.questions.next_id(), 0)?;
+        self.own_credit.spend_on_call(depth, charge(frame_length));
+        Ok(self.questions.ask(Question::new(
+            depth,
+            charge(frame_length),
+            self.session.appended(),
+            None,
+        )))
+    }
+
+    /// Makes a call that has no reply. An `ordered` one keeps its order with the other calls to its object.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn oneway(&mut self, call: &OutgoingCall<'_>, ordered: bool) -> Result<(), SendError> {
+        let flags = if ordered { ORDERED } else { 0 };
+        let (depth, frame_length) = self.write_call(call, Kind::Oneway, CallId::new(0), flags)?;
+        self.own_credit.spend_on_oneway(depth, charge(frame_length));
+        Ok(())
+    }
+
+    /// Writes a call for which there is room. Returns its depth and how long its frame is.
+    fn write_call(
+        &mut self,
+        call: &OutgoingCall<'_>,
+        kind: Kind,
+        id: CallId,
+        flags: u8,
+    ) -> Result<(u8, usize), SendError> {
+        let depth = self.check_call(call.extensions.depth())?;
+        if self.is_established() && !self.is_agreed_codec(call.codec) {
+            return Err(SendError::UnsupportedCodec(call.codec));
+        }
+        let grants = *self.own_credit.grants();
+        let sections = call.sections();
+        let written = check_sections(&grants, &sections).and_then(|()| {
+            let out = self.session.buffer(estimate(&sections));
+            let frame = call.encode(kind, id.index(), flags, out);
+            end_frame(frame, out, &sections, &grants)
+        });
+        match written {
+            Ok(frame_length) => {
+                self.session.append(frame_length, call.attachments);
+                Ok((depth, frame_length))
+            }
+            Err(error) => Err(self.defer(depth, error)),
+        }
+    }
+
+    /// Checks that a call of this depth may be made now.
+    fn check_call(&mut self, depth: u16) -> Result<u8, SendError> {
+        match &self.state {
+            State::Closed => return Err(SendError::Closed),
+            State::Preamble(handshake) | State::Handshake(handshake)
+                if !handshake.allows_early_frames() =>
+            {
+                return Err(SendError::NotEstablished);
+            }
+            _ => {}
+        }
+        if self.peer_draining && depth == 0 {
+            return Err(SendError::Draining);
+        }
+        let limit = self.own_credit.grants().max_depth;
+        let pool = u8::try_from(depth).map_err(|_| SendError::DepthExceeded { limit })?;
+        if pool > limit {
+            return Err(self.defer(pool, SendError::DepthExceeded { limit }));
+        }
+        if self.own_credit.has_room(pool) {
+            Ok(pool)
+        } else {
+            Err(SendError::NoCredit)
+        }
+    }
+
+    /// Turns an error that the other side's hello may cure into a wait for it.
+    fn defer(&mut self, depth: u8, error: SendError) -> SendError {
+        if self.is_established() {
+            return error;
+        }
+        self.own_credit.await_room(depth);
+        SendError::NoCredit
+    }
+
+    /// Tells whether the two sides agreed on this codec.
+    pub(super) fn is_agreed_codec(&self, codec: u8) -> bool {
+        let agreed = self.peer.as_ref().map_or(0, |peer| peer.codecs);
+        agreed
+            .checked_shr(codec.into())
+            .is_some_and(|bits| bits & 1 == 1)
+    }
+
+    /// Gives a number to the object that the other side knows by `name`. Calls to the number may be made at once.
+    ///
+    /// The reply describes the object in its table, or is a fault. Whatever it is, the number must be released like
+    /// an import that was granted once.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), and [`SendError::TooManyAliases`].
+    pub fn bind(&mut self, name: &str, interface: u32) -> Result<(CallId, ImportId), SendError> {
+        self.check_call(0)?;
+        if name.len() > MAX_OBJECT_NAME {
+            return Err(SendError::TooLarge {
+                size: name.len(),
+                limit: MAX_OBJECT_NAME,
+            });
+        }
+        let limit = self.own_credit.grants().aliases;
+        let Some(alias) = self.imports.bind(interface, limit) else {
+            return Err(self.defer(0, SendError::TooManyAliases { limit }));
+        };
+        let id = self.questions.next_id();
+        let bind = Bind {
+            id: id.index(),
+            alias: alias.index(),
+            interface,
+            name: name.to_owned(),
+            extensions: None,
+            unknown_extension: None,
+        };
+        let out = self.session.buffer(32 + name.len());
+        let before = out.len();
+        bind.encode(out);
+        let frame_length = out.len() - before;
+        self.session.append(frame_length, &[]);
+        self.own_credit.spend_on_call(0, charge(frame_length));
+        let question = Question::new(
+            0,
+            charge(frame_length),
+            self.session.appended(),
+            Some(alias),
+        );
+        Ok((self.questions.ask(question), alias))
+    }
+
+    /// Answers a call or a bind, whose handler has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLarge`] and [`SendError::TooMany`] leave the call open, and [`reply_fault`](Self::reply_fault)
+    /// should answer it. [`SendError::Unknown`] if no such call is open.
+    pub fn reply(&mut self, call: CallId, reply: &OutgoingReply<'_>) -> Result<(), SendError> {
+        if self.is_closed() {
+            return Err(SendError::Closed);
+        }
+        if !self.answers.is_open(call) {
+            return Err(SendError::Unknown("call"));
+        }
+        let grants = *self.own_credit.grants();
+        let sections = reply.sections();
+        check_sections(&grants, &sections)?;
+        let out = self.session.buffer(estimate(&sections));
+        let frame = reply.encode(call.index(), out);
+        let frame_length = end_frame(frame, out, &sections, &grants)?;
+        self.session.append(frame_length, reply.attachments);
+        self.answers.answer(call);
+        Ok(())
+    }
+
+    /// Answers a call or a bind with a fault, which always fits.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Unknown`] if no such call is open, [`SendError::Closed`] if the connection is closed.
+    pub fn reply_fault(&mut self, call: CallId, fault: &FaultMessage) -> Result<(), SendError> {
+        let mut body = BytesMut::new();
+        fault.encode(&mut body);
+        let reply = OutgoingReply {
+            status: ReplyStatus::Fault,
+            codec: 0,
+            extensions: Extensions::NONE,
+            table: &[],
+            body: &body,
+            attachments: &[],
+        };
+        self.reply(call, &reply)
+    }
+
+    /// Says that the handler of a oneway has ended, which gives its credit back.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a receipt is good for one time"
+    )]
+    pub fn oneway_done(&mut self, receipt: OnewayReceipt) {
+        self.given_credit.oneway_ended(receipt.depth, receipt.bytes);
+    }
+
+    /// Says that the reply of a call is not needed any more. It comes all the same, once the handler has ended. Does
+    /// nothing if it has come.
+    pub fn cancel(&mut self, call: CallId) {
+        self.questions.cancel(call);
+    }
+
+    /// Counts a grant of an object of this side, and returns the entry that gives it to the other side. One object
+    /// seen through one interface has one id, however often it is granted.
+    ///
+    /// `object` is this side's number for the object and `owner` this process.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooManyExports`], or [`SendError::NotEstablished`] if there may be room for it after the handshake.
+    pub fn export(
+        &mut self,
+        object: u64,
+        interface: u32,
+        owner: InstanceId,
+    ) -> Result<(ExportId, TableEntry), SendError> {
+        let limit = self.limits.exports.min(self.own_credit.grants().references);
+        match self.exports.grant(object, interface, limit) {
+            Some(id) => Ok((
+                id,
+                TableEntry {
+                    kind: EntryKind::Export,
+                    id: id.index(),
+                    object,
+                    interface,
+                    owner,
+                },
+            )),
+            None if self.is_established() => Err(SendError::TooManyExports { limit }),
+            None => Err(SendError::NotEstablished),
+        }
+    }
+
+    /// Takes one grant back whose entry was not sent, for instance since the message could not be encoded. Returns
+    /// whether the other side holds none any more: the id may name another object then.
+    pub fn unexport(&mut self, id: ExportId) -> bool {
+        self.exports.release(id.index(), 1).unwrap_or(false)
+    }
+
+    /// Returns the entry that sends an import home to its owner; one of a dead object if it is not held.
+    pub fn home_entry(&self, import: ImportId) -> TableEntry {
+        self.imports.home_entry(import).unwrap_or(TableEntry::DEAD)
+    }
+
+    /// Returns the entry that answers a bind: what the object is that has this name now.
+    pub fn alias_entry(
+        alias: ExportId,
+        object: u64,
+        interface: u32,
+        owner: InstanceId,
+    ) -> TableEntry {
+        TableEntry {
+            kind: EntryKind::Export,
+            id: alias.index(),
+            object,
+            interface,
+            owner,
+        }
+    }
+
+    /// Tells the other side that an object was ended which it holds, by number or by name. The id stays taken until it
+    /// is released.
+    pub fn revoke(&mut self, id: ExportId) {
+        if !id.is_alias() {
+            self.exports.revoke(id.index());
+        } else if self.aliases.contains(id.index()) {
+            self.exports.revoke_alias(id.index());
+        }
+    }
+
+    /// Gives back `count` grants of an import, or as many as are held.
+    pub fn release(&mut self, import: ImportId, count: u32) {
+        self.imports.release(import, count);
+    }
+
+    /// Takes no new calls from now on, and tells the other side. Calls that wait for calls of this side are still
+    /// taken, so that those can finish.
+    pub fn drain(&mut self, reason: DrainReason) {
+        if !std::mem::replace(&mut self.draining, true) {
+            self.drain_due = Some(reason);
+        }
+    }
+}
+
+/// Ends a frame that is not too long; one that is leaves no trace.
+fn end_frame(
+    frame: crate::frame::FrameWriter,
+    out: &mut BytesMut,
+    sections: &SectionsView<'_>,
+    grants: &Grants,
+) -> Result<usize, SendError> {
+    let attachments = sections.attachment_bytes();
+    let limit = grants.max_message as usize;
+    let size = frame.length_with(out, attachments) - crate::frame::LENGTH_FIELD;
+    if size > limit {
+        frame.abandon(out);
+        return Err(SendError::TooLarge { size, limit });
+    }
+    Ok(frame.end(out, attachments))
+}
+
+/// Checks what can be checked before anything is written.
+fn check_sections(grants: &Grants, sections: &SectionsView<'_>) -> Result<(), SendError> {
+    let within = |what, count, limit: usize| {
+        if count > limit {
+            Err(SendError::TooMany { what, count, limit })
+        } else {
+            Ok(())
+        }
+    };
+    within(
+        "references",
+        sections.table.len(),
+        grants.max_references.into(),
+    )?;
+    within(
+        "attachments",
+        sections.attachments.len(),
+        grants.max_attachments.into(),
+    )?;
+    let annotations = sections.extensions.annotation_bytes();
+    within(
+        "bytes of annotations",
+        annotations,
+        grants.max_annotations as usize,
+    )?;
+    let (size, limit) = (sections.least_bytes(), grants.max_message as usize);
+    if size > limit {
+        Err(SendError::TooLarge { size, limit })
+    } else {
+        Ok(())
+    }
+}
+
+/// Returns a number of bytes that the frame will hardly exceed, attachments not counted.
+fn estimate(sections: &SectionsView<'_>) -> usize {
+    let extensions = if sections.extensions.is_empty() {
+        0
+    } else {
+        600 + sections.extensions.annotation_bytes()
+    };
+    let attachments = sections.attachments.len() * 4;
+    40 + extensions + sections.table.len() * ENTRY_LENGTH + attachments + sections.body.len()
+}
+
+/// Returns what a frame costs: the bytes that its length field counts.
+fn charge(frame_length: usize) -> u32 {
+    u32::try_from(frame_length - crate::frame::LENGTH_FIELD).unwrap_or(u32::MAX)
+}

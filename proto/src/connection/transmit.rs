@@ -1,0 +1,81 @@
+//! What a connection gives to its transport.
+
+use bytes::Bytes;
+
+use super::Connection;
+use crate::message::{Cancel, Credit, LIST_LENGTH, Release, Revoked};
+use crate::time::Time;
+
+impl Connection {
+    /// Tells whether [`poll_transmit`](Self::poll_transmit) would return any bytes, or might.
+    pub fn has_transmit(&self) -> bool {
+        self.session.has_transmit()
+            || self.is_established()
+                && (self.questions.has_cancels()
+                    || self.given_credit.is_owed()
+                    || self.imports.has_releases()
+                    || self.exports.has_revoked()
+                    || self.drain_due.is_some())
+    }
+
+    /// Appends everything that is to be sent to `out`, in order. Returns how many bytes.
+    ///
+    /// What was only counted until now is written here: cancels, releases and credit. So do not poll before the
+    /// transport has taken what was polled last, and what waits stays bounded by the tables.
+    pub fn poll_transmit(&mut self, now: Time, out: &mut Vec<Bytes>) -> usize {
+        if self.is_established() {
+            self.write_counted();
+            self.session.write_signs_of_life(now);
+        }
+        let given_credit = &mut self.given_credit;
+        self.answers
+            .free_answered(|answer| given_credit.call_answered(answer.depth, answer.bytes));
+        self.session.transmit(out)
+    }
+
+    /// Writes what was counted: behind every frame that may use what is given back here.
+    pub(super) fn write_counted(&mut self) {
+        if let Some(reason) = self.drain_due.take() {
+            self.write_frame(32 + reason.text.len(), |out| reason.encode(out));
+        }
+        if self.questions.has_cancels() {
+            for calls in self.questions.take_cancels().chunks(LIST_LENGTH) {
+                let cancel = Cancel {
+                    calls: calls.to_vec(),
+                };
+                self.write_frame(8 + 4 * calls.len(), |out| cancel.encode(out));
+            }
+        }
+        if self.imports.has_releases() {
+            for entries in self.imports.take_releases().chunks(LIST_LENGTH) {
+                let release = Release {
+                    entries: entries.to_vec(),
+                };
+                self.write_frame(8 + 8 * entries.len(), |out| release.encode(out));
+            }
+        }
+        if self.exports.has_revoked() {
+            for exports in self.exports.take_revoked(&self.aliases).chunks(LIST_LENGTH) {
+                let revoked = Revoked {
+                    exports: exports.to_vec(),
+                };
+                self.write_frame(8 + 4 * exports.len(), |out| revoked.encode(out));
+            }
+        }
+        if self.given_credit.is_owed() {
+            // There is one entry for each depth at most.
+            let credit = Credit {
+                entries: self.given_credit.take_owed(),
+            };
+            self.write_frame(8 + 13 * credit.entries.len(), |out| credit.encode(out));
+        }
+    }
+
+    fn write_frame(&mut self, estimate: usize, encode: impl FnOnce(&mut bytes::BytesMut)) {
+        let out = self.session.buffer(estimate);
+        let before = out.len();
+        encode(out);
+        let frame_length = out.len() - before;
+        self.session.append(frame_length, &[]);
+    }
+}

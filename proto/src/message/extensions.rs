@@ -1,0 +1,223 @@
+//! What may travel with a call or a reply, and costs nothing when it does not.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::hello::MANDATORY;
+use super::reader::{Reader, cut, put_option};
+use crate::error::DecodeError;
+use crate::id::ChainId;
+use crate::limits::Grants;
+use crate::time::Time;
+
+const DEADLINE: u8 = 1;
+const CHAIN: u8 = 2;
+const TRACE: u8 = 3;
+const ANNOTATIONS: u8 = 4;
+
+/// Bytes that an annotation costs beside its key and its value.
+const ANNOTATION_OVERHEAD: usize = 4;
+
+/// Bytes of the longest trace state.
+const MAX_TRACE_STATE: usize = 512;
+
+/// What travels with a call or a reply.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Extensions {
+    /// When the call is of no more use. On this side's clock; on the sender's in a [`Message`](super::Message).
+    pub deadline: Option<Time>,
+    /// The chain of calls that this one belongs to. A call without one begins a chain when it needs it.
+    pub chain: Option<Chain>,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
+    /// Whatever else the application wants to say, in its order. Keys may come more than once.
+    pub annotations: Vec<(String, Bytes)>,
+}
+
+/// A place in a chain of nested calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chain {
+    /// The chain.
+    pub id: ChainId,
+    /// How many calls wait for this one: 0 for the first.
+    pub depth: u16,
+}
+
+/// A place in a trace, as the W3C's Trace Context has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The trace.
+    pub trace_id: [u8; 16],
+    /// The span in it that made the call.
+    pub span_id: [u8; 8],
+    /// Bit 0: the trace is recorded.
+    pub flags: u8,
+    /// What vendors add. Longer ones than 512 bytes are not sent.
+    pub state: String,
+}
+
+impl Extensions {
+    /// None at all.
+    pub const NONE: &'static Self = &Self {
+        deadline: None,
+        chain: None,
+        trace: None,
+        annotations: Vec::new(),
+    };
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.deadline.is_none()
+            && self.chain.is_none()
+            && self.trace.is_none()
+            && self.annotations.is_empty()
+    }
+
+    /// Returns how many calls wait for this one.
+    pub fn depth(&self) -> u16 {
+        self.chain.as_ref().map_or(0, |chain| chain.depth)
+    }
+
+    /// Returns how many bytes of annotations there are, as the limits count them.
+    pub(crate) fn annotation_bytes(&self) -> usize {
+        self.annotations
+            .iter()
+            .map(|(key, value)| ANNOTATION_OVERHEAD + key.len() + value.len())
+            .sum()
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        let start = out.len();
+        out.put_u16_le(0);
+        if let Some(deadline) = self.deadline {
+            put_option(out, DEADLINE, &deadline.as_micros().to_le_bytes());
+        }
+        if let Some(chain) = &self.chain {
+            out.put_u8(CHAIN);
+            out.put_u16_le(18);
+            out.put_slice(chain.id.as_bytes());
+            out.put_u16_le(chain.depth);
+        }
+        if let Some(trace) = &self.trace {
+            let state = if trace.state.len() > MAX_TRACE_STATE {
+                ""
+            } else {
+                &trace.state
+            };
+            out.put_u8(TRACE);
+            out.put_u16_le(25 + state.len() as u16);
+            out.put_slice(&trace.trace_id);
+            out.put_slice(&trace.span_id);
+            out.put_u8(trace.flags);
+            out.put_slice(state.as_bytes());
+        }
+        if !self.annotations.is_empty() {
+            out.put_u8(ANNOTATIONS);
+            out.put_u16_le((2 + self.annotation_bytes()) as u16);
+            out.put_u16_le(self.annotations.len() as u16);
+            for (key, value) in &self.annotations {
+                let key = cut(key, usize::from(u16::MAX));
+                out.put_u16_le(key.len() as u16);
+                out.put_slice(key.as_bytes());
+                out.put_u16_le(value.len() as u16);
+                out.put_slice(value);
+            }
+        }
+        let length = (out.len() - start - 2) as u16;
+        out[start..start + 2].copy_from_slice(&length.to_le_bytes());
+    }
+
+    /// Reads the block. The second value is a tag that must be understood and is not, which fails this message alone.
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        grants: &Grants,
+    ) -> Result<(Self, Option<u8>), DecodeError> {
+        let length = usize::from(reader.u16("the extensions")?);
+        let block = reader.bytes(length, "the extensions")?;
+        let mut reader = Reader::new(&block, 0);
+        let mut extensions = Self::default();
+        let mut unknown = None;
+        let mut last_tag = 0;
+        while reader.left() > 0 {
+            let tag = reader.u8("an extension's tag")?;
+            if tag <= last_tag {
+                return Err(DecodeError::BadValue {
+                    field: "an extension's tag",
+                    value: tag.into(),
+                });
+            }
+            last_tag = tag;
+            let length = usize::from(reader.u16("an extension's length")?);
+            let field = reader.bytes(length, "an extension")?;
+            let mut field = Reader::new(&field, 0);
+            match tag {
+                DEADLINE => {
+                    extensions.deadline = Some(Time::from_micros(field.u64("the deadline")?));
+                    field.finish()?;
+                }
+                CHAIN => {
+                    let id = ChainId::from_bytes(field.array("the chain")?);
+                    extensions.chain = Some(Chain {
+                        id,
+                        depth: field.u16("the chain")?,
+                    });
+                    field.finish()?;
+                }
+                TRACE => extensions.trace = Some(TraceContext::decode(field)?),
+                ANNOTATIONS => extensions.annotations = decode_annotations(field, grants)?,
+                tag if tag >= MANDATORY => unknown = Some(tag),
+                _ => {}
+            }
+        }
+        Ok((extensions, unknown))
+    }
+}
+
+impl TraceContext {
+    fn decode(mut field: Reader<'_>) -> Result<Self, DecodeError> {
+        let trace_id = field.array("the trace")?;
+        let span_id = field.array("the trace")?;
+        let flags = field.u8("the trace")?;
+        let state = field.raw(field.left(), "the trace")?;
+        if state.len() > MAX_TRACE_STATE {
+            let what = "bytes of trace state";
+            return Err(DecodeError::TooMany {
+                what,
+                count: state.len(),
+                limit: MAX_TRACE_STATE,
+            });
+        }
+        let state =
+            std::str::from_utf8(state).map_err(|_| DecodeError::NotUtf8("the trace state"))?;
+        Ok(Self {
+            trace_id,
+            span_id,
+            flags,
+            state: state.to_owned(),
+        })
+    }
+}
+
+fn decode_annotations(
+    mut field: Reader<'_>,
+    grants: &Grants,
+) -> Result<Vec<(String, Bytes)>, DecodeError> {
+    let limit = grants.max_annotations as usize;
+    let count = usize::from(field.u16("the annotations")?);
+    if field.left() > limit {
+        return Err(DecodeError::TooMany {
+            what: "bytes of annotations",
+            count: field.left(),
+            limit,
+        });
+    }
+    let mut annotations = Vec::new();
+    for _ in 0..count {
+        let key = field
+            .text(usize::from(u16::MAX), "an annotation's key")?
+            .to_owned();
+        let length = usize::from(field.u16("an annotation")?);
+        annotations.push((key, field.bytes(length, "an annotation")?));
+    }
+    field.finish()?;
+    Ok(annotations)
+}

@@ -1,0 +1,214 @@
+//! Streams: items one way, credit the other.
+//!
+//! A stream is opened by an entry of a table. The side that sent the table chose the number; bit 31 of a number in
+//! these messages is clear when the sender of the message chose it, and set when its receiver did.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::call::{ReplyStatus, end_with_attachments};
+use super::reader::Reader;
+use super::sections::{ALL_SECTIONS, ATTACHMENTS, Sections, TABLE};
+use crate::error::DecodeError;
+use crate::frame::{FrameWriter, HEADER_LENGTH, Header, Kind};
+use crate::limits::Grants;
+
+/// Some items of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamItems {
+    /// The stream.
+    pub stream: u32,
+    /// What the items are encoded with.
+    pub codec: u8,
+    /// Where each item ends in the body: the lengths of the items, whose sum is the body's length.
+    pub lengths: Vec<u32>,
+    /// The items one after the other, and what travels with them.
+    pub sections: Sections,
+}
+
+impl StreamItems {
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        let view = self.sections.view();
+        let frame = FrameWriter::begin(out, Kind::StreamItems, view.flags(), self.codec, 0);
+        out.put_u32_le(self.stream);
+        out.put_u32_le(self.lengths.len() as u32);
+        self.lengths
+            .iter()
+            .for_each(|length| out.put_u32_le(*length));
+        view.encode(out);
+        end_with_attachments(frame, view.attachments, out);
+    }
+
+    pub(crate) fn decode(
+        header: Header,
+        frame: &Bytes,
+        grants: &Grants,
+    ) -> Result<Self, DecodeError> {
+        header.require_flags(TABLE | ATTACHMENTS)?;
+        if header.aux != 0 {
+            return Err(DecodeError::Reserved("the header"));
+        }
+        let mut reader = Reader::new(frame, HEADER_LENGTH);
+        let stream = reader.u32("the stream")?;
+        let count = reader.u32("the items")? as usize;
+        if count > reader.left() / 4 {
+            return Err(DecodeError::Truncated("the items"));
+        }
+        let lengths = (0..count)
+            .map(|_| reader.u32("the items"))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sections = Sections::decode(reader, header.flags, grants)?;
+        let total: u64 = lengths.iter().copied().map(u64::from).sum();
+        if total != sections.body.len() as u64 {
+            return Err(DecodeError::BadValue {
+                field: "the items' lengths",
+                value: total,
+            });
+        }
+        Ok(Self {
+            stream,
+            codec: header.codec,
+            lengths,
+            sections,
+        })
+    }
+}
+
+/// More items may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamCredit {
+    /// The stream.
+    pub stream: u32,
+    /// So many more items.
+    pub items: u32,
+    /// So many more bytes; each item counts 256 at least.
+    pub bytes: u64,
+}
+
+impl StreamCredit {
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        let frame = FrameWriter::plain(out, Kind::StreamCredit);
+        out.put_u32_le(self.stream);
+        out.put_u32_le(self.items);
+        out.put_u64_le(self.bytes);
+        frame.end(out, 0);
+    }
+
+    pub(crate) fn decode(header: Header, frame: &Bytes) -> Result<Self, DecodeError> {
+        header.require_plain()?;
+        let mut reader = Reader::new(frame, HEADER_LENGTH);
+        let stream = reader.u32("the stream")?;
+        let items = reader.u32("the credit")?;
+        let bytes = reader.u64("the credit")?;
+        reader.finish()?;
+        Ok(Self {
+            stream,
+            items,
+            bytes,
+        })
+    }
+}
+
+/// The stream ends as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamEnd {
+    /// The stream.
+    pub stream: u32,
+    /// How many items it had.
+    pub items: u64,
+}
+
+impl StreamEnd {
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        let frame = FrameWriter::plain(out, Kind::StreamEnd);
+        out.put_u32_le(self.stream);
+        out.put_u64_le(self.items);
+        frame.end(out, 0);
+    }
+
+    pub(crate) fn decode(header: Header, frame: &Bytes) -> Result<Self, DecodeError> {
+        header.require_plain()?;
+        let mut reader = Reader::new(frame, HEADER_LENGTH);
+        let stream = reader.u32("the stream")?;
+        let items = reader.u64("the items")?;
+        reader.finish()?;
+        Ok(Self { stream, items })
+    }
+}
+
+/// The stream ends with an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamError {
+    /// The stream.
+    pub stream: u32,
+    /// [`ReplyStatus::Error`] or [`ReplyStatus::Fault`].
+    pub status: ReplyStatus,
+    /// What the body is encoded with.
+    pub codec: u8,
+    /// The error, and what travels with it.
+    pub sections: Sections,
+}
+
+impl StreamError {
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        let view = self.sections.view();
+        let frame = FrameWriter::begin(
+            out,
+            Kind::StreamError,
+            view.flags(),
+            self.codec,
+            self.status as u8,
+        );
+        out.put_u32_le(self.stream);
+        view.encode(out);
+        end_with_attachments(frame, view.attachments, out);
+    }
+
+    pub(crate) fn decode(
+        header: Header,
+        frame: &Bytes,
+        grants: &Grants,
+    ) -> Result<Self, DecodeError> {
+        header.require_flags(ALL_SECTIONS)?;
+        let status = match ReplyStatus::from_code(header.aux)? {
+            ReplyStatus::Ok => {
+                return Err(DecodeError::BadValue {
+                    field: "the status",
+                    value: 0,
+                });
+            }
+            status => status,
+        };
+        let mut reader = Reader::new(frame, HEADER_LENGTH);
+        let stream = reader.u32("the stream")?;
+        let sections = Sections::decode(reader, header.flags, grants)?;
+        Ok(Self {
+            stream,
+            status,
+            codec: header.codec,
+            sections,
+        })
+    }
+}
+
+/// No more items are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamCancel {
+    /// The stream.
+    pub stream: u32,
+}
+
+impl StreamCancel {
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        let frame = FrameWriter::plain(out, Kind::StreamCancel);
+        out.put_u32_le(self.stream);
+        frame.end(out, 0);
+    }
+
+    pub(crate) fn decode(header: Header, frame: &Bytes) -> Result<Self, DecodeError> {
+        header.require_plain()?;
+        let mut reader = Reader::new(frame, HEADER_LENGTH);
+        let stream = reader.u32("the stream")?;
+        reader.finish()?;
+        Ok(Self { stream })
+    }
+}

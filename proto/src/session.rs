@@ -1,0 +1,184 @@
+//! The session: two streams of bytes with offsets, and the signs of life beside them.
+//!
+//! Session frames have an offset in their direction's stream; link frames have none. Each side tells the other how far
+//! it received, so that a later connection could go on from there.
+
+mod outbox;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use self::outbox::Outbox;
+use crate::error::Violation;
+use crate::limits::{Grants, Limits};
+use crate::message::{Ack, Beat};
+use crate::time::{PeerClock, Time};
+
+/// Offsets, what waits to be sent, and the times of beats.
+#[derive(Debug)]
+pub(crate) struct Session {
+    outbox: Outbox,
+    /// Bytes of session frames written so far.
+    appended: u64,
+    /// How many of them were handed to the transport.
+    transmitted: u64,
+    /// How many of them the other side has, as far as it told.
+    acknowledged: u64,
+    /// Bytes of session frames received so far.
+    received: u64,
+    /// How many of them the other side was told of.
+    told: u64,
+    ack_every: u64,
+    last_heard: Time,
+    peer_timeout: Duration,
+    beat_interval: Duration,
+    next_beat: Time,
+    beat_due: bool,
+    /// What was written when the last beat became due: nothing since means that the session idles.
+    appended_at_beat: u64,
+    clock: PeerClock,
+}
+
+impl Session {
+    pub(crate) fn new(limits: &Limits, now: Time) -> Self {
+        Self {
+            outbox: Outbox::default(),
+            appended: 0,
+            transmitted: 0,
+            acknowledged: 0,
+            received: 0,
+            told: 0,
+            ack_every: limits.ack_every.max(1),
+            last_heard: now,
+            peer_timeout: limits.peer_timeout.max(Duration::from_millis(1)),
+            beat_interval: limits.beat_interval.max(Duration::from_millis(1)),
+            next_beat: now + limits.beat_interval,
+            beat_due: false,
+            appended_at_beat: 0,
+            clock: PeerClock::default(),
+        }
+    }
+
+    /// Begins to beat, as often as the other side needs it.
+    pub(crate) fn establish(&mut self, theirs: &Grants, now: Time) {
+        let patience = Duration::from_millis(theirs.peer_timeout_ms.into());
+        self.beat_interval = self.beat_interval.min(patience / 2);
+        self.next_beat = now + self.beat_interval;
+    }
+
+    /// Returns the buffer to which a frame of about this size is to be written, in one piece.
+    pub(crate) fn buffer(&mut self, estimate: usize) -> &mut BytesMut {
+        self.outbox.buffer(estimate)
+    }
+
+    /// Counts a session frame that was written to the buffer, attachments included, and appends those.
+    pub(crate) fn append(&mut self, frame_length: usize, attachments: &[Bytes]) {
+        attachments
+            .iter()
+            .for_each(|bytes| self.outbox.attach(bytes));
+        self.appended += frame_length as u64;
+    }
+
+    /// Returns where the last session frame ends in this side's stream.
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// Returns how far the transport has been given this side's stream.
+    pub(crate) fn transmitted(&self) -> u64 {
+        self.transmitted
+    }
+
+    /// Returns how many bytes wait to be handed to the transport.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Returns how many bytes of session frames the other side has not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        self.appended - self.acknowledged
+    }
+
+    /// Counts a session frame that arrived.
+    pub(crate) fn receive(&mut self, frame_length: usize) {
+        self.received = self.received.saturating_add(frame_length as u64);
+    }
+
+    /// Takes the other side's word for how far it received.
+    pub(crate) fn acknowledge(&mut self, received: u64) -> Result<(), Violation> {
+        if received > self.transmitted || received < self.acknowledged {
+            return Err(Violation::BadAcknowledgement(received));
+        }
+        self.acknowledged = received;
+        Ok(())
+    }
+
+    /// Takes a reading of the other side's clock.
+    pub(crate) fn sample_clock(&mut self, now: Time, theirs: Time) {
+        self.clock.sample(now, theirs);
+    }
+
+    /// Converts an instant on the other side's clock.
+    pub(crate) fn to_local(&self, theirs: Time) -> Time {
+        self.clock.to_local(theirs)
+    }
+
+    /// Notes that something came from the other side.
+    pub(crate) fn heard(&mut self, now: Time) {
+        self.last_heard = self.last_heard.max(now);
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(crate) fn timeout(&self) -> Time {
+        self.next_beat.min(self.last_heard + self.peer_timeout)
+    }
+
+    /// Makes a beat due if it is time. Returns whether the other side is still alive.
+    pub(crate) fn handle_timeout(&mut self, now: Time) -> bool {
+        if now >= self.next_beat {
+            self.beat_due = true;
+            self.next_beat = now + self.beat_interval;
+            if self.appended == self.appended_at_beat {
+                self.outbox.shrink();
+            }
+            self.appended_at_beat = self.appended;
+        }
+        now < self.last_heard + self.peer_timeout
+    }
+
+    /// Tells whether there is anything to transmit.
+    pub(crate) fn has_transmit(&self) -> bool {
+        !self.outbox.is_empty() || self.beat_due || self.ack_due()
+    }
+
+    fn ack_due(&self) -> bool {
+        self.received - self.told >= self.ack_every
+    }
+
+    /// Writes the link frames that are due.
+    pub(crate) fn write_signs_of_life(&mut self, now: Time) {
+        if !self.beat_due && !self.ack_due() {
+            return;
+        }
+        let received = self.received;
+        let out = self.outbox.buffer(32);
+        if self.beat_due {
+            Beat {
+                clock: now,
+                received,
+            }
+            .encode(out);
+        } else {
+            Ack { received }.encode(out);
+        }
+        self.told = received;
+        self.beat_due = false;
+    }
+
+    /// Moves everything that waits to `out`. Returns how many bytes.
+    pub(crate) fn transmit(&mut self, out: &mut Vec<Bytes>) -> usize {
+        self.transmitted = self.appended;
+        self.outbox.take(out)
+    }
+}
