@@ -86,20 +86,26 @@ pub(crate) fn list(names: &[&str]) -> String {
         .join(", ")
 }
 
-/// The Levenshtein distance: how many letters must be changed, added or removed.
+/// How many letters must be changed, added, removed or swapped with their neighbours.
+///
+/// Optimal string alignment: R. A. Wagner and R. Lowrance, "An Extension of the String-to-String Correction Problem",
+/// Journal of the ACM 22 (1975).
 fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, letter) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];
+    for i in 1..=from.len() {
+        let mut row = vec![i];
+        for j in 1..=to.len() {
+            let changed = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            let mut least = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[to.len()]
+    rows[from.len()][to.len()]
 }
 
 #[cfg(test)]
@@ -112,7 +118,7 @@ mod tests {
         assert_eq!(similar("one_way", METHOD_ATTRIBUTES), Some("oneway"));
         assert_eq!(similar("idempotant", METHOD_ATTRIBUTES), Some("idempotent"));
         assert_eq!(similar("property", METHOD_ATTRIBUTES), Some("attribute"));
-        assert_eq!(similar("names", TRAIT_OPTIONS), Some("name"));
+        assert_eq!(similar("nmae", TRAIT_OPTIONS), Some("name"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ fn write(text: &mut String, tokens: TokenStream) {
                         text.pop();
                         text.push_str("> ");
                     }
+                    (':', Spacing::Alone) if !text.ends_with(':') => text.push_str(": "),
                     (letter, _) => text.push(letter),
                 }
                 after_lifetime_tick = punct.as_char() == '\'';
@@ -92,6 +93,7 @@ mod tests {
             "<Vec<u8> as Trait>::Item",
             "impl Stream<Item = Track>",
             "std::collections::HashMap<String, ()>",
+            "impl Iterator<Item: Clone>",
         ] {
             let ty: syn::Type = syn::parse_str(written).expect("a type");
             assert_eq!(of(&ty), written);

@@ -23,6 +23,7 @@ pub(super) fn constant(interface: &Interface) -> TokenStream {
         ..
     } = interface;
     let hash = hash_literal(fnv1a32(name));
+    let reference_name = format!("$farref.proxy:{name}");
     let base_proxies = bases.iter().map(|base| &base.proxy);
     let methods = interface.methods().map(|method| {
         let conditions = method.conditions();
@@ -36,9 +37,10 @@ pub(super) fn constant(interface: &Interface) -> TokenStream {
         #vis const DESCRIPTOR: &'static #private::Interface = &#private::Interface {
             name: #name,
             hash: #hash,
+            reference_name: #reference_name,
             docs: #docs,
             callback: #callback,
-            bases: &[#(#base_proxies::DESCRIPTOR,)*],
+            bases: &[#(<#base_proxies as #private::Proxy>::DESCRIPTOR,)*],
             methods: &[#(#methods,)*],
         };
     }
@@ -139,7 +141,7 @@ fn argument(private: &TokenStream, argument: &Argument) -> TokenStream {
         ),
         Passing::Borrowed(ty) | Passing::Value(ty) => {
             let ty = ty.to_token_stream();
-            (signature::wire(private, &ty, "shape"), schema(private, &ty))
+            (quote_spanned!(mixed=> #private::shape_of_argument::<#ty>), schema(private, &ty))
         }
     };
     quote_spanned! {mixed=>
@@ -183,7 +185,7 @@ fn payload_entry(private: &TokenStream, payload: &Payload) -> TokenStream {
 
 fn value_entry(private: &TokenStream, type_name: &str, ty: &TokenStream) -> TokenStream {
     let mixed = Span::mixed_site();
-    let shape = signature::wire(private, ty, "shape");
+    let shape = quote_spanned!(mixed=> #private::shape_of_result::<#ty>);
     let schema = schema(private, ty);
     quote_spanned! {mixed=>
         #private::Returns { type_name: #type_name, shape: #shape, schema: #schema }
@@ -199,5 +201,5 @@ fn schema(private: &TokenStream, ty: &TokenStream) -> TokenStream {
 
 fn no_schema(private: &TokenStream) -> TokenStream {
     let mixed = Span::mixed_site();
-    quote_spanned!(mixed=> || #private::None)
+    quote_spanned!(mixed=> #private::no_schema)
 }

@@ -1,7 +1,7 @@
 //! The static table of handlers: how calls that arrive reach the object.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 
 use super::{near, signature};
 use crate::model::{Argument, Interface, Method};
@@ -36,9 +36,9 @@ pub(super) fn table(interface: &Interface) -> TokenStream {
 fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let private = interface.private();
-    let decode = decode(&private, method);
+    let decode = decode(method);
     let call = near::method_call(interface, method, passed(&private, method));
-    let reply = reply(&private, &method.output, &call);
+    let reply = reply(&method.output, &call);
     if method.args.blocking.is_some() {
         let entry = quote_spanned!(mixed=> entry);
         let enter = enter_blocking(&private, method, &entry);
@@ -53,7 +53,6 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let enter = near::enter(method, &quote_spanned!(mixed=> entry));
     quote_spanned! {mixed=>
         |entry, call| #private::Box::pin(async move {
-            let call = &call;
             #decode
             #enter
             #reply
@@ -71,33 +70,30 @@ fn enter_blocking(private: &TokenStream, method: &Method, entry: &TokenStream) -
 }
 
 /// Decodes the arguments of `call` into variables of their names.
-pub(super) fn decode(private: &TokenStream, method: &Method) -> TokenStream {
+pub(super) fn decode(method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let count = method.arguments.len();
     if count == 0 {
         return quote_spanned!(mixed=> call.arguments(0)?.finish()?;);
     }
-    let arguments = method.arguments.iter().map(
-        |Argument {
-             ident,
-             name,
-             passing,
-             ..
-         }| match passing {
-            Passing::Str => quote_spanned!(mixed=> let #ident = arguments.str(#name)?;),
-            Passing::Bytes | Passing::OwnedBytes(_) => {
-                quote_spanned!(mixed=> let #ident = arguments.bytes(#name)?;)
-            }
-            Passing::Borrowed(ty) | Passing::Value(ty) => {
-                let take = signature::wire(private, &ty.to_token_stream(), "take");
-                quote_spanned!(mixed=> let #ident = #take(#name, &mut arguments)?;)
-            }
-        },
-    );
+    let idents = signature::tuple(signature::argument_idents(method));
+    let values = method
+        .arguments
+        .iter()
+        .map(|Argument { name, passing, .. }| match passing {
+            Passing::Str => quote_spanned!(mixed=> arguments.str(#name)?),
+            Passing::Bytes | Passing::OwnedBytes(_) => quote_spanned!(mixed=> arguments.bytes(#name)?),
+            Passing::Borrowed(ty) | Passing::Value(ty) => quote_spanned!(mixed=> arguments.value::<#ty>(#name)?),
+        });
+    let values = signature::tuple(values);
+    // In a block of their own, so that the future of the call need not keep the decoder while it waits.
     quote_spanned! {mixed=>
-        let mut arguments = call.arguments(#count)?;
-        #(#arguments)*
-        arguments.finish()?;
+        let #idents = {
+            let mut arguments = call.arguments(#count)?;
+            let values = #values;
+            arguments.finish()?;
+            values
+        };
     }
 }
 
@@ -109,32 +105,18 @@ pub(super) fn passed(private: &TokenStream, method: &Method) -> impl Iterator<It
         .iter()
         .map(move |Argument { ident, passing, .. }| match passing {
             Passing::Str | Passing::Bytes | Passing::Borrowed(_) => quote_spanned!(mixed=> &#ident),
-            Passing::OwnedBytes(_) => quote_spanned!(mixed=> #private::Into::into(#ident)),
+            Passing::OwnedBytes(_) => quote_spanned!(mixed=> #private::FromBytes::from_bytes(#ident)),
             Passing::Value(_) => quote!(#ident),
         })
 }
 
 /// Encodes what `value` evaluates to as the reply to `call`.
-pub(super) fn reply(private: &TokenStream, output: &Output, value: &TokenStream) -> TokenStream {
+pub(super) fn reply(output: &Output, value: &TokenStream) -> TokenStream {
     let mixed = Span::mixed_site();
-    let (ok, error) = match output {
-        Output::Plain(Payload::Bytes(_)) => {
-            return quote_spanned!(mixed=> #private::reply_bytes(#value, call));
-        }
-        Output::Plain(Payload::Value(ty)) => {
-            let reply = signature::wire(private, &ty.to_token_stream(), "reply");
-            return quote_spanned!(mixed=> #reply(&#value, call));
-        }
-        Output::Fallible(Payload::Bytes(_), error) => {
-            let error = signature::wire(private, &error.to_token_stream(), "reply_error");
-            return quote_spanned!(mixed=> #private::reply_bytes_result(#value, call, #error));
-        }
-        Output::Fallible(..) | Output::Alias(_) => (
-            signature::ok_type(private, output),
-            signature::error_type(private, output).unwrap_or_default(),
-        ),
-    };
-    let ok = signature::wire(private, &ok, "reply");
-    let error = signature::wire(private, &error, "reply_error");
-    quote_spanned!(mixed=> #private::reply_result(#value, call, #ok, #error))
+    match output {
+        Output::Plain(Payload::Bytes(_)) => quote_spanned!(mixed=> call.reply_bytes(#value)),
+        Output::Plain(Payload::Value(_)) => quote_spanned!(mixed=> call.reply(#value)),
+        Output::Fallible(Payload::Bytes(_), _) => quote_spanned!(mixed=> call.reply_bytes_result(#value)),
+        Output::Fallible(..) | Output::Alias(_) => quote_spanned!(mixed=> call.reply_result(#value)),
+    }
 }

