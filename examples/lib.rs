@@ -1,1 +1,1 @@
-//! Examples of farref.
+//! The examples of farref; each is a program of its own beside this file.

@@ -1,0 +1,358 @@
+//! A call before and while it is made: a value that does nothing until it is polled.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep};
+
+use crate::codec::Codec;
+use crate::context::{Annotations, Scope, earlier};
+use crate::descriptor::Method;
+use crate::dispatch::{ArgumentsOut, RawReply};
+use crate::error::{Failure, Fault, Result};
+use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
+use crate::panics;
+use crate::proxy::{Proxy, TargetKind};
+use crate::remote::Remote;
+use crate::versions;
+use crate::{FaultKind, Outcome};
+
+/// The future of a near call: the method's own, made object-safe.
+pub type NearFuture<'a, R> = Pin<Box<dyn Future<Output = Result<R>> + Send + 'a>>;
+
+/// The function that makes a near call.
+pub(crate) type NearFn<'a, N, A, R> = fn(&'a N, A) -> NearFuture<'a, R>;
+/// The function that encodes a call's arguments.
+pub(crate) type EncodeFn<A> = fn(&A, &mut ArgumentsOut<'_>) -> Result<()>;
+/// The function that decodes a call's reply.
+pub(crate) type DecodeFn<T, X> = fn(RawReply) -> std::result::Result<T, X>;
+
+/// A call of a method with arguments `A`, which returns `T` or fails with `X`.
+///
+/// A call is a value: nothing is encoded or sent until it is first polled, and calls made one after the other start in
+/// the order of their first polls.
+///
+/// # Cancel safety
+///
+/// Dropping a call that was polled cancels it: a far handler is dropped at its next await, unless its method is
+/// `#[no_cancel]`. Cancelling is a request; effects may exist.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Call<'a, P: Proxy, A, T, X: Failure<T>> {
+    proxy: &'a P,
+    index: usize,
+    arguments: Option<A>,
+    near: NearFn<'a, P::Near, A, X::Raw>,
+    encode: EncodeFn<A>,
+    decode: DecodeFn<T, X>,
+    options: Option<Box<CallOptions>>,
+    state: State<'a, X::Raw>,
+}
+
+enum State<'a, R> {
+    Idle,
+    Near(Box<NearCall<'a, R>>),
+    Far(FarCall),
+    /// The peer's types differ: it is asked how.
+    Comparing(FarCall, Pin<Box<dyn Future<Output = Result<()>> + Send>>),
+    Done,
+}
+
+impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
+    /// A call of the method of this index in the proxy's interface.
+    pub fn new(
+        proxy: &'a P,
+        index: usize,
+        arguments: A,
+        near: NearFn<'a, P::Near, A, X::Raw>,
+        encode: EncodeFn<A>,
+        decode: DecodeFn<T, X>,
+    ) -> Self {
+        Call { proxy, index, arguments: Some(arguments), near, encode, decode, options: None, state: State::Idle }
+    }
+
+    fn options(&mut self) -> &mut CallOptions {
+        self.options.get_or_insert_default()
+    }
+
+    /// Gives up after this long. The deadline travels with the call, and with every call made on its behalf.
+    ///
+    /// A call that gave up fails with `DeadlineExceeded`: `NotStarted` if it was not sent by then, else `Unknown`.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.deadline(Instant::now() + timeout)
+    }
+
+    /// Gives up at this instant; see [`timeout`](Call::timeout).
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        let options = self.options();
+        options.deadline = earlier(options.deadline, Some(deadline));
+        self
+    }
+
+    /// Sends a note beside the arguments, which the handler finds in its [`CallContext`](crate::CallContext).
+    pub fn annotate(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.options().annotations.push((key.into(), value.into()));
+        self
+    }
+
+    /// Calls without waiting for an answer: returns when the call is in the session's buffer. Its failure is logged
+    /// where it is served, and its result is dropped there.
+    pub fn oneway(mut self) -> OnewayCall<'a, P, A, T, X> {
+        self.options().oneway = true;
+        OnewayCall(self)
+    }
+
+    /// Collects the notes that the handler sends beside its reply.
+    pub fn with_annotations(mut self) -> AnnotatedCall<'a, P, A, T, X> {
+        self.options().wants_annotations = true;
+        AnnotatedCall(self)
+    }
+
+    fn method(&self) -> &'static Method {
+        &P::DESCRIPTOR.methods[self.index]
+    }
+
+    /// Encodes the arguments with this codec.
+    fn encoded(&self, arguments: &A, codec: Codec) -> Result<Encoded> {
+        let method = self.method();
+        let key = MethodKey {
+            index: u16::try_from(self.index).unwrap_or(u16::MAX),
+            hash: method.hash,
+            // Only postcard needs both sides to agree on every type; the others say names.
+            shape: if codec == Codec::Postcard { method.shape_hash() } else { 0 },
+        };
+        Encoded::new(key, codec, method.arguments.len(), |out| (self.encode)(arguments, out))
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let Some(arguments) = self.arguments.take() else { return Err(polled_again()) };
+        let target = self.proxy.target();
+        let method = self.method();
+        let oneway = match (method.kind, self.options.as_ref().is_some_and(|options| options.oneway)) {
+            (crate::descriptor::MethodKind::OrderedOneway, _) => OnewayMode::Ordered,
+            (kind, asked) if kind.is_oneway() || asked => OnewayMode::Plain,
+            _ => OnewayMode::Answered,
+        };
+        let mut options = self.options.take();
+        let proxy_options = target.options.as_deref();
+        let deadline = deadline_of(options.as_deref(), proxy_options.and_then(|options| options.timeout), oneway);
+        let remote = match &target.kind {
+            // A near call that outlives its caller's borrow owns its arguments, so it is encoded like a far one.
+            TargetKind::Near(near) if oneway != OnewayMode::Answered || method.flags.no_cancel => {
+                Remote::Local(P::export_near(near))
+            }
+            TargetKind::Near(near) => {
+                let scope = Scope::near(P::DESCRIPTOR.name, method.name, deadline, take_annotations(&mut options));
+                let future = {
+                    let _entered = scope.enter();
+                    (self.near)(near, arguments)
+                };
+                self.options = options;
+                self.state = State::Near(Box::new(NearCall { future, scope, timer: None, callback: method.flags.callback }));
+                return Ok(());
+            }
+            TargetKind::Remote(remote) => remote.clone(),
+        };
+        let codec = proxy_options.and_then(|options| options.codec).unwrap_or_else(|| remote.codec());
+        let encoded = self.encoded(&arguments, codec)?;
+        let label = Label { interface: P::DESCRIPTOR.name.into(), method: method.name.into() };
+        let retries = match proxy_options {
+            Some(options) if options.retry_all || method.flags.idempotent => options.max_retries,
+            None if method.flags.idempotent => None,
+            _ => Some(0),
+        };
+        self.state = State::Far(FarCall::new(remote, label, encoded, oneway, deadline, retries, options.as_deref_mut()));
+        self.options = options;
+        // Kept for the case that the peer's types differ and the arguments must be encoded by name.
+        self.arguments = Some(arguments);
+        Ok(())
+    }
+
+    fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<T, X>> {
+        loop {
+            match &mut self.state {
+                State::Idle => {
+                    if let Err(fault) = self.start() {
+                        self.state = State::Done;
+                        return Poll::Ready(Err(fault.into()));
+                    }
+                }
+                State::Near(call) => {
+                    let result = std::task::ready!(call.poll(cx));
+                    let scope = Arc::clone(&call.scope);
+                    self.state = State::Done;
+                    if let Some(options) = &mut self.options {
+                        options.reply_annotations = scope.take_reply_annotations();
+                    }
+                    return Poll::Ready(X::from_raw(result));
+                }
+                State::Far(call) => {
+                    let result = std::task::ready!(call.poll(cx));
+                    let reply_annotations = call.take_reply_annotations();
+                    let refused = result.as_ref().err().and_then(|fault| call.refused_types(fault));
+                    if let Some(remote) = refused {
+                        let comparing = Box::pin(versions::compare(remote, P::DESCRIPTOR.name, self.method()));
+                        if let State::Far(call) = std::mem::replace(&mut self.state, State::Done) {
+                            self.state = State::Comparing(call, comparing);
+                        }
+                        continue;
+                    }
+                    self.state = State::Done;
+                    self.arguments = None;
+                    if let Some(options) = &mut self.options {
+                        options.reply_annotations = reply_annotations;
+                    }
+                    return Poll::Ready(result.map_err(X::from).and_then(self.decode));
+                }
+                State::Comparing(_, comparing) => {
+                    let compared = std::task::ready!(comparing.as_mut().poll(cx));
+                    let State::Comparing(mut call, _) = std::mem::replace(&mut self.state, State::Done) else { continue };
+                    let encoded = compared.and_then(|()| match &self.arguments {
+                        Some(arguments) => self.encoded(arguments, Codec::MessagePack),
+                        None => Err(polled_again()),
+                    });
+                    match encoded {
+                        Ok(encoded) => {
+                            call.encode_by_name(encoded);
+                            self.state = State::Far(call);
+                        }
+                        Err(fault) => return Poll::Ready(Err(fault.into())),
+                    }
+                }
+                State::Done => return Poll::Ready(Err(polled_again().into())),
+            }
+        }
+    }
+}
+
+fn polled_again() -> Fault {
+    Fault::new(FaultKind::Misuse, Outcome::NotStarted, "the call was polled again after it had ended")
+}
+
+fn take_annotations(options: &mut Option<Box<CallOptions>>) -> Annotations {
+    options.as_mut().map(|options| std::mem::take(&mut options.annotations)).unwrap_or_default()
+}
+
+/// When a call gives up: the earliest of what the call, its proxy and the call that it serves say.
+fn deadline_of(options: Option<&CallOptions>, timeout: Option<Duration>, oneway: OnewayMode) -> Option<Instant> {
+    let own = options.and_then(|options| options.deadline);
+    let own = earlier(own, timeout.map(|timeout| Instant::now() + timeout));
+    match oneway {
+        OnewayMode::Answered => earlier(own, Scope::current().and_then(|scope| scope.deadline)),
+        // A oneway starts a chain of its own and inherits no deadline.
+        OnewayMode::Plain | OnewayMode::Ordered => own,
+    }
+}
+
+impl<P: Proxy, A, T, X: Failure<T>> Unpin for Call<'_, P, A, T, X> {}
+
+impl<P: Proxy, A, T, X: Failure<T>> Future for Call<'_, P, A, T, X> {
+    type Output = std::result::Result<T, X>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().poll_raw(cx)
+    }
+}
+
+impl<P: Proxy, A, T, X: Failure<T>> fmt::Debug for Call<'_, P, A, T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Idle => "not started",
+            State::Near(_) | State::Far(_) | State::Comparing(..) => "under way",
+            State::Done => "ended",
+        };
+        write!(f, "Call({}.{}, {state})", P::DESCRIPTOR.name, self.method().name)
+    }
+}
+
+/// A call that is not answered; see [`Call::oneway`].
+#[must_use = "a call does nothing until it is awaited"]
+pub struct OnewayCall<'a, P: Proxy, A, T, X: Failure<T>>(Call<'a, P, A, T, X>);
+
+impl<P: Proxy, A, T, X: Failure<T>> Future for OnewayCall<'_, P, A, T, X> {
+    type Output = Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let call = &mut self.get_mut().0;
+        if matches!(call.state, State::Idle)
+            && let Err(fault) = call.start()
+        {
+            call.state = State::Done;
+            return Poll::Ready(Err(fault));
+        }
+        let State::Far(far) = &mut call.state else { return Poll::Ready(Err(polled_again())) };
+        let result = std::task::ready!(far.poll(cx));
+        call.state = State::Done;
+        Poll::Ready(result.map(drop))
+    }
+}
+
+impl<P: Proxy, A, T, X: Failure<T>> fmt::Debug for OnewayCall<'_, P, A, T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnewayCall").field(&self.0).finish()
+    }
+}
+
+/// A call that also collects the notes beside its reply; see [`Call::with_annotations`].
+#[must_use = "a call does nothing until it is awaited"]
+pub struct AnnotatedCall<'a, P: Proxy, A, T, X: Failure<T>>(Call<'a, P, A, T, X>);
+
+impl<P: Proxy, A, T, X: Failure<T>> Future for AnnotatedCall<'_, P, A, T, X> {
+    /// The call's result, and the notes: none if the call failed before its handler ended.
+    type Output = (std::result::Result<T, X>, Vec<(String, Bytes)>);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = &mut self.get_mut().0;
+        let result = std::task::ready!(call.poll_raw(cx));
+        let notes = call.options.as_mut().map(|options| std::mem::take(&mut options.reply_annotations));
+        Poll::Ready((result, notes.unwrap_or_default()))
+    }
+}
+
+impl<P: Proxy, A, T, X: Failure<T>> fmt::Debug for AnnotatedCall<'_, P, A, T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AnnotatedCall").field(&self.0).finish()
+    }
+}
+
+/// A near call under way: the method's future, in its scope, with its deadline, its panics contained.
+struct NearCall<'a, R> {
+    future: NearFuture<'a, R>,
+    scope: Arc<Scope>,
+    timer: Option<Pin<Box<Sleep>>>,
+    callback: bool,
+}
+
+impl<R> NearCall<'_, R> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R>> {
+        let polled = {
+            let _entered = self.scope.enter();
+            panics::contain(|| self.future.as_mut().poll(cx))
+        };
+        match polled {
+            Ok(Poll::Ready(result)) => Poll::Ready(result),
+            Err(panic) => {
+                let fault = panics::report(&self.scope.call_name(), &*panic, self.callback);
+                Poll::Ready(Err(fault))
+            }
+            Ok(Poll::Pending) => {
+                let Some(deadline) = self.scope.deadline else { return Poll::Pending };
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                std::task::ready!(timer.as_mut().poll(cx));
+                Poll::Ready(Err(deadline_exceeded(Outcome::Unknown)))
+            }
+        }
+    }
+}
+
+pub(crate) fn deadline_exceeded(outcome: Outcome) -> Fault {
+    let message = match outcome {
+        Outcome::NotStarted => "the deadline passed before the call was sent",
+        _ => "the deadline passed before the call was answered; it may have run",
+    };
+    Fault::new(FaultKind::DeadlineExceeded, outcome, message)
+}

@@ -1,0 +1,418 @@
+//! The calling side: configuration, connecting, sessions shared by proxies to one daemon.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use farref_proto::{ClientConfig, Connection, FaultKind, Limits, Nonce, SessionId, SessionSecret, Time, Token};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::codec::{Budget, Codec, CodecSet};
+use crate::error::{Fault, Result};
+use crate::interceptor::{Interceptor, Interceptors};
+use crate::node::{Node, NodeConfig};
+use crate::proxy::{self, Proxy, ProxyOptions};
+use crate::random;
+use crate::remote::{FarReference, Remote};
+use crate::session::{Session, Side};
+use crate::transport::{self, Transport};
+use crate::uri::{Address, Uri, UriError};
+use crate::{Identity, Outcome, Peer};
+
+/// Makes proxies, and shares sessions between those to one daemon.
+///
+/// Clones share everything. [`connect`](crate::connect) and [`lazy`](crate::lazy) use one that is configured from the
+/// environment; a program that wants more builds its own.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = farref::Client::builder()
+///     .timeout(Duration::from_secs(5))
+///     .max_retries(2)
+///     .connect_attempts(3)
+///     .build();
+/// # let _ = client;
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    node: Arc<Node>,
+    config: ClientBuilder,
+    slots: Mutex<HashMap<Address, Arc<SessionSlot>>>,
+}
+
+/// A place for a session that proxies share. Held while one of them connects, so that the others wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct SessionSlot(tokio::sync::Mutex<Weak<Session>>);
+
+/// Says how a [`Client`] behaves.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    node: NodeConfig,
+    token: Option<Vec<u8>>,
+    connect_timeout: Duration,
+    connect_attempts: u32,
+    connect_wait: Duration,
+    options: ProxyOptions,
+    max_retries: u32,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        ClientBuilder {
+            node: NodeConfig::default(),
+            token: None,
+            connect_timeout: Duration::from_secs(10),
+            connect_attempts: 1,
+            connect_wait: Duration::from_millis(500),
+            options: ProxyOptions::default(),
+            max_retries: 0,
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Proves to daemons that this client holds their shared secret. Costs a round trip more per session.
+    pub fn token(mut self, token: impl AsRef<[u8]>) -> Self {
+        self.token = Some(token.as_ref().to_vec());
+        self
+    }
+
+    /// How long connecting may take, until the transport is connected; the default is 10 s. The handshake has a limit of
+    /// its own.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How often connecting is tried; the default is once.
+    pub fn connect_attempts(mut self, attempts: u32) -> Self {
+        self.connect_attempts = attempts.max(1);
+        self
+    }
+
+    /// How long to wait between two attempts to connect, give or take a quarter; the default is 500 ms.
+    pub fn connect_wait(mut self, wait: Duration) -> Self {
+        self.connect_wait = wait;
+        self
+    }
+
+    /// How long each call may take unless it says otherwise; the default, and zero, is no limit.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+        self
+    }
+
+    /// How often a call of an `#[idempotent]` method is made again when its session was lost; the default is never.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
+        self
+    }
+
+    /// How calls are encoded; the default is postcard.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.node.codec = codec;
+        self
+    }
+
+    /// What is accepted from daemons that call back; the default is all that this build has.
+    pub fn accept_codecs(mut self, codecs: CodecSet) -> Self {
+        self.node.codecs = codecs;
+        self
+    }
+
+    /// What daemons are granted, and what is taken from them.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.node.limits = limits;
+        self
+    }
+
+    /// What decoding one message may cost.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.node.budget = budget;
+        self
+    }
+
+    /// What this process calls itself; the default is the program's file name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.node.name = name.into();
+        self
+    }
+
+    /// Sees every call that goes out.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.node.outgoing.push(Arc::new(interceptor));
+        self
+    }
+
+    /// Sees every call that daemons make back.
+    pub fn callback_interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.node.incoming.push(Arc::new(interceptor));
+        self
+    }
+
+    /// Takes what the environment says over what was said before: `FARREF_TOKEN`, `FARREF_TIMEOUT` and
+    /// `FARREF_CONNECT_TIMEOUT` (seconds), `FARREF_CODEC`, `FARREF_ACCEPT_CODECS` (names with commas between),
+    /// `FARREF_MAX_RETRIES`, `FARREF_CONNECT_ATTEMPTS`, `FARREF_NAME`.
+    ///
+    /// # Errors
+    ///
+    /// `Misuse`, naming the variable, if one has a value that means nothing.
+    pub fn from_env(self) -> Result<Self> {
+        crate::environment::client(self)
+    }
+
+    /// Makes the client. Does no I/O.
+    pub fn build(self) -> Client {
+        let node = Node::new(self.node.clone());
+        Client(Arc::new(Inner { node, config: self, slots: Mutex::default() }))
+    }
+}
+
+impl Client {
+    /// Begins to configure a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A client of default configuration.
+    pub fn new() -> Self {
+        Client::builder().build()
+    }
+
+    /// Connects to the object at this URI and makes sure that it is there.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidUri`; `ConnectFailed` if nobody answers; `Refused` if the daemon does not let this client in;
+    /// `NoSuchObject`; `Incompatible` if the object does not serve the interface. Whatever fails leaves nothing behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect<P: Proxy>(&self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<P> {
+        let proxy: P = self.lazy(uri)?;
+        proxy.ensure_connected().await?;
+        Ok(proxy)
+    }
+
+    /// A proxy to the object at this URI, which connects at its first call. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidUri`.
+    pub fn lazy<P: Proxy>(&self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<P> {
+        let uri = uri.try_into().map_err(|error| Fault::from(error.into()))?;
+        let remote = self.reference(uri, P::DESCRIPTOR.hash);
+        let mut proxy = P::from_remote(remote);
+        if self.0.config.options.timeout.is_some() {
+            proxy.set_options(&Arc::new(self.0.config.options.clone()));
+        }
+        Ok(proxy)
+    }
+
+    pub(crate) fn reference(&self, uri: Uri, interface: u32) -> Remote {
+        let slot = {
+            let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(uri.address().clone()).or_default())
+        };
+        Remote::Far(FarReference::named(self.clone(), uri, interface, slot))
+    }
+
+    /// Speaks over a pipe that the application opened itself, and returns the process at its other end. `name` stands for
+    /// its address in messages.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectFailed` or `Refused`, if the handshake fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the pipe.
+    pub async fn from_io(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Send + 'static,
+        name: impl Into<String>,
+    ) -> Result<Peer> {
+        let session = self.open(Transport::from_io(io, name.into()));
+        session.established().await?;
+        Ok(Peer::of(&session))
+    }
+
+    /// Publishes an object under a name, which daemons may ask for on any session of this client.
+    ///
+    /// # Errors
+    ///
+    /// `Misuse`, if the name is taken or unfit.
+    pub fn publish<P: Proxy>(&self, name: &str, proxy: &P) -> Result<()> {
+        self.0.node.publish(name, proxy::to_export(proxy))
+    }
+
+    /// Takes a published name back. References to the object live on. Returns whether the name was there.
+    pub fn unpublish(&self, name: &str) -> bool {
+        self.0.node.unpublish(name).is_some()
+    }
+
+    /// The processes that this client has sessions with.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.0.node.sessions().iter().map(Peer::of).collect()
+    }
+
+    /// Ends all sessions of this client, once what was queued is written. Proxies connect again at their next use.
+    ///
+    /// # Cancel safety
+    ///
+    /// The sessions end also if the future is dropped.
+    pub async fn close(&self) {
+        let sessions = self.0.node.sessions();
+        for session in &sessions {
+            session.close("closed by the client");
+        }
+        for session in &sessions {
+            session.ended().await;
+        }
+    }
+
+    pub(crate) fn codec(&self) -> Codec {
+        self.0.node.codec
+    }
+
+    pub(crate) fn max_retries(&self) -> u32 {
+        self.0.config.max_retries
+    }
+
+    pub(crate) fn interceptors(&self) -> Interceptors {
+        self.0.node.outgoing.clone()
+    }
+
+    /// The session of this slot, connected if need be. The handshake may still be under way: frames wait for it.
+    pub(crate) async fn session(&self, uri: &Uri, slot: &SessionSlot) -> Result<Arc<Session>> {
+        let mut place = slot.0.lock().await;
+        if let Some(session) = place.upgrade().filter(|session| !session.is_closed()) {
+            return Ok(session);
+        }
+        let mut attempt = 1;
+        loop {
+            match self.transport(uri).await {
+                Ok(transport) => {
+                    let session = self.open(transport);
+                    *place = Arc::downgrade(&session);
+                    return Ok(session);
+                }
+                Err(fault) if attempt >= self.0.config.connect_attempts => return Err(fault),
+                Err(fault) => {
+                    tracing::debug!(%uri, attempt, %fault, "connecting failed and is tried again");
+                    attempt += 1;
+                    tokio::time::sleep(jittered(self.0.config.connect_wait)).await;
+                }
+            }
+        }
+    }
+
+    async fn transport(&self, uri: &Uri) -> Result<Transport> {
+        let failed = |text: String| {
+            Fault::not_started(FaultKind::ConnectFailed, format!("cannot connect to {}: {text}", uri.without_object()))
+        };
+        let connect = async {
+            match uri.address() {
+                Address::Tcp { host, port } => transport::tcp::connect(host, *port).await,
+                #[cfg(unix)]
+                Address::Unix(path) => transport::unix::connect(path).await,
+                Address::Memory(name) => transport::memory::connect(name).await,
+                #[cfg(not(unix))]
+                Address::Unix(_) => Err(std::io::ErrorKind::Unsupported.into()),
+            }
+        };
+        match tokio::time::timeout(self.0.config.connect_timeout, connect).await {
+            Ok(Ok(transport)) => Ok(transport),
+            Ok(Err(error)) => Err(failed(error.to_string()).with_cause(&error)),
+            Err(_) => Err(failed(format!("no answer within {:?}", self.0.config.connect_timeout))),
+        }
+    }
+
+    fn open(&self, transport: Transport) -> Arc<Session> {
+        let node = Arc::clone(&self.0.node);
+        let mut config = ClientConfig::new(
+            random::instance_id(),
+            SessionId::from_bytes(random::bytes()),
+            SessionSecret::from_bytes(random::bytes()),
+            Nonce::from_bytes(random::bytes()),
+        );
+        config.limits = node.limits.clone();
+        config.codecs = node.codecs.bits();
+        config.name.clone_from(&node.name);
+        config.token = self.0.config.token.clone().map(Token::new);
+        let identity = if config.token.is_some() { Identity::Token } else { Identity::Anonymous };
+        let connection = Connection::client(config, Time::ZERO);
+        let session = Session::new(node, Side::Client, transport.peer.clone(), identity, connection);
+        self.0.node.add_session(&session);
+        session.drive(transport);
+        session
+    }
+}
+
+/// A duration, give or take a quarter, so that many clients do not come back at one moment.
+fn jittered(wait: Duration) -> Duration {
+    let random = u32::from(u16::from_le_bytes(random::bytes()));
+    wait.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u16::MAX))
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Client::new()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("node", &self.0.node).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("connect_attempts", &self.connect_attempts).finish_non_exhaustive()
+    }
+}
+
+/// The client of [`connect`] and [`lazy`].
+pub(crate) fn default_client() -> Result<Client> {
+    static DEFAULT: std::sync::OnceLock<Result<Client>> = std::sync::OnceLock::new();
+    DEFAULT.get_or_init(|| Client::builder().from_env().map(ClientBuilder::build)).clone()
+}
+
+/// Connects to the object at this URI and makes sure that it is there.
+///
+/// Proxies to one daemon share a session. The client behind this is configured from the environment, see
+/// [`ClientBuilder::from_env`].
+///
+/// # Errors
+///
+/// As [`Client::connect`]; and `Misuse`, if the environment holds a value that means nothing.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind.
+pub async fn connect<P: Proxy>(uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<P> {
+    default_client()?.connect(uri).await
+}
+
+/// A proxy to the object at this URI, which connects at its first call. Does no I/O.
+///
+/// # Errors
+///
+/// As [`Client::lazy`]; and `Misuse`, if the environment holds a value that means nothing.
+pub fn lazy<P: Proxy>(uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<P> {
+    default_client()?.lazy(uri)
+}
+
+/// An error for what the environment says.
+pub(crate) fn misuse(message: String) -> Fault {
+    Fault::new(FaultKind::Misuse, Outcome::NotStarted, message)
+}

@@ -1,0 +1,327 @@
+//! The call that is being served: who called, until when, on whose behalf.
+//!
+//! The runtime makes the call's [`Scope`] current whenever it polls the handler's future, so that a handler, and all
+//! that it calls, finds it without a hidden argument. A task that a handler spawns is outside, unless it takes the
+//! scope along with [`chain::scope`].
+
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use farref_proto::ChainId;
+use tokio::time::Instant;
+
+use crate::error::Result;
+use crate::far::{Extras, OnewayMode};
+use crate::proxy::Proxy;
+use crate::random;
+use crate::session::Session;
+
+use crate::peer::Peer;
+
+/// How deep a call lies in its chain: first across processes, then within this one.
+pub(crate) type Depth = (u16, u32);
+
+/// Notes that travel beside the arguments of a call or beside its reply: a key and a byte string each.
+pub type Annotations = Vec<(String, Bytes)>;
+
+/// What is known of a call while it is being served.
+#[derive(Debug, Default)]
+pub(crate) struct Scope {
+    /// Made when first asked for: most calls need none.
+    pub(crate) chain: OnceLock<ChainId>,
+    pub(crate) depth: u16,
+    pub(crate) level: u32,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) interface: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) annotations: Annotations,
+    pub(crate) reply_annotations: Mutex<Annotations>,
+}
+
+/// The interface and the method of a call, in wire names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallName(&'static str, &'static str);
+
+impl fmt::Display for CallName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallName("", _) => f.write_str("a call from outside"),
+            CallName(interface, method) => write!(f, "{interface}.{method}"),
+        }
+    }
+}
+
+/// What a serial lock remembers of a call.
+pub(crate) struct CallIdentity {
+    pub(crate) chain: ChainId,
+    pub(crate) depth: Depth,
+    pub(crate) call: CallName,
+}
+
+impl CallIdentity {
+    /// The identity of the call that is being served; one of its own outside any call.
+    pub(crate) fn current() -> Self {
+        match Scope::current() {
+            Some(scope) => CallIdentity { chain: scope.chain(), depth: (scope.depth, scope.level), call: scope.call_name() },
+            None => CallIdentity { chain: random::chain_id(), depth: (0, 0), call: CallName("", "") },
+        }
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
+}
+
+/// Makes the scope that was current before current again.
+pub(crate) struct Entered(Option<Arc<Scope>>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.with(|current| *current.borrow_mut() = self.0.take());
+    }
+}
+
+impl Scope {
+    pub(crate) fn current() -> Option<Arc<Scope>> {
+        CURRENT.with(|current| current.borrow().clone())
+    }
+
+    /// Makes this scope current on this thread until the guard is dropped.
+    pub(crate) fn enter(self: &Arc<Self>) -> Entered {
+        Self::replace(Some(Arc::clone(self)))
+    }
+
+    /// Makes no scope current on this thread until the guard is dropped.
+    pub(crate) fn leave() -> Entered {
+        Self::replace(None)
+    }
+
+    fn replace(scope: Option<Arc<Scope>>) -> Entered {
+        CURRENT.with(|current| Entered(std::mem::replace(&mut *current.borrow_mut(), scope)))
+    }
+
+    /// The chain that this call belongs to; begins one if it has none.
+    pub(crate) fn chain(&self) -> ChainId {
+        *self.chain.get_or_init(random::chain_id)
+    }
+
+    pub(crate) fn call_name(&self) -> CallName {
+        CallName(self.interface, self.method)
+    }
+
+    /// The scope of a near call made from the current scope.
+    pub(crate) fn near(
+        interface: &'static str,
+        method: &'static str,
+        deadline: Option<Instant>,
+        annotations: Annotations,
+    ) -> Arc<Scope> {
+        let outer = Scope::current();
+        Arc::new(Scope::within(outer.as_deref(), interface, method, deadline, annotations))
+    }
+
+    /// The scope of a call that crosses no process but is encoded.
+    pub(crate) fn loopback(interface: &'static str, method: &'static str, oneway: OnewayMode, extras: Extras) -> Arc<Scope> {
+        // A oneway starts a chain of its own.
+        let outer = extras.scope.filter(|_| oneway == OnewayMode::Answered);
+        Arc::new(Scope::within(outer.as_deref(), interface, method, extras.deadline, extras.annotations))
+    }
+
+    fn within(
+        outer: Option<&Scope>,
+        interface: &'static str,
+        method: &'static str,
+        deadline: Option<Instant>,
+        annotations: Annotations,
+    ) -> Scope {
+        let chain = OnceLock::new();
+        if let Some(outer) = outer {
+            let _ = chain.set(outer.chain());
+        }
+        Scope {
+            chain,
+            depth: outer.map_or(0, |outer| outer.depth),
+            level: outer.map_or(0, |outer| outer.level.saturating_add(1)),
+            deadline,
+            session: None,
+            interface,
+            method,
+            annotations,
+            reply_annotations: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn put_reply_annotations(&self, notes: Annotations) {
+        self.reply_annotations.lock().unwrap_or_else(PoisonError::into_inner).extend(notes);
+    }
+
+    pub(crate) fn take_reply_annotations(&self) -> Annotations {
+        std::mem::take(&mut *self.reply_annotations.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The earlier of two instants, either of which may be missing.
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The call that is being served, as its handler sees it.
+///
+/// # Examples
+///
+/// ```
+/// use farref::CallContext;
+///
+/// fn who_calls() -> String {
+///     match CallContext::current().and_then(|context| context.peer()) {
+///         Some(peer) => peer.address().to_string(),
+///         None => "this process".to_owned(),
+///     }
+/// }
+/// assert_eq!(who_calls(), "this process");
+/// ```
+#[derive(Clone)]
+pub struct CallContext(Arc<Scope>);
+
+impl CallContext {
+    /// The call that this code runs on behalf of; `None` outside any call, also in a task that a handler spawned.
+    pub fn current() -> Option<Self> {
+        Scope::current().map(CallContext)
+    }
+
+    /// The wire name of the interface that was called.
+    pub fn interface(&self) -> &str {
+        self.0.interface
+    }
+
+    /// The wire name of the method that was called.
+    pub fn method(&self) -> &str {
+        self.0.method
+    }
+
+    /// The process that called; `None` for a near call.
+    pub fn peer(&self) -> Option<Peer> {
+        self.0.session.as_ref().map(Peer::of)
+    }
+
+    /// When the caller stops waiting; every call made from here ends by then, too.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.deadline
+    }
+
+    /// How many calls across processes lie between the first call of the chain and this one.
+    pub fn depth(&self) -> u16 {
+        self.0.depth
+    }
+
+    /// The notes that the caller sent beside the arguments.
+    pub fn annotations(&self) -> &[(String, Bytes)] {
+        &self.0.annotations
+    }
+
+    /// The caller's note of this key.
+    pub fn annotation(&self, key: &str) -> Option<&Bytes> {
+        self.0.annotations.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    /// Sends a note beside the reply, in place of an earlier one of the same key. A oneway has no reply.
+    pub fn set_reply_annotation(&self, key: impl Into<String>, value: impl Into<Bytes>) {
+        let key = key.into();
+        let mut notes = self.0.reply_annotations.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.retain(|(known, _)| *known != key);
+        notes.push((key, value.into()));
+    }
+
+    /// The caller's storage: values that live as long as its session. `None` for a near call.
+    pub fn storage(&self) -> Option<&Storage> {
+        self.0.session.as_deref().map(Session::storage)
+    }
+
+    /// A proxy to the object that the calling process published as `name`, on the session of this call.
+    ///
+    /// # Errors
+    ///
+    /// `NoSuchObject`, if it published none of that name; `Misuse` in a near call, which has no peer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the request.
+    pub async fn caller<P: Proxy>(&self, name: &str) -> Result<P> {
+        let peer = self.peer().ok_or_else(|| {
+            crate::Fault::new(
+                crate::FaultKind::Misuse,
+                crate::Outcome::NotStarted,
+                "a near call has no calling process; pass the proxy as an argument instead",
+            )
+        })?;
+        peer.object(name).await
+    }
+
+    /// Ends the session of this call's caller. The call itself is not answered; a near call has no session to end.
+    pub fn close_caller(&self) {
+        if let Some(session) = &self.0.session {
+            session.close("closed by the object that was called");
+        }
+    }
+}
+
+impl fmt::Debug for CallContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallContext")
+            .field("call", &format_args!("{}", self.0.call_name()))
+            .field("depth", &self.0.depth)
+            .field("deadline", &self.0.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Values of any type, one of each, that live as long as a session.
+#[derive(Default)]
+pub struct Storage(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+
+impl Storage {
+    /// The value of this type, if one was put here.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        values.get(&TypeId::of::<T>()).cloned()?.downcast().ok()
+    }
+
+    /// Puts a value here and returns the one of its type that it replaces.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        values.insert(TypeId::of::<T>(), Arc::new(value))?.downcast().ok()
+    }
+
+    /// The value of this type, put here by `make` if it is missing.
+    pub fn get_or_insert_with<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        if let Some(value) = self.get() {
+            return value;
+        }
+        // `make` is the application's code and runs outside the lock, so two calls may race: the first one's value stays.
+        let value = Arc::new(make());
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = values.entry(TypeId::of::<T>()).or_insert_with(|| Arc::clone(&value) as Arc<dyn Any + Send + Sync>);
+        Arc::clone(entry).downcast().unwrap_or(value)
+    }
+
+    /// Takes the value of this type out.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        values.remove(&TypeId::of::<T>())?.downcast().ok()
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Storage").field("values", &values.len()).finish()
+    }
+}

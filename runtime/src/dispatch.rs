@@ -1,0 +1,337 @@
+//! A call as its handler sees it: decoding arguments, encoding the reply.
+//!
+//! Generated code uses nothing else of the runtime while it serves a call, so what is here decides what a handler
+//! costs. Nothing here knows of sockets or sessions.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use farref_proto::FaultKind;
+use serde::Serialize;
+
+use crate::codec::{self, ArgumentsDecoder, ArgumentsEncoder, Budget, Codec, CodecError};
+use crate::context::{Annotations, Scope};
+use crate::error::{Fault, Result};
+use crate::object::Entry;
+use crate::references;
+use crate::remote::Remote;
+use crate::wire::{AppError, ArgumentType, FromBytes, IntoBytes, ReturnType};
+use crate::Outcome;
+
+/// What serving a call comes to.
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
+
+/// A call that arrived, before its arguments are decoded.
+pub struct Incoming {
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) codec: Codec,
+    pub(crate) budget: Budget,
+    pub(crate) body: Bytes,
+    pub(crate) attachments: Vec<Bytes>,
+    /// Behind a lock only so that the handler's future may hold a reference to the call.
+    pub(crate) references: Mutex<Vec<Remote>>,
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("call", &self.scope.call_name()).field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+/// A result that is encoded and ready to be sent.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// Whether this is the method's own error.
+    pub(crate) is_error: bool,
+    pub(crate) codec: Option<Codec>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) attachments: Vec<Bytes>,
+    pub(crate) references: Vec<Remote>,
+}
+
+impl Incoming {
+    /// Begins to decode the arguments, of which there must be `count`.
+    pub fn arguments(&self, count: usize) -> Result<Arguments<'_>> {
+        let decoder = ArgumentsDecoder::new(self.codec, &self.body, &self.attachments, &self.budget, count)
+            .map_err(|error| self.bad_arguments("", &error))?;
+        Ok(Arguments { call: self, decoder })
+    }
+
+    /// Replaces the notes beside the arguments, as interceptors have changed them.
+    pub(crate) fn set_annotations(&mut self, annotations: &Annotations) {
+        if let Some(scope) = Arc::get_mut(&mut self.scope) {
+            scope.annotations.clone_from(annotations);
+        }
+    }
+
+    fn bad_arguments(&self, argument: &str, error: &CodecError) -> Fault {
+        let call = self.scope.call_name();
+        let message = if argument.is_empty() {
+            format!("the arguments of `{call}` cannot be decoded: {error}")
+        } else {
+            format!("argument `{argument}` of `{call}` cannot be decoded: {error}")
+        };
+        Fault::not_started(FaultKind::BadArguments, message)
+    }
+
+    /// Answers with a value.
+    pub fn reply<T: ReturnType>(&self, value: T) -> Result<Reply> {
+        self.encode(false, &value)
+    }
+
+    /// Answers with a value or the method's own error.
+    pub fn reply_result<T: ReturnType, E: AppError>(&self, result: std::result::Result<T, E>) -> Result<Reply> {
+        match result {
+            Ok(value) => self.encode(false, &value),
+            Err(error) => self.reply_error(error),
+        }
+    }
+
+    /// Answers with a byte string, which is not copied if it is large.
+    pub fn reply_bytes<B: IntoBytes>(&self, bytes: B) -> Result<Reply> {
+        Ok(Reply { codec: Some(self.codec), attachments: vec![bytes.into_bytes()], ..Reply::default() })
+    }
+
+    /// Answers with a byte string or the method's own error.
+    pub fn reply_bytes_result<B: IntoBytes, E: AppError>(&self, result: std::result::Result<B, E>) -> Result<Reply> {
+        match result {
+            Ok(bytes) => self.reply_bytes(bytes),
+            Err(error) => self.reply_error(error),
+        }
+    }
+
+    fn reply_error<E: AppError>(&self, error: E) -> Result<Reply> {
+        self.encode(true, &error)
+    }
+
+    fn encode<T: Serialize>(&self, is_error: bool, value: &T) -> Result<Reply> {
+        let mut body = buffer::take();
+        let (encoded, references) = references::collect(|| codec::encode(self.codec, value, &mut body));
+        match encoded {
+            Ok(()) => Ok(Reply { is_error, codec: Some(self.codec), body, attachments: Vec::new(), references }),
+            Err(error) => Err(Fault::new(
+                FaultKind::Unencodable,
+                Outcome::Ran,
+                format!("`{}` ran, but its result cannot be encoded: {error}", self.scope.call_name()),
+            )),
+        }
+    }
+}
+
+/// The arguments of a call, decoded one after the other.
+#[derive(Debug)]
+pub struct Arguments<'call> {
+    call: &'call Incoming,
+    decoder: ArgumentsDecoder<'call>,
+}
+
+impl<'call> Arguments<'call> {
+    /// The next argument, which is owned.
+    pub fn value<T: ArgumentType>(&mut self, name: &str) -> Result<T> {
+        let decoder = &mut self.decoder;
+        let mut table = self.call.references.lock().unwrap_or_else(PoisonError::into_inner);
+        references::resolve(&mut table, || decoder.next())
+            .map_err(|error| self.call.bad_arguments(name, &error))
+    }
+
+    /// The next argument, a string that is borrowed from the frame where the codec allows it.
+    pub fn str(&mut self, name: &str) -> Result<Cow<'call, str>> {
+        self.decoder.next_str().map_err(|error| self.call.bad_arguments(name, &error))
+    }
+
+    /// The next argument, a byte string that shares the frame's memory.
+    pub fn bytes(&mut self, name: &str) -> Result<Bytes> {
+        self.decoder.next_bytes().map_err(|error| self.call.bad_arguments(name, &error))
+    }
+
+    /// Ends decoding: the frame must hold nothing more.
+    pub fn finish(self) -> Result<()> {
+        self.decoder.finish().map_err(|error| self.call.bad_arguments("", &error))
+    }
+}
+
+/// The arguments of a call while they are encoded.
+#[derive(Debug)]
+pub struct ArgumentsOut<'a> {
+    pub(crate) encoder: ArgumentsEncoder<'a>,
+}
+
+impl ArgumentsOut<'_> {
+    /// Writes the next argument.
+    pub fn value<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
+        self.encoder.value(value).map_err(|error| cannot_encode(name, &error))
+    }
+
+    /// Writes the next argument, a string.
+    pub fn str(&mut self, name: &str, value: &str) -> Result<()> {
+        self.value(name, value)
+    }
+
+    /// Writes the next argument, a byte string, which travels outside the codec.
+    pub fn bytes<B: AsRef<[u8]> + ?Sized>(&mut self, name: &str, bytes: &B) -> Result<()> {
+        self.encoder.bytes(bytes.as_ref()).map_err(|error| cannot_encode(name, &error))
+    }
+}
+
+fn cannot_encode(name: &str, error: &CodecError) -> Fault {
+    Fault::not_started(FaultKind::Unencodable, format!("argument `{name}` cannot be encoded: {error}"))
+}
+
+/// The answer to a call, as it arrived.
+#[derive(Debug)]
+pub struct RawReply {
+    /// Whether this is the method's own error.
+    pub(crate) is_error: bool,
+    pub(crate) codec: Codec,
+    pub(crate) budget: Budget,
+    pub(crate) body: Bytes,
+    pub(crate) attachments: Vec<Bytes>,
+    pub(crate) references: Vec<Remote>,
+}
+
+impl RawReply {
+    /// What stands for the answer of a call that has none.
+    pub(crate) fn empty(codec: Codec) -> Self {
+        RawReply {
+            is_error: false,
+            codec,
+            budget: Budget::default(),
+            body: Bytes::new(),
+            attachments: Vec::new(),
+            references: Vec::new(),
+        }
+    }
+
+    /// The reply of an object of this process.
+    pub(crate) fn of(reply: Reply) -> Self {
+        RawReply {
+            is_error: reply.is_error,
+            codec: reply.codec.unwrap_or(Codec::Postcard),
+            budget: Budget::default(),
+            body: Bytes::from(reply.body),
+            attachments: reply.attachments,
+            references: reply.references,
+        }
+    }
+
+    fn decode<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+        let (codec, body, budget) = (self.codec, &self.body, &self.budget);
+        references::resolve(&mut self.references, || codec::decode(codec, body, budget)).map_err(|error| bad_reply(&error))
+    }
+
+    fn bytes<B: FromBytes>(&mut self) -> Result<B> {
+        match self.attachments.pop() {
+            Some(bytes) if self.attachments.is_empty() => Ok(B::from_bytes(bytes)),
+            _ => Err(Fault::new(FaultKind::BadReply, Outcome::Ran, "the method ran, but its reply holds no byte string")),
+        }
+    }
+
+    fn not_an_error(&self) -> Result<()> {
+        if self.is_error {
+            let message = "the method ran and failed with an error of its own, which this interface does not know";
+            return Err(Fault::new(FaultKind::BadReply, Outcome::Ran, message));
+        }
+        Ok(())
+    }
+}
+
+fn bad_reply(error: &CodecError) -> Fault {
+    Fault::new(FaultKind::BadReply, Outcome::Ran, format!("the method ran, but its result cannot be decoded: {error}"))
+}
+
+/// Decodes the reply of a method that returns a plain value.
+pub fn decode_value<T: ReturnType>(mut reply: RawReply) -> Result<T> {
+    reply.not_an_error()?;
+    reply.decode()
+}
+
+/// Decodes the reply of a method that returns `Result`.
+pub fn decode_result<T: ReturnType, E: AppError>(mut reply: RawReply) -> Result<T, crate::CallError<E>> {
+    if reply.is_error {
+        return Err(crate::CallError::App(reply.decode()?));
+    }
+    Ok(reply.decode()?)
+}
+
+/// Decodes the reply of a method that returns a byte string.
+pub fn decode_bytes<B: FromBytes>(mut reply: RawReply) -> Result<B> {
+    reply.not_an_error()?;
+    reply.bytes()
+}
+
+/// Decodes the reply of a method that returns a byte string or an error.
+pub fn decode_bytes_result<B: FromBytes, E: AppError>(mut reply: RawReply) -> Result<B, crate::CallError<E>> {
+    if reply.is_error {
+        return Err(crate::CallError::App(reply.decode()?));
+    }
+    Ok(reply.bytes()?)
+}
+
+/// What a reply was for, when the call was oneway or there is nothing to decode.
+pub(crate) fn ignore_reply<X>(_: RawReply) -> Result<(), X> {
+    Ok(())
+}
+
+/// Serves a `#[blocking]` method on a thread where blocking is allowed.
+pub fn blocking<A: crate::access::Access>(
+    entry: Arc<Entry<A>>,
+    call: Incoming,
+    serve: fn(&Entry<A>, &Incoming) -> Result<Reply>,
+) -> HandlerFuture {
+    Box::pin(async move {
+        let scope = Arc::clone(&call.scope);
+        let thread = tokio::task::spawn_blocking(move || {
+            let _entered = scope.enter();
+            serve(&entry, &call)
+        });
+        match thread.await {
+            Ok(reply) => reply,
+            Err(error) => match error.try_into_panic() {
+                // The dispatcher reports panics of handlers; this one happened on another thread.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Fault::new(FaultKind::Cancelled, Outcome::NotStarted, "the runtime is shutting down")),
+            },
+        }
+    })
+}
+
+/// Waits for a future on a thread where blocking is allowed.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Handle::current().block_on(future)
+}
+
+/// Buffers for encoding, used again and again.
+pub(crate) mod buffer {
+    use std::cell::RefCell;
+
+    /// How many are kept for each thread.
+    const KEPT: usize = 16;
+    /// A buffer that grew beyond this, in bytes, is given back to the allocator.
+    const KEPT_CAPACITY: usize = 64 * 1024;
+
+    thread_local! {
+        static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// An empty buffer.
+    pub(crate) fn take() -> Vec<u8> {
+        BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
+    }
+
+    /// Keeps a buffer for the next one who needs one on this thread.
+    pub(crate) fn give(mut buffer: Vec<u8>) {
+        if buffer.capacity() == 0 || buffer.capacity() > KEPT_CAPACITY {
+            return;
+        }
+        buffer.clear();
+        BUFFERS.with_borrow_mut(|buffers| {
+            if buffers.len() < KEPT {
+                buffers.push(buffer);
+            }
+        });
+    }
+}

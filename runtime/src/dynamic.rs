@@ -1,0 +1,387 @@
+//! Calling without the trait: for tools that know an object only by its description.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::codec::{self, ArgumentsEncoder, Codec};
+use crate::descriptor::{InterfaceInfo, MethodInfo, ValueInfo};
+use crate::dispatch::{RawReply, buffer};
+use crate::error::{CallError, Fault, Result};
+use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
+use crate::proxy::{self, Proxy};
+use crate::remote::Remote;
+use crate::shape::{self, Shape};
+use crate::uri::{Uri, UriError};
+use crate::{FaultKind, MethodKind, Outcome, versions};
+
+/// A proxy that needs no trait: it fetches the interface's description, checks names and arguments by it before
+/// anything is sent, and speaks JSON values.
+///
+/// # Examples
+///
+/// ```
+/// use farref::prelude::*;
+/// use farref::DynProxy;
+/// use serde_json::json;
+///
+/// #[expose]
+/// pub trait Adder {
+///     fn add(&self, a: u32, b: u32) -> u32;
+/// }
+///
+/// struct Calculator;
+/// impl Adder for Calculator {
+///     fn add(&self, a: u32, b: u32) -> u32 {
+///         a + b
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let daemon = Daemon::bind("far://127.0.0.1:0").await?;
+/// let uri = daemon.register("adder", AdderProxy::new(Calculator))?;
+///
+/// let adder = DynProxy::connect(&uri).await?;
+/// assert_eq!(adder.call("add", json!({"a": 2, "b": 3})).await?, json!(5));
+/// assert_eq!(adder.call("add", json!([2, 3])).await?, json!(5));
+///
+/// let error = adder.call("add", json!({"a": 2, "b": "three"})).await.unwrap_err();
+/// assert!(error.to_string().contains("argument `b`"), "{error}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct DynProxy {
+    remote: Remote,
+    interface: Arc<InterfaceInfo>,
+    timeout: Option<Duration>,
+}
+
+/// What a call of a [`DynProxy`] returned, with the references that it transferred.
+#[derive(Debug)]
+pub struct DynReply {
+    /// The value. A reference in it is the number of an entry of `references`.
+    pub value: Value,
+    references: Vec<Remote>,
+}
+
+impl DynReply {
+    /// How many references the reply transferred.
+    pub fn references(&self) -> usize {
+        self.references.len()
+    }
+
+    /// The reference of this number, as a proxy of a known interface.
+    pub fn proxy<P: Proxy>(&self, number: usize) -> Option<P> {
+        proxy::from_remote(self.references.get(number)?.clone()).ok()
+    }
+
+    /// The reference of this number, as a proxy that asks the object what it is.
+    ///
+    /// # Errors
+    ///
+    /// `Misuse`, if there is none of this number; otherwise what asking the object fails with.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the question.
+    pub async fn dynamic(&self, number: usize) -> Result<DynProxy> {
+        let remote = self.references.get(number).cloned();
+        let remote = remote.ok_or_else(|| misuse(format!("the reply transferred no reference of number {number}")))?;
+        DynProxy::describe(remote).await
+    }
+}
+
+impl DynProxy {
+    /// Connects to the object at this URI and asks it what it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](crate::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect(uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<Self> {
+        crate::client::default_client()?.dynamic(uri).await
+    }
+
+    /// The same proxy without its type.
+    ///
+    /// # Errors
+    ///
+    /// Whatever asking the object for its description fails with.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the question.
+    pub async fn of<P: Proxy>(proxy: &P) -> Result<Self> {
+        match proxy::to_remote(proxy) {
+            remote @ Remote::Local(_) => {
+                Ok(DynProxy { remote, interface: Arc::new(InterfaceInfo::of(P::DESCRIPTOR)), timeout: None })
+            }
+            remote => DynProxy::describe(remote).await,
+        }
+    }
+
+    async fn describe(remote: Remote) -> Result<Self> {
+        let interface = match &remote {
+            Remote::Local(export) => export.descriptor().map(InterfaceInfo::of),
+            _ => None,
+        };
+        let interface = match interface {
+            Some(interface) => interface,
+            None => versions::describe(remote.clone()).await?,
+        };
+        Ok(DynProxy { remote, interface: Arc::new(interface), timeout: None })
+    }
+
+    /// What the object is.
+    pub fn interface(&self) -> &InterfaceInfo {
+        &self.interface
+    }
+
+    /// The same proxy, whose calls take at most this long.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+        self
+    }
+
+    /// Calls a method. `arguments` is an object of them by name, or an array of them in order; `null` stands for none.
+    ///
+    /// # Errors
+    ///
+    /// `NoSuchMethod` or `BadArguments`, without a round trip, if the method or an argument is not what the interface
+    /// says; `App` with the method's own error as JSON; otherwise as any call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn call(&self, method: &str, arguments: Value) -> Result<Value, CallError<Value>> {
+        self.call_full(method, arguments).await.map(|reply| reply.value)
+    }
+
+    /// Calls a method as [`call`](DynProxy::call) does, and returns the references in its result, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](DynProxy::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn call_full(&self, method: &str, arguments: Value) -> Result<DynReply, CallError<Value>> {
+        let method = self.method(method)?;
+        let oneway = match method.kind {
+            MethodKind::OrderedOneway => OnewayMode::Ordered,
+            kind if kind.is_oneway() => OnewayMode::Plain,
+            _ => OnewayMode::Answered,
+        };
+        let encoded = self.encode(method, arguments)?;
+        let label = Label { interface: method.interface.clone().into(), method: method.name.clone().into() };
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let retries = (!method.flags.idempotent).then_some(0);
+        let mut options = CallOptions::default();
+        let call =
+            FarCall::new(self.remote.clone(), label, encoded, oneway, deadline, retries, Some(&mut options));
+        let (reply, _) = call.finish().await;
+        let reply = reply?;
+        if oneway != OnewayMode::Answered {
+            return Ok(DynReply { value: Value::Null, references: Vec::new() });
+        }
+        decode(method, reply)
+    }
+
+    /// Reads an attribute.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](DynProxy::call); a name that is no readable attribute is `NoSuchMethod`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn read(&self, attribute: &str) -> Result<Value, CallError<Value>> {
+        self.attribute(attribute, MethodKind::AttributeRead)?;
+        self.call(attribute, Value::Null).await
+    }
+
+    /// Writes an attribute.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](DynProxy::call); a name that is no writable attribute is `NoSuchMethod`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn write(&self, attribute: &str, value: Value) -> Result<(), CallError<Value>> {
+        let method = format!("set_{attribute}");
+        self.attribute(&method, MethodKind::AttributeWrite)?;
+        self.call(&method, Value::Array(vec![value])).await.map(drop)
+    }
+
+    fn attribute(&self, name: &str, kind: MethodKind) -> Result<()> {
+        match self.method(name)?.kind == kind {
+            true => Ok(()),
+            false => Err(no_such_method(format!("`{name}` of `{}` is not such an attribute", self.interface.name))),
+        }
+    }
+
+    fn method(&self, name: &str) -> Result<&MethodInfo> {
+        self.interface.method(name).ok_or_else(|| {
+            let known: Vec<_> = self.interface.methods.iter().map(|method| method.name.as_str()).collect();
+            no_such_method(format!("`{}` has no method `{name}`; it has {}", self.interface.name, known.join(", ")))
+        })
+    }
+
+    fn encode(&self, method: &MethodInfo, arguments: Value) -> Result<Encoded> {
+        let arguments = in_order(method, arguments)?;
+        for (argument, value) in method.arguments.iter().zip(&arguments) {
+            if !is_bytes(argument) {
+                shape::check_json(value, &argument.shape).map_err(|mismatch| bad_argument(method, argument, &mismatch))?;
+            }
+        }
+        let codec = if self.remote.accepts(Codec::Json) { Codec::Json } else { Codec::Postcard };
+        let key = MethodKey { index: method.index, hash: method.hash, shape: 0 };
+        let mut body = buffer::take();
+        let mut attachments = Vec::new();
+        if codec == Codec::Json {
+            let mut encoder = ArgumentsEncoder::new(codec, arguments.len(), &mut body, &mut attachments)
+                .map_err(|error| misuse(error.to_string()))?;
+            for (argument, value) in method.arguments.iter().zip(&arguments) {
+                let written = match is_bytes(argument) {
+                    true => encoder.bytes_owned(bytes_of(value).map_err(|text| bad_argument(method, argument, &text))?),
+                    false => encoder.value(value),
+                };
+                written.map_err(|error| bad_argument(method, argument, &error))?;
+            }
+            encoder.finish();
+        } else {
+            for (argument, value) in method.arguments.iter().zip(&arguments) {
+                if is_bytes(argument) {
+                    attachments.push(bytes_of(value).map_err(|text| bad_argument(method, argument, &text))?);
+                } else {
+                    shape::json_to_postcard(value, &argument.shape, &mut body)
+                        .map_err(|error| bad_argument(method, argument, &error))?;
+                }
+            }
+        }
+        Ok(Encoded { key, codec, body, attachments, references: Vec::new() })
+    }
+}
+
+impl Client {
+    /// Connects to the object at this URI and asks it what it is; see [`DynProxy`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn dynamic(&self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<DynProxy> {
+        let uri = uri.try_into().map_err(|error| Fault::from(error.into()))?;
+        DynProxy::describe(self.reference(uri, 0)).await
+    }
+}
+
+/// The arguments in the order of the method, none missing and none too many.
+fn in_order(method: &MethodInfo, arguments: Value) -> Result<Vec<Value>> {
+    let expected = || {
+        let names: Vec<_> = method.arguments.iter().map(|argument| argument.name.as_str()).collect();
+        match names.is_empty() {
+            true => format!("`{}` takes no arguments", method.name),
+            false => format!("`{}` takes {}", method.name, names.join(", ")),
+        }
+    };
+    match arguments {
+        Value::Null => in_order(method, Value::Array(Vec::new())),
+        Value::Array(values) if values.len() == method.arguments.len() => Ok(values),
+        Value::Array(values) => Err(bad_arguments(format!("{}, and {} values were given", expected(), values.len()))),
+        Value::Object(mut values) => {
+            let mut ordered = Vec::with_capacity(method.arguments.len());
+            for argument in &method.arguments {
+                match (values.remove(&argument.name), &argument.shape) {
+                    (Some(value), _) => ordered.push(value),
+                    (None, Shape::Option(_)) => ordered.push(Value::Null),
+                    (None, _) => {
+                        return Err(bad_arguments(format!("argument `{}` is missing: {}", argument.name, expected())));
+                    }
+                }
+            }
+            match values.keys().next() {
+                None => Ok(ordered),
+                Some(unknown) => Err(bad_arguments(format!("there is no argument `{unknown}`: {}", expected()))),
+            }
+        }
+        _ => Err(bad_arguments(format!("write arguments as an object or as an array: {}", expected()))),
+    }
+}
+
+fn is_bytes(value: &ValueInfo) -> bool {
+    value.shape == Shape::Bytes
+}
+
+/// A byte string in JSON: an array of numbers from 0 to 255, or a string for its UTF-8.
+fn bytes_of(value: &Value) -> Result<Bytes, &'static str> {
+    let wrong = "expected an array of numbers from 0 to 255, or a string";
+    match value {
+        Value::String(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
+        Value::Array(numbers) => {
+            let bytes = numbers.iter().map(|number| number.as_u64().and_then(|byte| u8::try_from(byte).ok()));
+            bytes.collect::<Option<Vec<u8>>>().map(Bytes::from).ok_or(wrong)
+        }
+        _ => Err(wrong),
+    }
+}
+
+fn decode(method: &MethodInfo, mut reply: RawReply) -> Result<DynReply, CallError<Value>> {
+    let info = match (&method.error, reply.is_error) {
+        (Some(error), true) => error,
+        _ => &method.returns,
+    };
+    let value = match (reply.attachments.pop(), reply.codec) {
+        (Some(bytes), _) if is_bytes(info) => bytes.iter().copied().map(Value::from).collect(),
+        (_, Codec::Json) => codec::decode(Codec::Json, &reply.body, &reply.budget).map_err(|error| bad_reply(&error))?,
+        _ => shape::postcard_to_json(&reply.body, &info.shape, &reply.budget).map_err(|error| bad_reply(&error))?,
+    };
+    match reply.is_error {
+        true => Err(CallError::App(value)),
+        false => Ok(DynReply { value, references: reply.references }),
+    }
+}
+
+fn bad_reply(error: &dyn fmt::Display) -> Fault {
+    Fault::new(FaultKind::BadReply, Outcome::Ran, format!("the method ran, but its result cannot be decoded: {error}"))
+}
+
+fn bad_argument(method: &MethodInfo, argument: &ValueInfo, error: &dyn fmt::Display) -> Fault {
+    bad_arguments(format!("argument `{}` of `{}`: {error}", argument.name, method.name))
+}
+
+fn bad_arguments(message: String) -> Fault {
+    Fault::not_started(FaultKind::BadArguments, message)
+}
+
+fn no_such_method(message: String) -> Fault {
+    Fault::not_started(FaultKind::NoSuchMethod, message)
+}
+
+fn misuse(message: String) -> Fault {
+    Fault::not_started(FaultKind::Misuse, message)
+}
+
+impl fmt::Debug for DynProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DynProxy({}, {:?})", self.interface.name, self.remote)
+    }
+}

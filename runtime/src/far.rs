@@ -1,0 +1,390 @@
+//! A call by frames: encoded once, sent when there is room, answered, cancelled, tried again.
+//!
+//! ```text
+//!            ready, room            reply
+//!  Start ────────────────► Waiting ───────► Done
+//!    │ not connected          ▲
+//!    ├─────────► Binding ─────┤
+//!    │ no room                │
+//!    ├─────────► Queued ──────┘
+//!    │ in this process
+//!    └─────────► Loopback ───────────────► Done
+//! ```
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use farref_proto::FaultKind;
+use tokio::time::{Instant, Sleep};
+
+use crate::call::deadline_exceeded;
+use crate::codec::{ArgumentsEncoder, Codec};
+use crate::context::{Annotations, Scope};
+use crate::dispatch::{ArgumentsOut, RawReply, buffer};
+use crate::error::{Fault, Result};
+use crate::interceptor::{self, CallInfo, Direction};
+use crate::loopback::Loopback;
+use crate::object::ExportKind;
+use crate::references;
+use crate::remote::{Bound, Remote};
+use crate::session::{Question, SendState, Ticket};
+use crate::Outcome;
+
+/// How a method is named on the wire.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MethodKey {
+    pub(crate) index: u16,
+    pub(crate) hash: u32,
+    /// 0 where the codec says names and no agreement on shapes is needed.
+    pub(crate) shape: u32,
+}
+
+/// The interface and the method of a call, in wire names.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    pub(crate) interface: Cow<'static, str>,
+    pub(crate) method: Cow<'static, str>,
+}
+
+/// Whether a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnewayMode {
+    Answered,
+    Plain,
+    Ordered,
+}
+
+/// What was said at the call.
+#[derive(Debug, Default)]
+pub(crate) struct CallOptions {
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) annotations: Annotations,
+    pub(crate) oneway: bool,
+    pub(crate) wants_annotations: bool,
+    pub(crate) reply_annotations: Annotations,
+}
+
+/// A call's arguments, encoded, with the references that they transfer.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) key: MethodKey,
+    pub(crate) codec: Codec,
+    pub(crate) body: Vec<u8>,
+    pub(crate) attachments: Vec<Bytes>,
+    pub(crate) references: Vec<Remote>,
+}
+
+impl Encoded {
+    /// Encodes `count` arguments. What fails has transferred nothing.
+    pub(crate) fn new(
+        key: MethodKey,
+        codec: Codec,
+        count: usize,
+        encode: impl FnOnce(&mut ArgumentsOut<'_>) -> Result<()>,
+    ) -> Result<Self> {
+        let mut body = buffer::take();
+        let mut attachments = Vec::new();
+        let (encoded, references) = references::collect(|| {
+            let encoder = ArgumentsEncoder::new(codec, count, &mut body, &mut attachments)
+                .map_err(|error| Fault::not_started(FaultKind::UnsupportedCodec, error.to_string()))?;
+            let mut out = ArgumentsOut { encoder };
+            encode(&mut out)?;
+            out.encoder.finish();
+            Ok::<(), Fault>(())
+        });
+        encoded?;
+        Ok(Encoded { key, codec, body, attachments, references })
+    }
+
+    fn recycle(self) {
+        buffer::give(self.body);
+    }
+}
+
+/// What a far call sends beside its arguments.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) annotations: Annotations,
+    /// The call on whose behalf this one is made.
+    pub(crate) scope: Option<Arc<Scope>>,
+}
+
+impl Extras {
+    /// How deep the call lies in its chain.
+    pub(crate) fn depth(&self) -> u16 {
+        self.scope.as_ref().map_or(0, |scope| scope.depth.saturating_add(1))
+    }
+}
+
+pub(crate) struct FarCall {
+    remote: Remote,
+    /// Kept after sending only while the call may be sent again.
+    encoded: Option<Encoded>,
+    oneway: OnewayMode,
+    extras: Extras,
+    retries: Option<u32>,
+    state: State,
+    timer: Option<Pin<Box<Sleep>>>,
+    reply_annotations: Annotations,
+    encoded_by_name: bool,
+    found_again: bool,
+    label: Label,
+    intercepted: Option<Box<CallInfo>>,
+}
+
+enum State {
+    Start,
+    Intercepting(Pin<Box<dyn Future<Output = (CallInfo, Result<()>)> + Send>>),
+    Binding(Pin<Box<dyn Future<Output = Result<Arc<Bound>>> + Send>>),
+    Queued(Arc<Bound>, Ticket),
+    Waiting(Arc<Bound>, Question),
+    Loopback(Loopback),
+    Done,
+}
+
+impl FarCall {
+    pub(crate) fn new(
+        remote: Remote,
+        label: Label,
+        encoded: Encoded,
+        oneway: OnewayMode,
+        deadline: Option<Instant>,
+        retries: Option<u32>,
+        options: Option<&mut CallOptions>,
+    ) -> Self {
+        let retries = Some(retries.unwrap_or_else(|| remote.max_retries())).filter(|retries| *retries > 0);
+        let annotations = options.map(|options| std::mem::take(&mut options.annotations)).unwrap_or_default();
+        FarCall {
+            remote,
+            encoded: Some(encoded),
+            oneway,
+            extras: Extras { deadline, annotations, scope: Scope::current() },
+            retries,
+            state: State::Start,
+            timer: None,
+            reply_annotations: Annotations::new(),
+            encoded_by_name: false,
+            found_again: false,
+            label,
+            intercepted: None,
+        }
+    }
+
+    pub(crate) fn take_reply_annotations(&mut self) -> Annotations {
+        std::mem::take(&mut self.reply_annotations)
+    }
+
+    /// What refused the call because its types differ, if asking it what they are may help.
+    pub(crate) fn refused_types(&self, fault: &Fault) -> Option<Remote> {
+        let refused = fault.kind() == FaultKind::Incompatible && !fault.may_have_run() && !self.encoded_by_name;
+        refused.then(|| self.remote.clone())
+    }
+
+    /// Begins again with arguments that say their names.
+    pub(crate) fn encode_by_name(&mut self, encoded: Encoded) {
+        self.encoded_by_name = true;
+        self.encoded = Some(encoded);
+        self.state = State::Start;
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawReply>> {
+        loop {
+            let result = match self.poll_once(cx) {
+                Poll::Ready(result) => result,
+                Poll::Pending => {
+                    ready!(self.poll_deadline(cx));
+                    Err(deadline_exceeded(self.outcome_if_given_up()))
+                }
+            };
+            match result {
+                Err(fault) if self.tries_again(&fault) => {
+                    tracing::debug!(%fault, "a call is made again");
+                    self.end();
+                    self.state = State::Start;
+                }
+                result => {
+                    self.end();
+                    if let Some(info) = self.intercepted.take() {
+                        interceptor::after(&self.remote.interceptors(), &info, result.as_ref().map(drop));
+                    }
+                    return Poll::Ready(result);
+                }
+            }
+        }
+    }
+
+    /// Waits for the answer, and for the notes beside it.
+    pub(crate) async fn finish(mut self) -> (Result<RawReply>, Annotations) {
+        let reply = std::future::poll_fn(|cx| self.poll(cx)).await;
+        (reply, self.take_reply_annotations())
+    }
+
+    /// Whether a failed call is to be made again, and counts the attempt.
+    fn tries_again(&mut self, fault: &Fault) -> bool {
+        let transient = matches!(fault.kind(), FaultKind::SessionLost | FaultKind::ConnectFailed);
+        if !transient || self.encoded.is_none() {
+            return false;
+        }
+        // Its session ended just before: a named object is found again, and nothing can have run.
+        if fault.kind() == FaultKind::SessionLost && !fault.may_have_run() && self.remote.is_named() && !self.found_again {
+            self.found_again = true;
+            return true;
+        }
+        match &mut self.retries {
+            Some(0) | None => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+
+    fn outcome_if_given_up(&self) -> Outcome {
+        match self.state {
+            State::Waiting(..) | State::Loopback(_) => Outcome::Unknown,
+            _ => Outcome::NotStarted,
+        }
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.extras.deadline else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        timer.as_mut().poll(cx)
+    }
+
+    fn poll_once(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawReply>> {
+        loop {
+            match &mut self.state {
+                State::Start => match self.start() {
+                    Ok(next) => self.state = next,
+                    Err(fault) => return Poll::Ready(Err(fault)),
+                },
+                State::Intercepting(before) => {
+                    let (mut info, before) = ready!(before.as_mut().poll(cx));
+                    self.extras.annotations = std::mem::take(&mut info.annotations);
+                    self.intercepted = Some(Box::new(info));
+                    match before.and_then(|()| self.begin()) {
+                        Ok(next) => self.state = next,
+                        Err(fault) => return Poll::Ready(Err(fault)),
+                    }
+                }
+                State::Binding(binding) => match ready!(binding.as_mut().poll(cx)) {
+                    Ok(bound) => self.state = State::Queued(bound, Ticket::none()),
+                    Err(fault) => return Poll::Ready(Err(fault)),
+                },
+                State::Queued(bound, ticket) => {
+                    let Some(encoded) = &self.encoded else { return Poll::Ready(Err(already_sent())) };
+                    let sent = bound.session.send(bound.target(), encoded, self.oneway, &self.extras, ticket, cx);
+                    match sent {
+                        Ok(SendState::Queued) => return Poll::Pending,
+                        Ok(SendState::Sent(question)) => {
+                            let bound = Arc::clone(bound);
+                            self.forget_encoded();
+                            self.state = State::Waiting(bound, question);
+                        }
+                        Ok(SendState::Oneway) => {
+                            let codec = encoded.codec;
+                            self.state = State::Done;
+                            return Poll::Ready(Ok(RawReply::empty(codec)));
+                        }
+                        Err(fault) => return Poll::Ready(Err(fault)),
+                    }
+                }
+                State::Waiting(bound, question) => {
+                    let (reply, annotations) = ready!(bound.session.poll_question(question, cx));
+                    self.reply_annotations = annotations;
+                    return Poll::Ready(reply);
+                }
+                State::Loopback(loopback) => return loopback.poll(cx, &mut self.reply_annotations),
+                State::Done => return Poll::Ready(Err(already_sent())),
+            }
+        }
+    }
+
+    fn start(&mut self) -> Result<State> {
+        let interceptors = self.remote.interceptors();
+        // A call that is made again was seen before.
+        if interceptors.is_empty() || self.intercepted.is_some() {
+            return self.begin();
+        }
+        let mut info = CallInfo {
+            direction: Direction::Outgoing,
+            interface: self.label.interface.clone(),
+            method: self.label.method.clone(),
+            peer: self.remote.peer(),
+            deadline: self.extras.deadline,
+            depth: self.extras.depth(),
+            annotations: std::mem::take(&mut self.extras.annotations),
+        };
+        Ok(State::Intercepting(Box::pin(async move {
+            let before = interceptor::before(&interceptors, &mut info).await;
+            (info, before)
+        })))
+    }
+
+    fn begin(&mut self) -> Result<State> {
+        match &self.remote {
+            Remote::Dead(fault) => Err(fault.clone()),
+            Remote::Local(export) => {
+                if let ExportKind::Forward(remote) = &export.kind {
+                    self.remote = remote.clone();
+                    return self.begin();
+                }
+                let encoded = self.encoded.take().ok_or_else(already_sent)?;
+                let extras = std::mem::take(&mut self.extras);
+                self.extras.deadline = extras.deadline;
+                Loopback::start(Arc::clone(export), encoded, self.oneway, extras).map(State::Loopback)
+            }
+            Remote::Far(reference) => Ok(match reference.ready()? {
+                Some(bound) => State::Queued(bound, Ticket::none()),
+                None => {
+                    let reference = Arc::clone(reference);
+                    State::Binding(Box::pin(async move { reference.bind().await }))
+                }
+            }),
+        }
+    }
+
+    fn forget_encoded(&mut self) {
+        if self.retries.is_none()
+            && let Some(encoded) = self.encoded.take()
+        {
+            encoded.recycle();
+        }
+    }
+
+    /// Leaves the current state: gives a place in the queue up, or cancels what is under way.
+    fn end(&mut self) {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Queued(bound, ticket) => bound.session.leave_queue(self.extras.depth(), ticket),
+            State::Waiting(bound, question) => bound.session.abandon(question),
+            State::Loopback(loopback) => loopback.abandon(),
+            State::Start | State::Intercepting(_) | State::Binding(_) | State::Done => {}
+        }
+    }
+}
+
+impl Drop for FarCall {
+    fn drop(&mut self) {
+        self.end();
+        if let Some(encoded) = self.encoded.take() {
+            encoded.recycle();
+        }
+    }
+}
+
+impl fmt::Debug for FarCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FarCall").field("remote", &self.remote).field("oneway", &self.oneway).finish_non_exhaustive()
+    }
+}
+
+fn already_sent() -> Fault {
+    Fault::new(FaultKind::Misuse, Outcome::Unknown, "the call was polled again after it had ended")
+}

@@ -1,0 +1,39 @@
+//! Passing calls on to an object that another process owns, without decoding them.
+
+use std::sync::PoisonError;
+
+use crate::dispatch::{HandlerFuture, Incoming, RawReply, Reply};
+use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
+use crate::remote::Remote;
+
+/// Calls `remote` with the arguments of a call that arrived here. References in them are exported anew, so that the
+/// owner's answers find their way back.
+pub(crate) fn call(remote: Remote, key: MethodKey, incoming: Incoming, oneway: OnewayMode) -> HandlerFuture {
+    Box::pin(async move {
+        let references = std::mem::take(&mut *incoming.references.lock().unwrap_or_else(PoisonError::into_inner));
+        let encoded = Encoded {
+            key,
+            codec: incoming.codec,
+            body: incoming.body.to_vec(),
+            attachments: incoming.attachments.clone(),
+            references,
+        };
+        let scope = &incoming.scope;
+        let mut options = CallOptions { annotations: scope.annotations.clone(), ..CallOptions::default() };
+        let label = Label { interface: "forwarded".into(), method: "".into() };
+        let call = FarCall::new(remote, label, encoded, oneway, scope.deadline, Some(0), Some(&mut options));
+        let (reply, annotations) = call.finish().await;
+        scope.put_reply_annotations(annotations);
+        reply.map(forwarded)
+    })
+}
+
+fn forwarded(reply: RawReply) -> Reply {
+    Reply {
+        is_error: reply.is_error,
+        codec: Some(reply.codec),
+        body: reply.body.to_vec(),
+        attachments: reply.attachments,
+        references: reply.references,
+    }
+}

@@ -1,0 +1,193 @@
+//! Objects that stay on one thread: a GUI's, or any that are not `Send`.
+//!
+//! Calls reach them as frames through a channel, and run as local tasks on the thread that pinned them.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use farref_proto::FaultKind;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::context::Scope;
+use crate::descriptor::Interface;
+use crate::dispatch::{HandlerFuture, Incoming, Reply};
+use crate::error::{Fault, Result};
+use crate::object::{Export, Meta, ServeMethods};
+use crate::panics;
+use crate::proxy::Proxy;
+use crate::remote::Remote;
+use crate::serial::{SerialGuard, SerialLock};
+use crate::Outcome;
+
+/// What serving a call of a pinned object comes to.
+pub type LocalHandlerFuture = Pin<Box<dyn Future<Output = Result<Reply>>>>;
+
+/// The function that serves one method of a pinned object.
+pub type LocalHandler<T> = fn(Rc<LocalEntry<T>>, Incoming) -> LocalHandlerFuture;
+
+/// A pinned object with the way in which calls enter it.
+pub struct LocalEntry<T>(LocalAccess<T>);
+
+enum LocalAccess<T> {
+    Shared(T),
+    Serial(SerialLock<T>),
+}
+
+/// What a call holds while it is inside a pinned object.
+pub enum LocalGuard<'a, T> {
+    /// Other calls may enter at each await.
+    Shared(&'a T),
+    /// No other call is inside.
+    Serial(SerialGuard<'a, T>),
+}
+
+impl<T> Deref for LocalGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            LocalGuard::Shared(object) => object,
+            LocalGuard::Serial(object) => object,
+        }
+    }
+}
+
+impl<T> LocalEntry<T> {
+    /// Waits until the call that is being served may enter.
+    pub async fn enter(&self) -> Result<LocalGuard<'_, T>> {
+        match &self.0 {
+            LocalAccess::Shared(object) => Ok(LocalGuard::Shared(object)),
+            LocalAccess::Serial(lock) => Ok(LocalGuard::Serial(lock.lock().await?)),
+        }
+    }
+
+    /// Waits until the call that is being served may enter, and lends the object mutably.
+    pub async fn enter_mut(&self) -> Result<impl DerefMut<Target = T>> {
+        match &self.0 {
+            LocalAccess::Serial(lock) => lock.lock().await,
+            LocalAccess::Shared(_) => {
+                Err(Fault::not_started(FaultKind::Internal, "a shared object cannot be lent mutably"))
+            }
+        }
+    }
+}
+
+/// A call on its way to the object's thread.
+struct Job {
+    index: usize,
+    call: Incoming,
+    reply: oneshot::Sender<Result<Reply>>,
+}
+
+struct PinnedMethods {
+    jobs: mpsc::UnboundedSender<Job>,
+    interface: &'static Interface,
+}
+
+impl ServeMethods for PinnedMethods {
+    fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
+        let (reply, answered) = oneshot::channel();
+        // Handed over at once, so that calls start in the order in which they came. The channel is unbounded, but the
+        // calls in it are bounded by the credit of those who made them.
+        let sent = self.jobs.send(Job { index, call, reply });
+        let interface = self.interface.name;
+        Box::pin(async move {
+            let gone = || {
+                Fault::new(
+                    FaultKind::StaleReference,
+                    Outcome::Unknown,
+                    format!("the thread that the `{interface}` was pinned to has ended"),
+                )
+            };
+            sent.map_err(|_| gone().with_outcome(Outcome::NotStarted))?;
+            answered.await.map_err(|_| gone())?
+        })
+    }
+}
+
+/// Makes a proxy of an object that stays on this thread, where calls enter it together.
+///
+/// # Panics
+///
+/// Panics outside a [`LocalSet`](tokio::task::LocalSet), on which its calls run.
+pub fn pinned<P: Proxy, T: 'static>(object: T, handlers: &'static [LocalHandler<T>]) -> P {
+    pin(LocalAccess::Shared(object), handlers)
+}
+
+/// Makes a proxy of an object that stays on this thread, where calls enter it one at a time.
+///
+/// # Panics
+///
+/// Panics outside a [`LocalSet`](tokio::task::LocalSet), on which its calls run.
+pub fn pinned_serial<P: Proxy, T: 'static>(object: T, handlers: &'static [LocalHandler<T>]) -> P {
+    pin(LocalAccess::Serial(SerialLock::new(object)), handlers)
+}
+
+fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHandler<T>]) -> P {
+    let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
+    let interface = P::DESCRIPTOR;
+    tokio::task::spawn_local(async move {
+        let entry = Rc::new(LocalEntry(access));
+        while let Some(Job { index, call, reply }) = queue.recv().await {
+            let scope = Arc::clone(&call.scope);
+            let no_cancel = interface.methods.get(index).is_some_and(|method| method.flags.no_cancel);
+            let future = match handlers.get(index) {
+                Some(handler) => handler(Rc::clone(&entry), call),
+                None => continue,
+            };
+            tokio::task::spawn_local(Serving { future, scope, no_cancel, reply: Some(reply) });
+        }
+    });
+    let methods = Box::new(PinnedMethods { jobs, interface });
+    let meta = Arc::new(Meta::new(usize::MAX));
+    P::from_remote(Remote::Local(Export::of_object(meta, methods, Box::new(()), interface, Vec::new())))
+}
+
+/// A handler of a pinned object that runs. It ends when nobody waits for it any more.
+struct Serving {
+    future: LocalHandlerFuture,
+    scope: Arc<Scope>,
+    no_cancel: bool,
+    reply: Option<oneshot::Sender<Result<Reply>>>,
+}
+
+impl Future for Serving {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if !this.no_cancel && this.reply.as_mut().is_some_and(|reply| reply.poll_closed(cx).is_ready()) {
+            return Poll::Ready(());
+        }
+        let polled = {
+            let _entered = this.scope.enter();
+            panics::contain(|| this.future.as_mut().poll(cx))
+        };
+        let result = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result,
+            Err(panic) => Err(panics::report(&this.scope.call_name(), &*panic, false)),
+        };
+        if let Some(reply) = this.reply.take() {
+            let _ = reply.send(result);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<T> fmt::Debug for LocalEntry<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalEntry").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for LocalGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalGuard").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,190 @@
+//! What a client and a daemon have in common: the names that peers may ask for, and how sessions behave.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+
+use farref_proto::Limits;
+use tokio::sync::Notify;
+
+use crate::codec::{Budget, Codec, CodecSet};
+use crate::error::{Fault, Result};
+use crate::interceptor::{Interceptor, Interceptors};
+use crate::object::Export;
+use crate::session::Session;
+use crate::{FaultKind, Outcome};
+
+/// The longest name of an object, in bytes, as the protocol has it.
+const MAX_NAME: usize = 1024;
+
+pub(crate) struct Node {
+    /// What this process calls itself towards its peers.
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    /// How calls are encoded unless their proxy says otherwise.
+    pub(crate) codec: Codec,
+    /// What is accepted from peers.
+    pub(crate) codecs: CodecSet,
+    pub(crate) budget: Budget,
+    /// Whether peers are told where a handler panicked.
+    pub(crate) backtraces: bool,
+    pub(crate) outgoing: Interceptors,
+    pub(crate) incoming: Interceptors,
+    /// Woken whenever a handler ends.
+    pub(crate) served: Notify,
+    /// The daemon itself as an object, which has no name.
+    daemon: OnceLock<Arc<Export>>,
+    names: RwLock<BTreeMap<String, Arc<Export>>>,
+    sessions: Mutex<Vec<Weak<Session>>>,
+    failed_oneways: AtomicU64,
+}
+
+/// What a node is made of.
+#[derive(Clone)]
+pub(crate) struct NodeConfig {
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    pub(crate) codec: Codec,
+    pub(crate) codecs: CodecSet,
+    pub(crate) budget: Budget,
+    pub(crate) backtraces: bool,
+    pub(crate) outgoing: Vec<Arc<dyn Interceptor>>,
+    pub(crate) incoming: Vec<Arc<dyn Interceptor>>,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        NodeConfig {
+            name: default_name(),
+            limits: Limits::default(),
+            codec: Codec::Postcard,
+            codecs: CodecSet::default(),
+            budget: Budget::default(),
+            backtraces: false,
+            outgoing: Vec::new(),
+            incoming: Vec::new(),
+        }
+    }
+}
+
+/// The file name of the program that runs.
+fn default_name() -> String {
+    let program = std::env::current_exe().ok();
+    let stem = program.as_deref().and_then(std::path::Path::file_stem);
+    stem.map_or_else(|| "farref".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+impl Node {
+    pub(crate) fn new(config: NodeConfig) -> Arc<Self> {
+        Arc::new(Node {
+            name: config.name,
+            limits: config.limits,
+            codec: config.codec,
+            codecs: config.codecs,
+            budget: config.budget,
+            backtraces: config.backtraces,
+            outgoing: config.outgoing.into(),
+            incoming: config.incoming.into(),
+            served: Notify::new(),
+            daemon: OnceLock::new(),
+            names: RwLock::default(),
+            sessions: Mutex::default(),
+            failed_oneways: AtomicU64::new(0),
+        })
+    }
+
+    /// Sets the object that the daemon itself is.
+    pub(crate) fn set_daemon(&self, export: Arc<Export>) {
+        let _ = self.daemon.set(export);
+    }
+
+    /// The object of this name; the daemon itself for the empty name.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Export>> {
+        if name.is_empty() {
+            return self.daemon.get().cloned();
+        }
+        self.names.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Gives an object a name that no other has.
+    pub(crate) fn publish(&self, name: &str, export: Arc<Export>) -> Result<()> {
+        if name.is_empty() || name.len() > MAX_NAME {
+            return Err(Fault::new(
+                FaultKind::Misuse,
+                Outcome::NotStarted,
+                format!("an object's name has between 1 and {} bytes", MAX_NAME),
+            ));
+        }
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        match names.entry(name.to_owned()) {
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(export);
+                Ok(())
+            }
+            std::collections::btree_map::Entry::Occupied(_) => Err(Fault::new(
+                FaultKind::Misuse,
+                Outcome::NotStarted,
+                format!("an object named `{name}` is registered already; unregister it first or take another name"),
+            )),
+        }
+    }
+
+    /// Takes a name away. References to the object live on.
+    pub(crate) fn unpublish(&self, name: &str) -> Option<Arc<Export>> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner).remove(name)
+    }
+
+    /// Takes all names of an object away.
+    pub(crate) fn unpublish_object(&self, object: u64) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let (gone, kept) = std::mem::take(&mut *names).into_iter().partition(|(_, export)| export.identity.object == object);
+        *names = kept;
+        drop(names);
+        // Dropping the last holder of an object runs the application's code: not under the lock.
+        drop::<BTreeMap<_, _>>(gone);
+    }
+
+    /// The names, and the wire names of the interfaces under which their objects are served.
+    pub(crate) fn names(&self) -> BTreeMap<String, String> {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names
+            .iter()
+            .map(|(name, export)| {
+                let interface = export.descriptor().map_or("", |interface| interface.name);
+                (name.clone(), interface.to_owned())
+            })
+            .collect()
+    }
+
+    fn session_list(&self) -> MutexGuard<'_, Vec<Weak<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a session of this node.
+    pub(crate) fn add_session(&self, session: &Arc<Session>) {
+        let mut sessions = self.session_list();
+        sessions.retain(|session| session.upgrade().is_some_and(|session| !session.is_closed()));
+        sessions.push(Arc::downgrade(session));
+    }
+
+    /// The sessions that have not ended.
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.session_list().iter().filter_map(Weak::upgrade).filter(|session| !session.is_closed()).collect()
+    }
+
+    pub(crate) fn count_failed_oneway(&self) {
+        self.failed_oneways.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many oneways failed here since the node was made.
+    pub(crate) fn failed_oneways(&self) -> u64 {
+        self.failed_oneways.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! Proxies inside values: how a reference leaves and enters a frame.
+//!
+//! A frame carries, outside the codec, a table of the references that it transfers. While arguments or results are
+//! encoded, a thread-local scope collects the proxies that come by, and each is written as its index into that table.
+//! While they are decoded, another scope holds the table. So this works in every codec, an encoding that fails has
+//! exported nothing, and a forged number names nothing.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::ser::{Error as _, Serializer};
+use serde::Deserialize;
+
+use crate::error::Fault;
+use crate::proxy::Proxy;
+use crate::remote::Remote;
+use crate::shape;
+use crate::{FaultKind, Outcome};
+
+thread_local! {
+    static OUTGOING: RefCell<Option<Vec<Remote>>> = const { RefCell::new(None) };
+    static INCOMING: RefCell<Option<Vec<Remote>>> = const { RefCell::new(None) };
+}
+
+/// Puts a scope in its place, and takes it out again, also when the code within panics.
+struct Scope {
+    cell: &'static std::thread::LocalKey<RefCell<Option<Vec<Remote>>>>,
+    outer: Option<Vec<Remote>>,
+}
+
+impl Scope {
+    fn begin(cell: &'static std::thread::LocalKey<RefCell<Option<Vec<Remote>>>>, table: Vec<Remote>) -> Self {
+        Scope { cell, outer: cell.replace(Some(table)) }
+    }
+
+    fn end(mut self) -> Vec<Remote> {
+        let outer = self.outer.take();
+        self.cell.replace(outer).unwrap_or_default()
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        if std::thread::panicking() {
+            drop(self.cell.replace(outer));
+        }
+    }
+}
+
+/// Runs `encode` and returns, beside its result, the references that it wrote indexes of.
+pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Remote>) {
+    let scope = Scope::begin(&OUTGOING, Vec::new());
+    let result = encode();
+    (result, scope.end())
+}
+
+/// Runs `decode` with `table` at hand, from which it takes references by their indexes.
+pub(crate) fn resolve<R>(table: &mut Vec<Remote>, decode: impl FnOnce() -> R) -> R {
+    if table.is_empty() {
+        return decode();
+    }
+    let scope = Scope::begin(&INCOMING, std::mem::take(table));
+    let result = decode();
+    *table = scope.end();
+    result
+}
+
+/// Writes a proxy as an index into the table of the frame that is being encoded.
+pub fn serialize_proxy<P: Proxy, S: Serializer>(proxy: &P, serializer: S) -> Result<S::Ok, S::Error> {
+    let remote = crate::proxy::to_remote(proxy);
+    let index = OUTGOING.with_borrow_mut(|table| {
+        let table = table.as_mut()?;
+        table.push(remote);
+        u32::try_from(table.len() - 1).ok()
+    });
+    match index {
+        Some(index) => serializer.serialize_newtype_struct(P::DESCRIPTOR.reference_name, &index),
+        None => Err(S::Error::custom(
+            "a proxy can only be written as part of a call's arguments or result; keep its URI instead",
+        )),
+    }
+}
+
+/// Reads a proxy: takes it from the table of the frame that is being decoded.
+pub fn deserialize_proxy<'de, P: Proxy, D: Deserializer<'de>>(deserializer: D) -> Result<P, D::Error> {
+    let index = deserializer.deserialize_newtype_struct(P::DESCRIPTOR.reference_name, IndexVisitor(PhantomData::<P>))?;
+    if shape::is_tracing() {
+        let fault = Fault::new(FaultKind::Misuse, Outcome::NotStarted, "this proxy only stands in for another");
+        return Ok(P::from_remote(Remote::Dead(fault)));
+    }
+    let remote = INCOMING.with_borrow(|table| table.as_ref()?.get(usize::try_from(index).ok()?).cloned());
+    match remote {
+        Some(remote) => crate::proxy::from_remote(remote).map_err(D::Error::custom),
+        None => Err(D::Error::custom(format!("the message transfers no reference of number {index}"))),
+    }
+}
+
+struct IndexVisitor<P>(PhantomData<P>);
+
+impl<'de, P: Proxy> Visitor<'de> for IndexVisitor<P> {
+    type Value = u32;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a reference to a `{}`", P::DESCRIPTOR.name)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<u32, D::Error> {
+        u32::deserialize(deserializer)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, index: u64) -> Result<u32, E> {
+        u32::try_from(index).map_err(|_| E::custom(format!("the message transfers no reference of number {index}")))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<u32, A::Error> {
+        sequence.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))
+    }
+}

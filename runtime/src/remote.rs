@@ -1,0 +1,329 @@
+//! What frames reach: a reference to an object of another process, or to an object of this one.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use farref_proto::{FaultKind, ImportId};
+use tokio::sync::Notify;
+
+use crate::client::{Client, SessionSlot};
+use crate::codec::Codec;
+use crate::error::{Fault, Result};
+use crate::interceptor::Interceptors;
+use crate::object::{Export, ObjectIdentity};
+use crate::peer::Peer;
+use crate::session::Session;
+use crate::uri::Uri;
+use crate::Outcome;
+
+/// What a proxy that is not near points at, and what a frame transfers.
+#[derive(Clone)]
+pub enum Remote {
+    /// An object of another process.
+    Far(Arc<FarReference>),
+    /// An object of this process, as frames reach it.
+    Local(Arc<Export>),
+    /// Nothing any more, and why.
+    Dead(Fault),
+}
+
+/// A reference to an object of another process.
+pub struct FarReference(Kind);
+
+enum Kind {
+    /// A reference that arrived in a frame. It lives and dies with its session.
+    Held(Arc<Bound>),
+    /// An object known by its URI, which is found again whenever its session was lost.
+    Named(Named),
+}
+
+struct Named {
+    client: Client,
+    uri: Uri,
+    interface: u32,
+    /// Where its session comes from: shared by all proxies to one address, or its own.
+    slot: Arc<SessionSlot>,
+    bound: Mutex<Option<Arc<Bound>>>,
+}
+
+/// An object's place in the books of a session, given back when it is dropped.
+pub(crate) struct Bound {
+    pub(crate) session: Arc<Session>,
+    pub(crate) import: ImportId,
+    interface: u32,
+    /// Known from the start for references, and from the answer to the bind for names.
+    found: OnceLock<Result<ObjectIdentity>>,
+    answered: Notify,
+}
+
+impl Bound {
+    /// The place of a reference that arrived. It counts as one grant.
+    pub(crate) fn held(session: Arc<Session>, import: ImportId, interface: u32, identity: ObjectIdentity) -> Arc<Self> {
+        Bound::new(session, import, interface, OnceLock::from(Ok(identity)))
+    }
+
+    /// The place of a name that the peer was asked for.
+    pub(crate) fn asked(session: Arc<Session>, import: ImportId, interface: u32) -> Arc<Self> {
+        Bound::new(session, import, interface, OnceLock::new())
+    }
+
+    fn new(session: Arc<Session>, import: ImportId, interface: u32, found: OnceLock<Result<ObjectIdentity>>) -> Arc<Self> {
+        session.hold();
+        Arc::new(Bound { session, import, interface, found, answered: Notify::new() })
+    }
+
+    pub(crate) fn target(&self) -> u32 {
+        self.import.index()
+    }
+
+    /// Says what the peer answered.
+    pub(crate) fn answer(&self, found: Result<ObjectIdentity>) {
+        if self.found.set(found).is_ok() {
+            self.answered.notify_waiters();
+        }
+    }
+
+    /// Waits until the peer said whether it has the object.
+    pub(crate) async fn found(&self) -> Result<ObjectIdentity> {
+        loop {
+            let mut answered = pin!(self.answered.notified());
+            answered.as_mut().enable();
+            if let Some(found) = self.found.get() {
+                return found.clone();
+            }
+            answered.await;
+        }
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.session.is_closed() && !matches!(self.found.get(), Some(Err(_)))
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.session.release(self.import);
+    }
+}
+
+impl FarReference {
+    /// A reference that arrived in a frame.
+    pub(crate) fn held(bound: Arc<Bound>) -> Arc<Self> {
+        Arc::new(FarReference(Kind::Held(bound)))
+    }
+
+    /// An object known by its URI. Does no I/O.
+    pub(crate) fn named(client: Client, uri: Uri, interface: u32, slot: Arc<SessionSlot>) -> Arc<Self> {
+        Arc::new(FarReference(Kind::Named(Named { client, uri, interface, slot, bound: Mutex::new(None) })))
+    }
+
+    /// The place in a live session, if there is one already.
+    pub(crate) fn ready(&self) -> Result<Option<Arc<Bound>>> {
+        match &self.0 {
+            Kind::Held(bound) if bound.session.is_closed() => Err(stale()),
+            Kind::Held(bound) => Ok(Some(Arc::clone(bound))),
+            Kind::Named(named) => Ok(named.bound().as_ref().filter(|bound| bound.is_usable()).cloned()),
+        }
+    }
+
+    /// Connects if need be, and asks for the object. Does not wait for the answer: calls may follow at once.
+    pub(crate) async fn bind(&self) -> Result<Arc<Bound>> {
+        if let Some(bound) = self.ready()? {
+            return Ok(bound);
+        }
+        let Kind::Named(named) = &self.0 else { return Err(stale()) };
+        let session = named.client.session(&named.uri, &named.slot).await?;
+        let bound = session.bind(named.uri.object().unwrap_or_default(), named.interface).await?;
+        let mut place = named.bound();
+        // Of two calls that found the object at the same time, the first one's place is used.
+        if let Some(other) = place.as_ref().filter(|other| other.is_usable()) {
+            let other = Arc::clone(other);
+            drop(place);
+            return Ok(other);
+        }
+        let old = place.replace(Arc::clone(&bound));
+        drop(place);
+        drop(old);
+        Ok(bound)
+    }
+
+    fn place(&self) -> Option<Arc<Bound>> {
+        match &self.0 {
+            Kind::Held(bound) => Some(Arc::clone(bound)),
+            Kind::Named(named) => named.bound().clone(),
+        }
+    }
+
+    /// The import in the books of this session, if it is there: such a reference goes home.
+    pub(crate) fn import_in(&self, session: &Session) -> Option<ImportId> {
+        let bound = self.place()?;
+        (std::ptr::eq(&*bound.session, session) && !bound.session.is_closed()).then_some(bound.import)
+    }
+}
+
+impl Named {
+    fn bound(&self) -> MutexGuard<'_, Option<Arc<Bound>>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stale() -> Fault {
+    Fault::not_started(
+        FaultKind::StaleReference,
+        "the session that this reference belongs to is gone, and the object with it; get the reference anew",
+    )
+}
+
+impl Remote {
+    /// Where the object was found, if it is known by a URI.
+    pub(crate) fn uri(&self) -> Option<&Uri> {
+        match self {
+            Remote::Far(reference) => match &reference.0 {
+                Kind::Named(named) => Some(&named.uri),
+                Kind::Held(_) => None,
+            },
+            Remote::Local(_) | Remote::Dead(_) => None,
+        }
+    }
+
+    /// FNV-1a of the wire name of the interface that is expected of the object; 0 if that is not known.
+    pub(crate) fn interface(&self) -> u32 {
+        match self {
+            Remote::Far(reference) => match &reference.0 {
+                Kind::Named(named) => named.interface,
+                Kind::Held(bound) => bound.interface,
+            },
+            Remote::Local(export) => export.interface,
+            Remote::Dead(_) => 0,
+        }
+    }
+
+    pub(crate) fn is_named(&self) -> bool {
+        self.uri().is_some()
+    }
+
+    /// What the object is, as far as that is known without a round trip.
+    pub(crate) fn identity(&self) -> Option<ObjectIdentity> {
+        match self {
+            Remote::Far(reference) => reference.place()?.found.get()?.as_ref().ok().copied(),
+            Remote::Local(export) => Some(export.identity),
+            Remote::Dead(_) => None,
+        }
+    }
+
+    /// The process that is called, if there is a session to it.
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        match self {
+            Remote::Far(reference) => reference.place().map(|bound| Peer::of(&bound.session)),
+            Remote::Local(_) | Remote::Dead(_) => None,
+        }
+    }
+
+    fn client(&self) -> Option<&Client> {
+        match self {
+            Remote::Far(reference) => match &reference.0 {
+                Kind::Named(named) => Some(&named.client),
+                Kind::Held(_) => None,
+            },
+            Remote::Local(_) | Remote::Dead(_) => None,
+        }
+    }
+
+    /// How calls are encoded unless their proxy says otherwise.
+    pub(crate) fn codec(&self) -> Codec {
+        match (self, self.client()) {
+            (_, Some(client)) => client.codec(),
+            (Remote::Far(reference), None) => reference.place().map_or(Codec::Postcard, |bound| bound.session.codec()),
+            _ => Codec::Postcard,
+        }
+    }
+
+    /// How often an idempotent call is made again unless its proxy says otherwise.
+    pub(crate) fn max_retries(&self) -> u32 {
+        self.client().map_or(0, Client::max_retries)
+    }
+
+    /// Whether the peer is known to accept this codec.
+    pub(crate) fn accepts(&self, codec: Codec) -> bool {
+        match self {
+            Remote::Far(reference) => reference.place().is_some_and(|bound| bound.session.accepts(codec)),
+            Remote::Local(_) => codec.is_available(),
+            Remote::Dead(_) => false,
+        }
+    }
+
+    /// What sees the calls that go out here.
+    pub(crate) fn interceptors(&self) -> Interceptors {
+        match self {
+            Remote::Far(reference) => match &reference.0 {
+                Kind::Named(named) => named.client.interceptors(),
+                Kind::Held(bound) => bound.session.outgoing_interceptors(),
+            },
+            Remote::Local(_) | Remote::Dead(_) => Interceptors::from([]),
+        }
+    }
+
+    pub(crate) fn ensure_connected(self) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            match self {
+                Remote::Far(reference) => reference.bind().await?.found().await.map(drop),
+                Remote::Local(_) => Ok(()),
+                Remote::Dead(fault) => Err(fault),
+            }
+        }
+    }
+
+    /// Gives the place in the session back; a named object is found again at the next call.
+    pub(crate) fn disconnect(&self) {
+        if let Remote::Far(reference) = self
+            && let Kind::Named(named) = &reference.0
+        {
+            let old = named.bound().take();
+            drop(old);
+        }
+    }
+
+    /// The same object, with a session of its own.
+    pub(crate) fn dedicated(&self) -> Option<Remote> {
+        let Remote::Far(reference) = self else { return None };
+        let Kind::Named(named) = &reference.0 else { return None };
+        let slot = Arc::default();
+        Some(Remote::Far(FarReference::named(named.client.clone(), named.uri.clone(), named.interface, slot)))
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Remote::Far(reference) => reference.fmt(f),
+            Remote::Local(export) => export.fmt(f),
+            Remote::Dead(fault) => write!(f, "dead ({fault})"),
+        }
+    }
+}
+
+impl fmt::Debug for FarReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Held(bound) => write!(f, "far (import {} of {})", bound.import.index(), bound.session.peer_address()),
+            Kind::Named(named) => write!(f, "far ({})", named.uri),
+        }
+    }
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bound").field("import", &self.import).field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
+/// The fault of a name that the peer does not have.
+pub(crate) fn no_such_object(name: &str) -> Fault {
+    Fault::new(
+        FaultKind::NoSuchObject,
+        Outcome::NotStarted,
+        format!("no object named `{name}` is registered there; ask the daemon which names it has"),
+    )
+}

@@ -1,0 +1,199 @@
+//! The references that this side gave out, and the tables of frames that transfer references.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use farref_proto::{Connection, DAEMON_TARGET, EntryKind, ExportId, IncomingRef, TableEntry};
+
+use super::inbox::Garbage;
+use super::{Session, send_fault};
+use crate::error::{Fault, Result};
+use crate::object::{Export, ExportKind, ObjectIdentity};
+use crate::remote::{Bound, FarReference, Remote};
+use crate::FaultKind;
+
+/// The objects that the peer may call, by the targets that it calls them by.
+pub(crate) struct Exports {
+    /// The daemon itself, where this side has one.
+    daemon: Option<Arc<Export>>,
+    /// By the index that a reference carries; the protocol counts how often it was given out.
+    transferred: Vec<Place>,
+    /// By the alias that the peer chose when it asked for a name.
+    named: HashMap<ExportId, Place>,
+}
+
+#[derive(Clone, Default)]
+enum Place {
+    #[default]
+    Empty,
+    Object(Arc<Export>),
+    /// The object was there and is not any more.
+    Stale,
+    /// No object has the name.
+    Missing(String),
+}
+
+impl Exports {
+    pub(crate) fn new(daemon: Option<Arc<Export>>) -> Self {
+        Exports { daemon, transferred: Vec::new(), named: HashMap::new() }
+    }
+
+    /// Finds what a call is for.
+    pub(crate) fn target(&self, target: ExportId) -> Result<Arc<Export>> {
+        if target.index() == DAEMON_TARGET
+            && let Some(daemon) = &self.daemon
+        {
+            return Ok(Arc::clone(daemon));
+        }
+        let place = if target.is_alias() {
+            self.named.get(&target)
+        } else {
+            self.transferred.get(target.index() as usize)
+        };
+        match place {
+            Some(Place::Object(export)) => Ok(Arc::clone(export)),
+            Some(Place::Missing(name)) => Err(crate::remote::no_such_object(name)),
+            Some(Place::Stale) => Err(stale()),
+            Some(Place::Empty) | None => {
+                Err(Fault::not_started(FaultKind::StaleReference, "there is no object at this reference"))
+            }
+        }
+    }
+
+    /// Puts an object where the peer's alias finds it.
+    pub(crate) fn name(&mut self, alias: ExportId, export: Arc<Export>) {
+        self.named.insert(alias, Place::Object(export));
+    }
+
+    /// Notes that there is no object of the name that the peer asked for.
+    pub(crate) fn name_missing(&mut self, alias: ExportId, name: String) {
+        self.named.insert(alias, Place::Missing(name));
+    }
+
+    /// The peer gave its last reference back.
+    pub(crate) fn released(&mut self, id: ExportId, garbage: &mut Garbage) {
+        if let Some(place) = self.transferred.get_mut(id.index() as usize) {
+            garbage.add(std::mem::take(place));
+        }
+    }
+
+    /// The peer gave a name back.
+    pub(crate) fn name_released(&mut self, alias: ExportId, garbage: &mut Garbage) {
+        if let Some(place) = self.named.remove(&alias) {
+            garbage.add(place);
+        }
+    }
+
+    /// Makes the table of a frame that transfers these references, and takes them into the books.
+    pub(crate) fn transfer(
+        &mut self,
+        connection: &mut Connection,
+        references: &[Remote],
+        session: &Session,
+    ) -> Result<Vec<TableEntry>> {
+        let mut table = Vec::with_capacity(references.len());
+        for reference in references {
+            let entry = match reference {
+                Remote::Dead(_) => TableEntry::DEAD,
+                Remote::Local(export) => self.export(connection, export)?,
+                Remote::Far(far) => match far.import_in(session) {
+                    // It goes home.
+                    Some(import) => connection.home_entry(import),
+                    None => self.export(connection, &forward(reference))?,
+                },
+            };
+            table.push(entry);
+        }
+        Ok(table)
+    }
+
+    fn export(&mut self, connection: &mut Connection, export: &Arc<Export>) -> Result<TableEntry> {
+        let ObjectIdentity { owner, object } = export.identity;
+        let (id, entry) = connection.export(object, export.interface, owner).map_err(|error| send_fault(&error))?;
+        let index = id.index() as usize;
+        if self.transferred.len() <= index {
+            self.transferred.resize(index + 1, Place::Empty);
+        }
+        if matches!(self.transferred[index], Place::Empty) {
+            self.transferred[index] = Place::Object(Arc::clone(export));
+        }
+        Ok(entry)
+    }
+
+    /// Takes the references of a frame back that was not sent.
+    pub(crate) fn take_back(&mut self, connection: &mut Connection, table: &[TableEntry], garbage: &mut Garbage) {
+        for entry in table {
+            let id = ExportId::new(entry.id);
+            if entry.kind == EntryKind::Export && connection.unexport(id) {
+                self.released(id, garbage);
+            }
+        }
+    }
+
+    /// Makes all references to this object stale.
+    pub(crate) fn revoke(&mut self, connection: &mut Connection, object: u64, garbage: &mut Garbage) {
+        let is_it = |place: &Place| matches!(place, Place::Object(export) if export.identity.object == object);
+        for (index, place) in self.transferred.iter_mut().enumerate() {
+            if is_it(place) {
+                garbage.add(std::mem::replace(place, Place::Stale));
+                connection.revoke(ExportId::new(u32::try_from(index).unwrap_or(u32::MAX)));
+            }
+        }
+        for (alias, place) in &mut self.named {
+            if is_it(place) {
+                garbage.add(std::mem::replace(place, Place::Stale));
+                connection.revoke(*alias);
+            }
+        }
+    }
+
+    /// Ends all references with the session.
+    pub(crate) fn clear(&mut self, garbage: &mut Garbage) {
+        for place in self.transferred.drain(..).chain(self.named.drain().map(|(_, place)| place)) {
+            garbage.add(place);
+        }
+    }
+
+    /// What the table of a frame that arrived refers to. Each reference is given back when it is dropped.
+    pub(crate) fn receive(&self, session: &Arc<Session>, table: &[IncomingRef]) -> Vec<Remote> {
+        table
+            .iter()
+            .map(|reference| match reference {
+                IncomingRef::Import { import, object, interface, owner } => {
+                    let identity = ObjectIdentity { owner: *owner, object: *object };
+                    Remote::Far(FarReference::held(Bound::held(Arc::clone(session), *import, *interface, identity)))
+                }
+                IncomingRef::Home(target) => match self.target(*target) {
+                    Ok(export) => match &export.kind {
+                        ExportKind::Object(_) => Remote::Local(export),
+                        ExportKind::Forward(remote) => remote.clone(),
+                    },
+                    Err(fault) => Remote::Dead(fault),
+                },
+                IncomingRef::Dead => Remote::Dead(stale()),
+                _ => Remote::Dead(Fault::not_started(
+                    FaultKind::Unsupported,
+                    "the peer passed a reference of a kind that is not supported yet",
+                )),
+            })
+            .collect()
+    }
+}
+
+impl Garbage {
+    fn add(&mut self, place: Place) {
+        if let Place::Object(export) = place {
+            self.exports.push(export);
+        }
+    }
+}
+
+/// An export of an object that a third process owns: calls pass through here.
+fn forward(reference: &Remote) -> Arc<Export> {
+    let identity = reference.identity().unwrap_or_else(ObjectIdentity::unique);
+    Arc::new(Export { identity, interface: reference.interface(), kind: ExportKind::Forward(reference.clone()) })
+}
+
+fn stale() -> Fault {
+    Fault::not_started(FaultKind::StaleReference, "the object was there and is not any more; get a reference anew")
+}

@@ -1,0 +1,132 @@
+//! What a read brought: parsed under the lock, acted on outside it.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use farref_proto::{ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, OnewayReceipt};
+
+use super::{IncomingCallId, Phase, Session, State, Wakers};
+use crate::error::{Fault, Result};
+use crate::object::{Export, ObjectIdentity};
+use crate::remote::{Bound, Remote};
+use crate::Outcome;
+
+/// What is to be dropped or woken once the lock is free.
+#[derive(Default)]
+pub(crate) struct Garbage {
+    pub(crate) wakers: Wakers,
+    pub(crate) found: Vec<(Arc<Bound>, Result<ObjectIdentity>)>,
+    pub(crate) exports: Vec<Arc<Export>>,
+}
+
+impl Garbage {
+    /// Wakes who waits, and drops the rest.
+    pub(crate) fn wake(self) {
+        for (bound, found) in self.found {
+            bound.answer(found);
+        }
+        for waker in self.wakers {
+            waker.wake();
+        }
+    }
+}
+
+/// A call that arrived, with all that the books say of it.
+pub(crate) struct Arrived {
+    pub(crate) call: IncomingCall,
+    pub(crate) target: Result<Arc<Export>>,
+    pub(crate) references: Vec<Remote>,
+    /// For a oneway: what to give back when its handler has ended.
+    pub(crate) receipt: Option<OnewayReceipt>,
+}
+
+/// The work that a read brought, in the order in which it came.
+pub(crate) enum Work {
+    Call(Box<Arrived>),
+    Bind(IncomingBind),
+    Cancel(IncomingCallId),
+}
+
+impl Session {
+    /// Takes bytes that arrived, and leaves what is not a whole frame yet. The work that they bring is added to `work`.
+    pub(crate) fn receive(self: &Arc<Self>, input: &mut BytesMut, work: &mut Vec<Work>) -> Result<(), ConnectionError> {
+        let now = self.now();
+        let mut garbage = Garbage::default();
+        let mut guard = self.lock();
+        let handled = guard.connection.handle_bytes(now, input);
+        let closed = self.take_events(&mut guard, &mut garbage, work);
+        let idle = self.is_idle(&guard) && !garbage.exports.is_empty();
+        let transmit = guard.connection.has_transmit();
+        drop(guard);
+        garbage.wake();
+        if transmit {
+            self.writer.notify_one();
+        }
+        if let Some(fault) = closed {
+            self.fail(&fault);
+        } else if idle {
+            self.close("no longer used");
+        }
+        handled
+    }
+
+    /// Lets the clock advance: beats, deadlines of the handshake and of frames, silence of the peer.
+    pub(crate) fn tick(self: &Arc<Self>, work: &mut Vec<Work>) -> Result<(), ConnectionError> {
+        let now = self.now();
+        let mut garbage = Garbage::default();
+        let mut guard = self.lock();
+        let handled = guard.connection.handle_timeout(now);
+        let closed = self.take_events(&mut guard, &mut garbage, work);
+        drop(guard);
+        garbage.wake();
+        if let Some(fault) = closed {
+            self.fail(&fault);
+        }
+        handled
+    }
+
+    fn take_events(self: &Arc<Self>, state: &mut State, garbage: &mut Garbage, work: &mut Vec<Work>) -> Option<Fault> {
+        let mut closed = None;
+        while let Some(event) = state.connection.poll_event() {
+            match event {
+                Event::Reply(reply) => state.questions.answer(reply, &mut state.connection, garbage),
+                Event::Call(call) => work.push(self.arrived(state, call, None)),
+                Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),
+                Event::Bind(bind) => work.push(Work::Bind(bind)),
+                Event::Cancel(call) => work.push(Work::Cancel(call)),
+                Event::Released(id) => state.exports.released(id, garbage),
+                Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
+                Event::CreditAvailable { depth } => garbage.wakers.extend(state.questions.first(depth)),
+                Event::Established(peer) => {
+                    let _ = self.peer.set(peer);
+                    garbage.wakers.extend(state.questions.firsts());
+                    self.phase.send_if_modified(|phase| {
+                        let connecting = matches!(phase, Phase::Connecting);
+                        if connecting {
+                            *phase = Phase::Open;
+                        }
+                        connecting
+                    });
+                }
+                Event::Draining { .. } => tracing::debug!(session = self.number, "the peer accepts no new calls"),
+                Event::Closed(reason) => {
+                    closed = Some(Fault::new(
+                        FaultKind::SessionLost,
+                        Outcome::Unknown,
+                        format!("the peer ended the session: {reason}"),
+                    ));
+                }
+                // Calls to it will say so.
+                Event::Revoked(_) => {}
+                _ => {}
+            }
+        }
+        closed
+    }
+
+    fn arrived(self: &Arc<Self>, state: &State, call: IncomingCall, receipt: Option<OnewayReceipt>) -> Work {
+        let target = state.exports.target(call.target);
+        let references = state.exports.receive(self, &call.table);
+        Work::Call(Box::new(Arrived { call, target, references, receipt }))
+    }
+}

@@ -1,0 +1,286 @@
+//! The calls that this side made: who waits for an answer, and who waits for room to ask.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use farref_proto::{CallId, Connection, FaultKind, FaultMessage, IncomingReply, ReplyStatus};
+
+use super::inbox::Garbage;
+use super::{Session, State};
+use crate::codec::Codec;
+use crate::context::Annotations;
+use crate::dispatch::RawReply;
+use crate::error::{Fault, Result};
+use crate::object::ObjectIdentity;
+use crate::remote::Bound;
+use crate::Outcome;
+
+/// A call that was sent, as its caller knows it. Unlike the number of the call on the wire, it stays the caller's until
+/// the caller gives it up, also when the answer has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Question(usize);
+
+/// A place in the queue for room, or none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(Option<u64>);
+
+impl Ticket {
+    pub(crate) fn none() -> Self {
+        Ticket(None)
+    }
+}
+
+/// What became of an attempt to send.
+#[derive(Debug)]
+pub(crate) enum SendState {
+    /// There is no room; the caller is woken when it is its turn.
+    Queued,
+    /// Sent, and to be answered.
+    Sent(Question),
+    /// Sent, and not to be answered.
+    Oneway,
+}
+
+#[derive(Default)]
+pub(crate) struct Questions {
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    /// Whose answer carries this number on the wire.
+    by_call: Vec<Asker>,
+    /// Those who wait for room, by the depth of their calls, in the order in which they came.
+    queues: BTreeMap<u16, VecDeque<(u64, Waker)>>,
+    next_ticket: u64,
+}
+
+/// Who is to get an answer.
+#[derive(Clone, Debug)]
+enum Asker {
+    Nobody,
+    Caller(usize),
+    Bind(Weak<Bound>),
+}
+
+enum Slot {
+    Free,
+    Asked { call: CallId, waker: Option<Waker> },
+    Answered(Box<IncomingReply>),
+    Failed(Fault),
+}
+
+impl Questions {
+    /// Notes that a call was sent.
+    pub(crate) fn ask(&mut self, call: CallId) -> Question {
+        let slot = Slot::Asked { call, waker: None };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slots[index] = slot;
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        self.expect(call, Asker::Caller(index));
+        Question(index)
+    }
+
+    /// Notes that a name was asked for.
+    pub(crate) fn ask_for(&mut self, call: CallId, bound: Weak<Bound>) {
+        self.expect(call, Asker::Bind(bound));
+    }
+
+    fn expect(&mut self, call: CallId, asker: Asker) {
+        let index = call.index() as usize;
+        if self.by_call.len() <= index {
+            self.by_call.resize(index + 1, Asker::Nobody);
+        }
+        self.by_call[index] = asker;
+    }
+
+    /// Takes an answer. References in one that nobody waits for are given back.
+    pub(crate) fn answer(&mut self, reply: IncomingReply, connection: &mut Connection, garbage: &mut Garbage) {
+        let asker = match self.by_call.get_mut(reply.call.index() as usize) {
+            Some(asker) => std::mem::replace(asker, Asker::Nobody),
+            None => Asker::Nobody,
+        };
+        match asker {
+            Asker::Nobody => give_back(&reply, connection),
+            Asker::Caller(index) => {
+                if let Slot::Asked { waker, .. } = std::mem::replace(&mut self.slots[index], Slot::Answered(Box::new(reply))) {
+                    garbage.wakers.extend(waker);
+                }
+            }
+            Asker::Bind(bound) => {
+                if let Some(bound) = bound.upgrade() {
+                    garbage.found.push((bound, found(&reply)));
+                }
+            }
+        }
+    }
+
+    /// Gives a question up. Returns the call to cancel, if it was not answered yet.
+    pub(crate) fn abandon(&mut self, question: Question, connection: &mut Connection) -> Option<CallId> {
+        let Question(index) = question;
+        let slot = std::mem::replace(&mut self.slots[index], Slot::Free);
+        self.free.push(index);
+        match slot {
+            Slot::Asked { call, .. } => {
+                self.expect(call, Asker::Nobody);
+                Some(call)
+            }
+            Slot::Answered(reply) => {
+                give_back(&reply, connection);
+                None
+            }
+            Slot::Free | Slot::Failed(_) => None,
+        }
+    }
+
+    /// Ends all questions with the session.
+    pub(crate) fn fail(&mut self, fault: &Fault, connection: &Connection, garbage: &mut Garbage) {
+        for slot in &mut self.slots {
+            if let Slot::Asked { waker, call } = slot {
+                garbage.wakers.extend(waker.take());
+                // What never left this process cannot have run.
+                *slot = Slot::Failed(fault.clone().with_outcome(connection.outcome_if_lost(*call)));
+            }
+        }
+        for asker in self.by_call.drain(..) {
+            if let Asker::Bind(bound) = asker
+                && let Some(bound) = bound.upgrade()
+            {
+                garbage.found.push((bound, Err(fault.clone().with_outcome(Outcome::NotStarted))));
+            }
+        }
+        for queue in std::mem::take(&mut self.queues).into_values() {
+            garbage.wakers.extend(queue.into_iter().map(|(_, waker)| waker));
+        }
+    }
+
+    /// Whether it is the turn of this caller: nobody at its depth came before.
+    pub(crate) fn may_send(&self, depth: u16, ticket: &Ticket) -> bool {
+        match self.queues.get(&depth).and_then(VecDeque::front) {
+            None => true,
+            Some((first, _)) => ticket.0 == Some(*first),
+        }
+    }
+
+    /// Takes a place in the queue, or keeps the one that the caller has.
+    pub(crate) fn queue(&mut self, depth: u16, ticket: &mut Ticket, waker: &Waker) {
+        let queue = self.queues.entry(depth).or_default();
+        if let Some(number) = ticket.0
+            && let Some(place) = queue.iter_mut().find(|(known, _)| *known == number)
+        {
+            place.1.clone_from(waker);
+            return;
+        }
+        queue.push_back((self.next_ticket, waker.clone()));
+        ticket.0 = Some(self.next_ticket);
+        self.next_ticket += 1;
+    }
+
+    /// Leaves the queue. Returns who is to try next.
+    pub(crate) fn dequeue(&mut self, depth: u16, ticket: &mut Ticket) -> Option<Waker> {
+        let number = ticket.0.take();
+        let queue = self.queues.get_mut(&depth)?;
+        let was_first = queue.front().is_some_and(|(first, _)| Some(*first) == number);
+        if let Some(number) = number {
+            queue.retain(|(known, _)| *known != number);
+        }
+        let next = queue.front().filter(|_| was_first).map(|(_, waker)| waker.clone());
+        if queue.is_empty() {
+            self.queues.remove(&depth);
+        }
+        next
+    }
+
+    /// Those who are first at any depth, now that calls can be sent at all.
+    pub(crate) fn firsts(&self) -> impl Iterator<Item = Waker> {
+        self.queues.values().filter_map(|queue| queue.front().map(|(_, waker)| waker.clone()))
+    }
+
+    /// Who is to try now that there is room at this depth.
+    pub(crate) fn first(&self, depth: u16) -> Option<Waker> {
+        self.queues.get(&depth)?.front().map(|(_, waker)| waker.clone())
+    }
+}
+
+/// Gives the references of an answer back that nobody will decode.
+fn give_back(reply: &IncomingReply, connection: &mut Connection) {
+    for reference in &reply.table {
+        if let farref_proto::IncomingRef::Import { import, .. } = reference {
+            connection.release(*import, 1);
+        }
+    }
+}
+
+/// What the answer to a bind says.
+fn found(reply: &IncomingReply) -> Result<ObjectIdentity> {
+    if reply.status == ReplyStatus::Fault {
+        return Err(fault_of(reply));
+    }
+    match reply.table.first() {
+        Some(farref_proto::IncomingRef::Import { object, owner, .. }) => {
+            Ok(ObjectIdentity { owner: *owner, object: *object })
+        }
+        _ => Err(Fault::not_started(FaultKind::Internal, "the peer answered a bind without naming the object")),
+    }
+}
+
+fn fault_of(reply: &IncomingReply) -> Fault {
+    match FaultMessage::decode(&reply.body) {
+        Ok(message) => Fault::from_message(message),
+        Err(error) => Fault::new(FaultKind::BadReply, Outcome::Unknown, format!("the peer sent a broken fault: {error}")),
+    }
+}
+
+impl Session {
+    /// The answer to a question, once it has come.
+    pub(crate) fn poll_question(
+        self: &Arc<Self>,
+        question: &Question,
+        cx: &Context<'_>,
+    ) -> Poll<(Result<RawReply>, Annotations)> {
+        let mut guard = self.lock();
+        let State { questions, exports, .. } = &mut *guard;
+        let slot = &mut questions.slots[question.0];
+        match slot {
+            Slot::Asked { waker, .. } => {
+                match waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => *waker = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+            Slot::Free => Poll::Ready((Err(Fault::new(FaultKind::Internal, Outcome::Unknown, "the call is forgotten")), Annotations::new())),
+            Slot::Failed(fault) => Poll::Ready((Err(fault.clone()), Annotations::new())),
+            Slot::Answered(_) => {
+                let Slot::Answered(mut reply) = std::mem::replace(slot, Slot::Free) else { return Poll::Pending };
+                // The slot itself is freed when the caller gives the question up.
+                let references = exports.receive(self, &reply.table);
+                drop(guard);
+                let annotations = reply.extensions.take().map(|extensions| extensions.annotations).unwrap_or_default();
+                Poll::Ready((self.raw_reply(*reply, references), annotations))
+            }
+        }
+    }
+
+    fn raw_reply(&self, reply: IncomingReply, references: Vec<crate::remote::Remote>) -> Result<RawReply> {
+        if reply.status == ReplyStatus::Fault {
+            return Err(fault_of(&reply));
+        }
+        let codec = Codec::from_id(reply.codec).filter(|codec| codec.is_available()).ok_or_else(|| {
+            Fault::new(FaultKind::UnsupportedCodec, Outcome::Ran, format!("the reply came in codec {}, which is not known here", reply.codec))
+        })?;
+        Ok(RawReply {
+            is_error: reply.status == ReplyStatus::Error,
+            codec,
+            budget: self.node.budget,
+            body: reply.body,
+            attachments: reply.attachments,
+            references,
+        })
+    }
+}

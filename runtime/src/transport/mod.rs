@@ -1,0 +1,34 @@
+//! Byte pipes: what a connection reads from and writes to.
+
+use std::fmt;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::peer::PeerAddress;
+
+pub(crate) mod listener;
+pub(crate) mod memory;
+pub(crate) mod tcp;
+#[cfg(unix)]
+pub(crate) mod unix;
+
+/// A byte pipe with its two directions apart, so that neither waits for the other.
+pub(crate) struct Transport {
+    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
+    pub(crate) peer: PeerAddress,
+}
+
+impl Transport {
+    /// A pipe that the application opened itself.
+    pub(crate) fn from_io(io: impl AsyncRead + AsyncWrite + Send + 'static, name: String) -> Self {
+        let (reader, writer) = tokio::io::split(io);
+        Transport { reader: Box::new(reader), writer: Box::new(writer), peer: PeerAddress::Stream(name) }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
