@@ -147,9 +147,9 @@ impl Session {
         now < self.last_heard + self.peer_timeout
     }
 
-    /// Tells whether there is anything to transmit.
-    pub(crate) fn has_transmit(&self) -> bool {
-        !self.outbox.is_empty() || self.beat_due || self.ack_due()
+    /// Tells whether a beat or an acknowledgement is due.
+    pub(crate) fn has_signs_of_life(&self) -> bool {
+        self.beat_due || self.ack_due()
     }
 
     fn ack_due(&self) -> bool {
@@ -158,7 +158,7 @@ impl Session {
 
     /// Writes the link frames that are due.
     pub(crate) fn write_signs_of_life(&mut self, now: Time) {
-        if !self.beat_due && !self.ack_due() {
+        if !self.has_signs_of_life() {
             return;
         }
         let received = self.received;

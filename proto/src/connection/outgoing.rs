@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{Connection, OnewayReceipt, State};
+use super::{Connection, OnewayReceipt};
 use crate::calls::Question;
 use crate::error::SendError;
 use crate::frame::Kind;
@@ -78,14 +78,11 @@ impl Connection {
 
     /// Checks that a call of this depth may be made now.
     fn check_call(&mut self, depth: u16) -> Result<u8, SendError> {
-        match &self.state {
-            State::Closed => return Err(SendError::Closed),
-            State::Preamble(handshake) | State::Handshake(handshake)
-                if !handshake.allows_early_frames() =>
-            {
-                return Err(SendError::NotEstablished);
-            }
-            _ => {}
+        if self.is_closed() {
+            return Err(SendError::Closed);
+        }
+        if !self.may_send_session_frames() {
+            return Err(SendError::NotEstablished);
         }
         if self.peer_draining && depth == 0 {
             return Err(SendError::Draining);

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 
-use super::Connection;
+use super::{Connection, State};
 use crate::message::{Cancel, Credit, LIST_LENGTH, Release, Revoked};
 use crate::time::Time;
 
 impl Connection {
     /// Tells whether [`poll_transmit`](Self::poll_transmit) would return any bytes, or might.
     pub fn has_transmit(&self) -> bool {
-        self.session.has_transmit()
-            || self.is_established()
+        self.session.unsent() > 0
+            || self.is_established() && self.session.has_signs_of_life()
+            || self.may_send_session_frames()
                 && (self.questions.has_cancels()
                     || self.given_credit.is_owed()
                     || self.imports.has_releases()
@@ -23,14 +24,27 @@ impl Connection {
     /// What was only counted until now is written here: cancels, releases and credit. So do not poll before the
     /// transport has taken what was polled last, and what waits stays bounded by the tables.
     pub fn poll_transmit(&mut self, now: Time, out: &mut Vec<Bytes>) -> usize {
-        if self.is_established() {
+        if self.may_send_session_frames() {
             self.write_counted();
+        }
+        if self.is_established() {
             self.session.write_signs_of_life(now);
         }
         let given_credit = &mut self.given_credit;
         self.answers
             .free_answered(|answer| given_credit.call_answered(answer.depth, answer.bytes));
         self.session.transmit(out)
+    }
+
+    /// Tells whether session frames may be written: after the handshake, or early by a client without a token.
+    pub(super) fn may_send_session_frames(&self) -> bool {
+        match &self.state {
+            State::Preamble(handshake) | State::Handshake(handshake) => {
+                handshake.allows_early_frames()
+            }
+            State::Open => true,
+            State::Closed => false,
+        }
     }
 
     /// Writes what was counted: behind every frame that may use what is given back here.
