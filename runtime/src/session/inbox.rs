@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use farref_proto::{ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, OnewayReceipt};
+use farref_proto::{ConnectionError, Event, FaultKind, IncomingCall, OnewayReceipt};
 
 use super::{IncomingCallId, Phase, Session, State, Wakers};
 use crate::error::{Fault, Result};
@@ -43,7 +43,6 @@ pub(crate) struct Arrived {
 /// The work that a read brought, in the order in which it came.
 pub(crate) enum Work {
     Call(Box<Arrived>),
-    Bind(IncomingBind),
     Cancel(IncomingCallId),
 }
 
@@ -92,7 +91,7 @@ impl Session {
                 Event::Reply(reply) => state.questions.answer(reply, &mut state.connection, garbage),
                 Event::Call(call) => work.push(self.arrived(state, call, None)),
                 Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),
-                Event::Bind(bind) => work.push(Work::Bind(bind)),
+                Event::Bind(bind) => self.serve_bind(state, bind),
                 Event::Cancel(call) => work.push(Work::Cancel(call)),
                 Event::Released(id) => state.exports.released(id, garbage),
                 Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),

@@ -8,7 +8,7 @@ use farref_proto::{Connection, IncomingBind, OnewayReceipt, OutgoingReply, Reply
 use tokio::task::AbortHandle;
 
 use super::inbox::{Arrived, Garbage, Work};
-use super::{IncomingCallId, Session};
+use super::{IncomingCallId, Session, State};
 use crate::codec::Codec;
 use crate::context::Scope;
 use crate::descriptor::{InterfaceInfo, MethodFlags};
@@ -90,7 +90,6 @@ impl Session {
         for work in work.drain(..) {
             match work {
                 Work::Call(arrived) => self.serve(*arrived),
-                Work::Bind(bind) => self.serve_bind(bind),
                 Work::Cancel(call) => {
                     let handler = self.lock().answers.remove(call);
                     if let Some(handler) = handler {
@@ -255,14 +254,9 @@ impl Session {
         )
     }
 
-    fn serve_bind(self: &Arc<Self>, bind: IncomingBind) {
-        let found = self.node.find(&bind.name);
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        if state.closed.is_some() {
-            return;
-        }
-        match found {
+    /// Answers a bind. Done under the lock, since calls to the name may follow in the same read.
+    pub(super) fn serve_bind(&self, state: &mut State, bind: IncomingBind) {
+        match self.node.find(&bind.name) {
             Some(export) if bind.interface == 0 || export.serves(bind.interface) => {
                 let identity = export.identity;
                 let entry = Connection::alias_entry(bind.alias, identity.object, export.interface, identity.owner);
@@ -289,8 +283,6 @@ impl Session {
                 let _ = state.connection.reply_fault(bind.call, &fault.with_hop(&self.node.name).to_message(false));
             }
         }
-        drop(guard);
-        self.writer.notify_one();
     }
 
     fn reply(self: &Arc<Self>, call: IncomingCallId, scope: &Scope, result: Result<Reply>, annotations: crate::context::Annotations) {
