@@ -6,6 +6,7 @@
 )]
 
 mod calls;
+mod corpus;
 mod credit;
 mod deadlines;
 mod golden;
