@@ -25,9 +25,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::arguments::{ArgumentsDecoder, ArgumentsEncoder};
 pub use self::budget::Budget;
-pub(crate) use self::budget::Meter;
+use self::budget::Meter;
 pub use self::error::CodecError;
-pub(crate) use self::guard::{GuardError, Guarded};
+use self::guard::{GuardError, Guarded};
 pub use self::set::CodecSet;
 
 /// A format for values on the wire.
@@ -157,4 +157,17 @@ where
         #[cfg(not(all(feature = "msgpack", feature = "json")))]
         absent => Err(CodecError::Unsupported(absent)),
     }
+}
+
+/// Decodes one postcard value that fills `bytes` exactly, by a seed that knows what is in them.
+#[cfg(feature = "json")]
+pub(crate) fn decode_postcard_seed<'de, S>(
+    seed: S,
+    bytes: &'de [u8],
+    budget: &Budget,
+) -> Result<S::Value, CodecError>
+where
+    S: serde::de::DeserializeSeed<'de>,
+{
+    postcard::decode_seed(seed, bytes, &Meter::new(budget, bytes.len()))
 }

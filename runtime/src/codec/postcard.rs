@@ -3,6 +3,8 @@
 use ::postcard::de_flavors::Slice;
 use ::postcard::ser_flavors::Flavor;
 use ::postcard::{Deserializer, Error, Serializer};
+#[cfg(feature = "json")]
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
 use super::{Codec, CodecError, GuardError, Guarded, Meter};
@@ -77,6 +79,21 @@ pub(super) fn next<'de, T: Deserialize<'de>>(
     meter: &Meter,
 ) -> Result<T, CodecError> {
     T::deserialize(Guarded::new(deserializer, meter)).map_err(|error| malformed(error, meter))
+}
+
+/// Decodes one value that fills `bytes`, by a seed that knows what is in them.
+#[cfg(feature = "json")]
+pub(super) fn decode_seed<'de, S: DeserializeSeed<'de>>(
+    seed: S,
+    bytes: &'de [u8],
+    meter: &Meter,
+) -> Result<S::Value, CodecError> {
+    let mut deserializer = Deserializer::from_bytes(bytes);
+    let value = seed
+        .deserialize(Guarded::new(&mut deserializer, meter))
+        .map_err(|error| malformed(error, meter))?;
+    finish(deserializer)?;
+    Ok(value)
 }
 
 /// Refuses bytes that are left after the last value.
