@@ -23,7 +23,11 @@ struct Machine;
 
 impl Jukebox for Machine {
     async fn load_playlist(&self, name: &str) -> Result<u32, MediaError> {
-        if name == "90s rock" { Ok(42) } else { Err(MediaError::NotFound) }
+        if name == "90s rock" {
+            Ok(42)
+        } else {
+            Err(MediaError::NotFound)
+        }
     }
 
     async fn play(&self) {
@@ -43,7 +47,9 @@ async fn main() -> farref::Result<()> {
         match jukebox.load_playlist(name).await {
             Ok(tracks) => println!("{name}: {tracks} tracks"),
             Err(CallError::App(MediaError::NotFound)) => println!("{name}: no such list"),
-            Err(CallError::Fault(fault)) => println!("{fault}; may have run: {}", fault.may_have_run()),
+            Err(CallError::Fault(fault)) => {
+                println!("{fault}; may have run: {}", fault.may_have_run())
+            }
         }
     }
     daemon.shutdown(Shutdown::default()).await;

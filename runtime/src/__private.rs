@@ -19,13 +19,17 @@ pub use serde;
 
 pub use crate::access::{Access, AccessMut};
 pub use crate::call::{Call, NearFuture};
-pub use crate::descriptor::{Argument, Interface, Method, MethodFlags, MethodKind, Returns, ShapeCache};
+pub use crate::descriptor::{
+    Argument, Interface, Method, MethodFlags, MethodKind, Returns, ShapeCache,
+};
 pub use crate::dispatch::{
-    Arguments, ArgumentsOut, HandlerFuture, Incoming, RawReply, Reply, block_on, blocking, decode_bytes, decode_bytes_result,
-    decode_result, decode_value,
+    Arguments, ArgumentsOut, HandlerFuture, Incoming, RawReply, Reply, block_on, blocking,
+    decode_bytes, decode_bytes_result, decode_result, decode_value,
 };
 pub use crate::error::{CallError, Failure, Fault};
-pub use crate::local::{LocalEntry, LocalGuard, LocalHandler, LocalHandlerFuture, pinned, pinned_serial};
+pub use crate::local::{
+    LocalEntry, LocalGuard, LocalHandler, LocalHandlerFuture, pinned, pinned_serial,
+};
 pub use crate::object::{Entry, Export, Handler, Inside, Meta};
 pub use crate::proxy::{Proxy, ProxyOptions, Serve, Target, equal, hash_proxy};
 pub use crate::references::{deserialize_proxy, serialize_proxy};

@@ -72,7 +72,16 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
         encode: EncodeFn<A>,
         decode: DecodeFn<T, X>,
     ) -> Self {
-        Call { proxy, index, arguments: Some(arguments), near, encode, decode, options: None, state: State::Idle }
+        Call {
+            proxy,
+            index,
+            arguments: Some(arguments),
+            near,
+            encode,
+            decode,
+            options: None,
+            state: State::Idle,
+        }
     }
 
     fn options(&mut self) -> &mut CallOptions {
@@ -123,49 +132,87 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
             index: u16::try_from(self.index).unwrap_or(u16::MAX),
             hash: method.hash,
             // Only postcard needs both sides to agree on every type; the others say names.
-            shape: if codec == Codec::Postcard { method.shape_hash() } else { 0 },
+            shape: if codec == Codec::Postcard {
+                method.shape_hash()
+            } else {
+                0
+            },
         };
-        Encoded::new(key, codec, method.arguments.len(), |out| (self.encode)(arguments, out))
+        Encoded::new(key, codec, method.arguments.len(), |out| {
+            (self.encode)(arguments, out)
+        })
     }
 
     fn start(&mut self) -> Result<()> {
-        let Some(arguments) = self.arguments.take() else { return Err(polled_again()) };
+        let Some(arguments) = self.arguments.take() else {
+            return Err(polled_again());
+        };
         let target = self.proxy.target();
         let method = self.method();
-        let oneway = match (method.kind, self.options.as_ref().is_some_and(|options| options.oneway)) {
+        let oneway = match (
+            method.kind,
+            self.options.as_ref().is_some_and(|options| options.oneway),
+        ) {
             (crate::descriptor::MethodKind::OrderedOneway, _) => OnewayMode::Ordered,
             (kind, asked) if kind.is_oneway() || asked => OnewayMode::Plain,
             _ => OnewayMode::Answered,
         };
         let mut options = self.options.take();
         let proxy_options = target.options.as_deref();
-        let deadline = deadline_of(options.as_deref(), proxy_options.and_then(|options| options.timeout), oneway);
+        let deadline = deadline_of(
+            options.as_deref(),
+            proxy_options.and_then(|options| options.timeout),
+            oneway,
+        );
         let remote = match &target.kind {
             // A near call that outlives its caller's borrow owns its arguments, so it is encoded like a far one.
             TargetKind::Near(near) if oneway != OnewayMode::Answered || method.flags.no_cancel => {
                 Remote::Local(P::export_near(near))
             }
             TargetKind::Near(near) => {
-                let scope = Scope::near(P::DESCRIPTOR.name, method.name, deadline, take_annotations(&mut options));
+                let scope = Scope::near(
+                    P::DESCRIPTOR.name,
+                    method.name,
+                    deadline,
+                    take_annotations(&mut options),
+                );
                 let future = {
                     let _entered = scope.enter();
                     (self.near)(near, arguments)
                 };
                 self.options = options;
-                self.state = State::Near(Box::new(NearCall { future, scope, timer: None, callback: method.flags.callback }));
+                self.state = State::Near(Box::new(NearCall {
+                    future,
+                    scope,
+                    timer: None,
+                    callback: method.flags.callback,
+                }));
                 return Ok(());
             }
             TargetKind::Remote(remote) => remote.clone(),
         };
-        let codec = proxy_options.and_then(|options| options.codec).unwrap_or_else(|| remote.codec());
+        let codec = proxy_options
+            .and_then(|options| options.codec)
+            .unwrap_or_else(|| remote.codec());
         let encoded = self.encoded(&arguments, codec)?;
-        let label = Label { interface: P::DESCRIPTOR.name.into(), method: method.name.into() };
+        let label = Label {
+            interface: P::DESCRIPTOR.name.into(),
+            method: method.name.into(),
+        };
         let retries = match proxy_options {
             Some(options) if options.retry_all || method.flags.idempotent => options.max_retries,
             None if method.flags.idempotent => None,
             _ => Some(0),
         };
-        self.state = State::Far(FarCall::new(remote, label, encoded, oneway, deadline, retries, options.as_deref_mut()));
+        self.state = State::Far(FarCall::new(
+            remote,
+            label,
+            encoded,
+            oneway,
+            deadline,
+            retries,
+            options.as_deref_mut(),
+        ));
         self.options = options;
         // Kept for the case that the peer's types differ and the arguments must be encoded by name.
         self.arguments = Some(arguments);
@@ -193,9 +240,13 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                 State::Far(call) => {
                     let result = std::task::ready!(call.poll(cx));
                     let reply_annotations = call.take_reply_annotations();
-                    let refused = result.as_ref().err().and_then(|fault| call.refused_types(fault));
+                    let refused = result
+                        .as_ref()
+                        .err()
+                        .and_then(|fault| call.refused_types(fault));
                     if let Some(remote) = refused {
-                        let comparing = Box::pin(versions::compare(remote, P::DESCRIPTOR.name, self.method()));
+                        let comparing =
+                            Box::pin(versions::compare(remote, P::DESCRIPTOR.name, self.method()));
                         if let State::Far(call) = std::mem::replace(&mut self.state, State::Done) {
                             self.state = State::Comparing(call, comparing);
                         }
@@ -210,7 +261,11 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                 }
                 State::Comparing(_, comparing) => {
                     let compared = std::task::ready!(comparing.as_mut().poll(cx));
-                    let State::Comparing(mut call, _) = std::mem::replace(&mut self.state, State::Done) else { continue };
+                    let State::Comparing(mut call, _) =
+                        std::mem::replace(&mut self.state, State::Done)
+                    else {
+                        continue;
+                    };
                     let encoded = compared.and_then(|()| match &self.arguments {
                         Some(arguments) => self.encoded(arguments, Codec::MessagePack),
                         None => Err(polled_again()),
@@ -230,15 +285,26 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
 }
 
 fn polled_again() -> Fault {
-    Fault::new(FaultKind::Misuse, Outcome::NotStarted, "the call was polled again after it had ended")
+    Fault::new(
+        FaultKind::Misuse,
+        Outcome::NotStarted,
+        "the call was polled again after it had ended",
+    )
 }
 
 fn take_annotations(options: &mut Option<Box<CallOptions>>) -> Annotations {
-    options.as_mut().map(|options| std::mem::take(&mut options.annotations)).unwrap_or_default()
+    options
+        .as_mut()
+        .map(|options| std::mem::take(&mut options.annotations))
+        .unwrap_or_default()
 }
 
 /// When a call gives up: the earliest of what the call, its proxy and the call that it serves say.
-fn deadline_of(options: Option<&CallOptions>, timeout: Option<Duration>, oneway: OnewayMode) -> Option<Instant> {
+fn deadline_of(
+    options: Option<&CallOptions>,
+    timeout: Option<Duration>,
+    oneway: OnewayMode,
+) -> Option<Instant> {
     let own = options.and_then(|options| options.deadline);
     let own = earlier(own, timeout.map(|timeout| Instant::now() + timeout));
     match oneway {
@@ -265,7 +331,12 @@ impl<P: Proxy, A, T, X: Failure<T>> fmt::Debug for Call<'_, P, A, T, X> {
             State::Near(_) | State::Far(_) | State::Comparing(..) => "under way",
             State::Done => "ended",
         };
-        write!(f, "Call({}.{}, {state})", P::DESCRIPTOR.name, self.method().name)
+        write!(
+            f,
+            "Call({}.{}, {state})",
+            P::DESCRIPTOR.name,
+            self.method().name
+        )
     }
 }
 
@@ -284,7 +355,9 @@ impl<P: Proxy, A, T, X: Failure<T>> Future for OnewayCall<'_, P, A, T, X> {
             call.state = State::Done;
             return Poll::Ready(Err(fault));
         }
-        let State::Far(far) = &mut call.state else { return Poll::Ready(Err(polled_again())) };
+        let State::Far(far) = &mut call.state else {
+            return Poll::Ready(Err(polled_again()));
+        };
         let result = std::task::ready!(far.poll(cx));
         call.state = State::Done;
         Poll::Ready(result.map(drop))
@@ -308,7 +381,10 @@ impl<P: Proxy, A, T, X: Failure<T>> Future for AnnotatedCall<'_, P, A, T, X> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let call = &mut self.get_mut().0;
         let result = std::task::ready!(call.poll_raw(cx));
-        let notes = call.options.as_mut().map(|options| std::mem::take(&mut options.reply_annotations));
+        let notes = call
+            .options
+            .as_mut()
+            .map(|options| std::mem::take(&mut options.reply_annotations));
         Poll::Ready((result, notes.unwrap_or_default()))
     }
 }
@@ -340,8 +416,12 @@ impl<R> NearCall<'_, R> {
                 Poll::Ready(Err(fault))
             }
             Ok(Poll::Pending) => {
-                let Some(deadline) = self.scope.deadline else { return Poll::Pending };
-                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                let Some(deadline) = self.scope.deadline else {
+                    return Poll::Pending;
+                };
+                let timer = self
+                    .timer
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
                 std::task::ready!(timer.as_mut().poll(cx));
                 Poll::Ready(Err(deadline_exceeded(Outcome::Unknown)))
             }

@@ -26,7 +26,10 @@ use crate::context::Scope;
 /// # }
 /// ```
 pub fn scope<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    Scoped { scope: Scope::current(), future: Box::pin(future) }
+    Scoped {
+        scope: Scope::current(),
+        future: Box::pin(future),
+    }
 }
 
 /// A future that is polled within a scope.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use farref_proto::{ClientConfig, Connection, FaultKind, Limits, Nonce, SessionId, SessionSecret, Time, Token};
+use farref_proto::{
+    ClientConfig, Connection, FaultKind, Limits, Nonce, SessionId, SessionSecret, Time, Token,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::codec::{Budget, Codec, CodecSet};
@@ -15,7 +17,7 @@ use crate::node::{Node, NodeConfig};
 use crate::proxy::{self, Proxy, ProxyOptions};
 use crate::random;
 use crate::remote::{FarReference, Remote};
-use crate::session::{Session, Side};
+use crate::session::{Lifetime, Session};
 use crate::transport::{self, Transport};
 use crate::uri::{Address, Uri, UriError};
 use crate::{Identity, Outcome, Peer};
@@ -171,7 +173,11 @@ impl ClientBuilder {
     /// Makes the client. Does no I/O.
     pub fn build(self) -> Client {
         let node = Node::new(self.node.clone());
-        Client(Arc::new(Inner { node, config: self, slots: Mutex::default() }))
+        Client(Arc::new(Inner {
+            node,
+            config: self,
+            slots: Mutex::default(),
+        }))
     }
 }
 
@@ -196,7 +202,10 @@ impl Client {
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing behind.
-    pub async fn connect<P: Proxy>(&self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<P> {
+    pub async fn connect<P: Proxy>(
+        &self,
+        uri: impl TryInto<Uri, Error: Into<UriError>>,
+    ) -> Result<P> {
         let proxy: P = self.lazy(uri)?;
         proxy.ensure_connected().await?;
         Ok(proxy)
@@ -240,7 +249,7 @@ impl Client {
         io: impl AsyncRead + AsyncWrite + Send + 'static,
         name: impl Into<String>,
     ) -> Result<Peer> {
-        let session = self.open(Transport::from_io(io, name.into()));
+        let session = self.open(Transport::from_io(io, name.into()), Lifetime::UntilClosed);
         session.established().await?;
         Ok(Peer::of(&session))
     }
@@ -301,7 +310,7 @@ impl Client {
         loop {
             match self.transport(uri).await {
                 Ok(transport) => {
-                    let session = self.open(transport);
+                    let session = self.open(transport, Lifetime::WhileUsed);
                     *place = Arc::downgrade(&session);
                     return Ok(session);
                 }
@@ -317,7 +326,10 @@ impl Client {
 
     async fn transport(&self, uri: &Uri) -> Result<Transport> {
         let failed = |text: String| {
-            Fault::not_started(FaultKind::ConnectFailed, format!("cannot connect to {}: {text}", uri.without_object()))
+            Fault::not_started(
+                FaultKind::ConnectFailed,
+                format!("cannot connect to {}: {text}", uri.without_object()),
+            )
         };
         let connect = async {
             match uri.address() {
@@ -332,11 +344,14 @@ impl Client {
         match tokio::time::timeout(self.0.config.connect_timeout, connect).await {
             Ok(Ok(transport)) => Ok(transport),
             Ok(Err(error)) => Err(failed(error.to_string()).with_cause(&error)),
-            Err(_) => Err(failed(format!("no answer within {:?}", self.0.config.connect_timeout))),
+            Err(_) => Err(failed(format!(
+                "no answer within {:?}",
+                self.0.config.connect_timeout
+            ))),
         }
     }
 
-    fn open(&self, transport: Transport) -> Arc<Session> {
+    fn open(&self, transport: Transport, lifetime: Lifetime) -> Arc<Session> {
         let node = Arc::clone(&self.0.node);
         let mut config = ClientConfig::new(
             random::instance_id(),
@@ -348,9 +363,13 @@ impl Client {
         config.codecs = node.codecs.bits();
         config.name.clone_from(&node.name);
         config.token = self.0.config.token.clone().map(Token::new);
-        let identity = if config.token.is_some() { Identity::Token } else { Identity::Anonymous };
+        let identity = if config.token.is_some() {
+            Identity::Token
+        } else {
+            Identity::Anonymous
+        };
         let connection = Connection::client(config, Time::ZERO);
-        let session = Session::new(node, Side::Client, transport.peer.clone(), identity, connection);
+        let session = Session::new(node, lifetime, transport.peer.clone(), identity, connection);
         self.0.node.add_session(&session);
         session.drive(transport);
         session
@@ -371,20 +390,26 @@ impl Default for Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("node", &self.0.node).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("node", &self.0.node)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("connect_attempts", &self.connect_attempts).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("connect_attempts", &self.connect_attempts)
+            .finish_non_exhaustive()
     }
 }
 
 /// The client of [`connect`] and [`lazy`].
 pub(crate) fn default_client() -> Result<Client> {
     static DEFAULT: std::sync::OnceLock<Result<Client>> = std::sync::OnceLock::new();
-    DEFAULT.get_or_init(|| Client::builder().from_env().map(ClientBuilder::build)).clone()
+    DEFAULT
+        .get_or_init(|| Client::builder().from_env().map(ClientBuilder::build))
+        .clone()
 }
 
 /// Connects to the object at this URI and makes sure that it is there.

@@ -40,6 +40,8 @@ pub(crate) struct Scope {
     pub(crate) interface: &'static str,
     pub(crate) method: &'static str,
     pub(crate) annotations: Annotations,
+    /// What interceptors made of the notes, if they changed them.
+    pub(crate) replaced_annotations: OnceLock<Annotations>,
     pub(crate) reply_annotations: Mutex<Annotations>,
 }
 
@@ -67,8 +69,16 @@ impl CallIdentity {
     /// The identity of the call that is being served; one of its own outside any call.
     pub(crate) fn current() -> Self {
         match Scope::current() {
-            Some(scope) => CallIdentity { chain: scope.chain(), depth: (scope.depth, scope.level), call: scope.call_name() },
-            None => CallIdentity { chain: random::chain_id(), depth: (0, 0), call: CallName("", "") },
+            Some(scope) => CallIdentity {
+                chain: scope.chain(),
+                depth: (scope.depth, scope.level),
+                call: scope.call_name(),
+            },
+            None => CallIdentity {
+                chain: random::chain_id(),
+                depth: (0, 0),
+                call: CallName("", ""),
+            },
         }
     }
 }
@@ -96,11 +106,6 @@ impl Scope {
         Self::replace(Some(Arc::clone(self)))
     }
 
-    /// Makes no scope current on this thread until the guard is dropped.
-    pub(crate) fn leave() -> Entered {
-        Self::replace(None)
-    }
-
     fn replace(scope: Option<Arc<Scope>>) -> Entered {
         CURRENT.with(|current| Entered(std::mem::replace(&mut *current.borrow_mut(), scope)))
     }
@@ -122,14 +127,31 @@ impl Scope {
         annotations: Annotations,
     ) -> Arc<Scope> {
         let outer = Scope::current();
-        Arc::new(Scope::within(outer.as_deref(), interface, method, deadline, annotations))
+        Arc::new(Scope::within(
+            outer.as_deref(),
+            interface,
+            method,
+            deadline,
+            annotations,
+        ))
     }
 
     /// The scope of a call that crosses no process but is encoded.
-    pub(crate) fn loopback(interface: &'static str, method: &'static str, oneway: OnewayMode, extras: Extras) -> Arc<Scope> {
+    pub(crate) fn loopback(
+        interface: &'static str,
+        method: &'static str,
+        oneway: OnewayMode,
+        extras: Extras,
+    ) -> Arc<Scope> {
         // A oneway starts a chain of its own.
         let outer = extras.scope.filter(|_| oneway == OnewayMode::Answered);
-        Arc::new(Scope::within(outer.as_deref(), interface, method, extras.deadline, extras.annotations))
+        Arc::new(Scope::within(
+            outer.as_deref(),
+            interface,
+            method,
+            extras.deadline,
+            extras.annotations,
+        ))
     }
 
     fn within(
@@ -152,16 +174,32 @@ impl Scope {
             interface,
             method,
             annotations,
+            replaced_annotations: OnceLock::new(),
             reply_annotations: Mutex::default(),
         }
     }
 
+    /// Says what interceptors made of the notes beside the arguments.
+    pub(crate) fn replace_annotations(&self, annotations: &Annotations) {
+        if *annotations != self.annotations {
+            let _ = self.replaced_annotations.set(annotations.clone());
+        }
+    }
+
     pub(crate) fn put_reply_annotations(&self, notes: Annotations) {
-        self.reply_annotations.lock().unwrap_or_else(PoisonError::into_inner).extend(notes);
+        self.reply_annotations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(notes);
     }
 
     pub(crate) fn take_reply_annotations(&self) -> Annotations {
-        std::mem::take(&mut *self.reply_annotations.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(
+            &mut *self
+                .reply_annotations
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 }
 
@@ -224,18 +262,28 @@ impl CallContext {
 
     /// The notes that the caller sent beside the arguments.
     pub fn annotations(&self) -> &[(String, Bytes)] {
-        &self.0.annotations
+        self.0
+            .replaced_annotations
+            .get()
+            .unwrap_or(&self.0.annotations)
     }
 
     /// The caller's note of this key.
     pub fn annotation(&self, key: &str) -> Option<&Bytes> {
-        self.0.annotations.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+        self.annotations()
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value)
     }
 
     /// Sends a note beside the reply, in place of an earlier one of the same key. A oneway has no reply.
     pub fn set_reply_annotation(&self, key: impl Into<String>, value: impl Into<Bytes>) {
         let key = key.into();
-        let mut notes = self.0.reply_annotations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self
+            .0
+            .reply_annotations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         notes.retain(|(known, _)| *known != key);
         notes.push((key, value.into()));
     }
@@ -297,7 +345,10 @@ impl Storage {
     /// Puts a value here and returns the one of its type that it replaces.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        values.insert(TypeId::of::<T>(), Arc::new(value))?.downcast().ok()
+        values
+            .insert(TypeId::of::<T>(), Arc::new(value))?
+            .downcast()
+            .ok()
     }
 
     /// The value of this type, put here by `make` if it is missing.
@@ -308,7 +359,9 @@ impl Storage {
         // `make` is the application's code and runs outside the lock, so two calls may race: the first one's value stays.
         let value = Arc::new(make());
         let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = values.entry(TypeId::of::<T>()).or_insert_with(|| Arc::clone(&value) as Arc<dyn Any + Send + Sync>);
+        let entry = values
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Arc::clone(&value) as Arc<dyn Any + Send + Sync>);
         Arc::clone(entry).downcast().unwrap_or(value)
     }
 
@@ -322,6 +375,8 @@ impl Storage {
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        f.debug_struct("Storage").field("values", &values.len()).finish()
+        f.debug_struct("Storage")
+            .field("values", &values.len())
+            .finish()
     }
 }

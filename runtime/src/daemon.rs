@@ -7,7 +7,9 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use farref_proto::{Connection, FaultKind, Limits, Nonce, Refusal, RefusalCode, ServerConfig, Time, Token};
+use farref_proto::{
+    Connection, FaultKind, Limits, Nonce, Refusal, RefusalCode, ServerConfig, Time, Token,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
@@ -19,7 +21,7 @@ use crate::interceptor::Interceptor;
 use crate::node::{Node, NodeConfig};
 use crate::proxy::{self, Proxy};
 use crate::random;
-use crate::session::{Session, Side};
+use crate::session::{Lifetime, Session};
 use crate::transport::Transport;
 use crate::transport::listener::Listener;
 use crate::uri::{Address, Uri, UriError};
@@ -126,7 +128,8 @@ impl Default for DaemonBuilder {
 impl DaemonBuilder {
     /// Listens here, too. Port 0 lets the system choose one.
     pub fn listen(mut self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Self {
-        self.listen.push(uri.try_into().map_err(|error| Fault::from(error.into())));
+        self.listen
+            .push(uri.try_into().map_err(|error| Fault::from(error.into())));
         self
     }
 
@@ -226,14 +229,24 @@ impl DaemonBuilder {
         for uri in self.listen {
             let uri = uri?;
             let cannot = |error: &std::io::Error| {
-                Fault::not_started(FaultKind::ConnectFailed, format!("cannot listen at {uri}: {error}")).with_cause(error)
+                Fault::not_started(
+                    FaultKind::ConnectFailed,
+                    format!("cannot listen at {uri}: {error}"),
+                )
+                .with_cause(error)
             };
-            let listener = Listener::bind(uri.address()).await.map_err(|error| cannot(&error))?;
-            let is_public = listener.socket_address().is_some_and(|address| !address.ip().is_loopback());
+            let listener = Listener::bind(uri.address())
+                .await
+                .map_err(|error| cannot(&error))?;
+            let is_public = listener
+                .socket_address()
+                .is_some_and(|address| !address.ip().is_loopback());
             if is_public && self.token.is_none() && !self.insecure_public {
                 return Err(public_without_token(&uri));
             }
-            let address = listener.address(uri.address()).map_err(|error| cannot(&error))?;
+            let address = listener
+                .address(uri.address())
+                .map_err(|error| cannot(&error))?;
             uris.push(advertised(address, self.advertise.as_ref())?);
             listeners.push(listener);
         }
@@ -251,15 +264,19 @@ impl DaemonBuilder {
         for listener in listeners {
             daemon.listen(listener);
         }
-        Ok(Daemon { handle: daemon, detached: false })
+        Ok(Daemon {
+            handle: daemon,
+            detached: false,
+        })
     }
 }
 
 fn advertised(address: Address, advertise: Option<&(String, Option<u16>)>) -> Result<Uri> {
     let address = match (address, advertise) {
-        (Address::Tcp { port, .. }, Some((host, advertised))) => {
-            Address::Tcp { host: host.clone(), port: advertised.unwrap_or(port) }
-        }
+        (Address::Tcp { port, .. }, Some((host, advertised))) => Address::Tcp {
+            host: host.clone(),
+            port: advertised.unwrap_or(port),
+        },
         (address, _) => address,
     };
     Ok(Uri::new(address)?)
@@ -362,7 +379,10 @@ impl DaemonHandle {
     /// # Errors
     ///
     /// `Misuse`, if the name is taken, empty or too long.
-    #[expect(clippy::needless_pass_by_value, reason = "a caller gives its object away and need not keep a proxy")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a caller gives its object away and need not keep a proxy"
+    )]
     pub fn register<P: Proxy>(&self, name: &str, proxy: P) -> Result<Uri> {
         self.0.node.publish(name, proxy::to_export(&proxy))?;
         match self.0.uris.first() {
@@ -379,7 +399,9 @@ impl DaemonHandle {
 
     /// Takes all names of an object away and ends all references to it, whose holders get `StaleReference`.
     pub fn revoke<P: Proxy>(&self, proxy: &P) {
-        let Some(identity) = proxy::to_remote(proxy).identity() else { return };
+        let Some(identity) = proxy::to_remote(proxy).identity() else {
+            return;
+        };
         self.0.node.unpublish_object(identity.object);
         for session in self.0.node.sessions() {
             session.revoke(identity.object);
@@ -441,7 +463,10 @@ impl DaemonHandle {
                     }
                 };
                 if tokio::time::timeout(limit, served).await.is_err() {
-                    tracing::warn!(?limit, "calls were still being served when the time for draining was over");
+                    tracing::warn!(
+                        ?limit,
+                        "calls were still being served when the time for draining was over"
+                    );
                 }
                 for session in self.0.node.sessions() {
                     session.close("the daemon shut down");
@@ -481,7 +506,10 @@ impl DaemonHandle {
     }
 
     fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<AbortHandle>> {
-        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listen(&self, mut listener: Listener) {
@@ -491,7 +519,9 @@ impl DaemonHandle {
         let task = tokio::spawn(async move {
             loop {
                 let transport = listener.accept().await;
-                let Some(daemon) = daemon.upgrade().map(DaemonHandle) else { return };
+                let Some(daemon) = daemon.upgrade().map(DaemonHandle) else {
+                    return;
+                };
                 match Arc::clone(&connections).try_acquire_owned() {
                     Ok(permit) => {
                         let session = daemon.open(transport, false);
@@ -512,15 +542,31 @@ impl DaemonHandle {
 
     fn open(&self, transport: Transport, busy: bool) -> Arc<Session> {
         let node = Arc::clone(&self.0.node);
-        let mut config = ServerConfig::new(random::instance_id(), Nonce::from_bytes(random::bytes()));
+        let mut config =
+            ServerConfig::new(random::instance_id(), Nonce::from_bytes(random::bytes()));
         config.limits = node.limits.clone();
         config.codecs = node.codecs.bits();
         config.name.clone_from(&node.name);
         config.token = self.0.token.clone().map(Token::new);
-        config.refusal = busy.then(|| Refusal::new(RefusalCode::Busy, "there are as many connections as allowed"));
-        let identity = if config.token.is_some() { Identity::Token } else { Identity::Anonymous };
+        config.refusal = busy.then(|| {
+            Refusal::new(
+                RefusalCode::Busy,
+                "there are as many connections as allowed",
+            )
+        });
+        let identity = if config.token.is_some() {
+            Identity::Token
+        } else {
+            Identity::Anonymous
+        };
         let connection = Connection::server(config, Time::ZERO);
-        let session = Session::new(node, Side::Server, transport.peer.clone(), identity, connection);
+        let session = Session::new(
+            node,
+            Lifetime::UntilClosed,
+            transport.peer.clone(),
+            identity,
+            connection,
+        );
         self.0.node.add_session(&session);
         session.drive(transport);
         session
@@ -541,6 +587,8 @@ impl fmt::Debug for DaemonHandle {
 
 impl fmt::Debug for DaemonBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DaemonBuilder").field("listen", &self.listen).finish_non_exhaustive()
+        f.debug_struct("DaemonBuilder")
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
     }
 }

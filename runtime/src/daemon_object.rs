@@ -64,36 +64,55 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(node: Weak<Node>) -> Self {
-        Host { node, started: Instant::now() }
+        Host {
+            node,
+            started: Instant::now(),
+        }
     }
 }
 
 impl DaemonObject for Host {
     fn registered(&self) -> BTreeMap<String, String> {
-        self.node.upgrade().map(|node| node.names()).unwrap_or_default()
+        self.node
+            .upgrade()
+            .map(|node| node.names())
+            .unwrap_or_default()
     }
 
     fn describe(&self, name: &str) -> Result<InterfaceInfo, NotRegistered> {
         let export = self.node.upgrade().and_then(|node| node.find(name));
         let interface = export.and_then(|export| export.descriptor());
-        interface.map(InterfaceInfo::of).ok_or_else(|| NotRegistered(name.to_owned()))
+        interface
+            .map(InterfaceInfo::of)
+            .ok_or_else(|| NotRegistered(name.to_owned()))
     }
 
     fn ping(&self) {}
 
     fn clock(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
     fn info(&self) -> DaemonInfo {
         let node = self.node.upgrade();
         DaemonInfo {
-            name: node.as_ref().map(|node| node.name.clone()).unwrap_or_default(),
+            name: node
+                .as_ref()
+                .map(|node| node.name.clone())
+                .unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            codecs: node.iter().flat_map(|node| node.codecs.iter()).map(|codec| codec.to_string()).collect(),
+            codecs: node
+                .iter()
+                .flat_map(|node| node.codecs.iter())
+                .map(|codec| codec.to_string())
+                .collect(),
             uptime: self.started.elapsed().as_secs(),
-            sessions: node.as_ref().map_or(0, |node| u32::try_from(node.sessions().len()).unwrap_or(u32::MAX)),
+            sessions: node.as_ref().map_or(0, |node| {
+                u32::try_from(node.sessions().len()).unwrap_or(u32::MAX)
+            }),
             failed_oneways: node.map_or(0, |node| node.failed_oneways()),
         }
     }

@@ -84,7 +84,10 @@ impl MethodKind {
 
 /// How a method is served; each is said by an attribute in the trait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own, none excludes another")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an attribute of its own, none excludes another"
+)]
 pub struct MethodFlags {
     /// `#[callback]`: its failures are reported where they happened, too.
     pub callback: bool,
@@ -237,10 +240,15 @@ impl InterfaceInfo {
 
     /// The method of this name; `Interface.method` picks one where two interfaces use the same name.
     pub fn method(&self, name: &str) -> Option<&MethodInfo> {
-        self.methods.iter().find(|method| method.name == name).or_else(|| {
-            let (interface, name) = name.rsplit_once('.')?;
-            self.methods.iter().find(|method| method.interface == interface && method.name == name)
-        })
+        self.methods
+            .iter()
+            .find(|method| method.name == name)
+            .or_else(|| {
+                let (interface, name) = name.rsplit_once('.')?;
+                self.methods
+                    .iter()
+                    .find(|method| method.interface == interface && method.name == name)
+            })
     }
 }
 

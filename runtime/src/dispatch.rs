@@ -13,14 +13,14 @@ use bytes::Bytes;
 use farref_proto::FaultKind;
 use serde::Serialize;
 
+use crate::Outcome;
 use crate::codec::{self, ArgumentsDecoder, ArgumentsEncoder, Budget, Codec, CodecError};
-use crate::context::{Annotations, Scope};
+use crate::context::Scope;
 use crate::error::{Fault, Result};
 use crate::object::Entry;
 use crate::references;
 use crate::remote::Remote;
 use crate::wire::{AppError, ArgumentType, FromBytes, IntoBytes, ReturnType};
-use crate::Outcome;
 
 /// What serving a call comes to.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
@@ -38,7 +38,10 @@ pub struct Incoming {
 
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").field("call", &self.scope.call_name()).field("bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("Incoming")
+            .field("call", &self.scope.call_name())
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,16 +59,18 @@ pub struct Reply {
 impl Incoming {
     /// Begins to decode the arguments, of which there must be `count`.
     pub fn arguments(&self, count: usize) -> Result<Arguments<'_>> {
-        let decoder = ArgumentsDecoder::new(self.codec, &self.body, &self.attachments, &self.budget, count)
-            .map_err(|error| self.bad_arguments("", &error))?;
-        Ok(Arguments { call: self, decoder })
-    }
-
-    /// Replaces the notes beside the arguments, as interceptors have changed them.
-    pub(crate) fn set_annotations(&mut self, annotations: &Annotations) {
-        if let Some(scope) = Arc::get_mut(&mut self.scope) {
-            scope.annotations.clone_from(annotations);
-        }
+        let decoder = ArgumentsDecoder::new(
+            self.codec,
+            &self.body,
+            &self.attachments,
+            &self.budget,
+            count,
+        )
+        .map_err(|error| self.bad_arguments("", &error))?;
+        Ok(Arguments {
+            call: self,
+            decoder,
+        })
     }
 
     fn bad_arguments(&self, argument: &str, error: &CodecError) -> Fault {
@@ -84,7 +89,10 @@ impl Incoming {
     }
 
     /// Answers with a value or the method's own error.
-    pub fn reply_result<T: ReturnType, E: AppError>(&self, result: std::result::Result<T, E>) -> Result<Reply> {
+    pub fn reply_result<T: ReturnType, E: AppError>(
+        &self,
+        result: std::result::Result<T, E>,
+    ) -> Result<Reply> {
         match result {
             Ok(value) => self.encode(false, &value),
             Err(error) => self.reply_error(error),
@@ -93,11 +101,18 @@ impl Incoming {
 
     /// Answers with a byte string, which is not copied if it is large.
     pub fn reply_bytes<B: IntoBytes>(&self, bytes: B) -> Result<Reply> {
-        Ok(Reply { codec: Some(self.codec), attachments: vec![bytes.into_bytes()], ..Reply::default() })
+        Ok(Reply {
+            codec: Some(self.codec),
+            attachments: vec![bytes.into_bytes()],
+            ..Reply::default()
+        })
     }
 
     /// Answers with a byte string or the method's own error.
-    pub fn reply_bytes_result<B: IntoBytes, E: AppError>(&self, result: std::result::Result<B, E>) -> Result<Reply> {
+    pub fn reply_bytes_result<B: IntoBytes, E: AppError>(
+        &self,
+        result: std::result::Result<B, E>,
+    ) -> Result<Reply> {
         match result {
             Ok(bytes) => self.reply_bytes(bytes),
             Err(error) => self.reply_error(error),
@@ -110,13 +125,23 @@ impl Incoming {
 
     fn encode<T: Serialize>(&self, is_error: bool, value: &T) -> Result<Reply> {
         let mut body = buffer::take();
-        let (encoded, references) = references::collect(|| codec::encode(self.codec, value, &mut body));
+        let (encoded, references) =
+            references::collect(|| codec::encode(self.codec, value, &mut body));
         match encoded {
-            Ok(()) => Ok(Reply { is_error, codec: Some(self.codec), body, attachments: Vec::new(), references }),
+            Ok(()) => Ok(Reply {
+                is_error,
+                codec: Some(self.codec),
+                body,
+                attachments: Vec::new(),
+                references,
+            }),
             Err(error) => Err(Fault::new(
                 FaultKind::Unencodable,
                 Outcome::Ran,
-                format!("`{}` ran, but its result cannot be encoded: {error}", self.scope.call_name()),
+                format!(
+                    "`{}` ran, but its result cannot be encoded: {error}",
+                    self.scope.call_name()
+                ),
             )),
         }
     }
@@ -133,24 +158,34 @@ impl<'call> Arguments<'call> {
     /// The next argument, which is owned.
     pub fn value<T: ArgumentType>(&mut self, name: &str) -> Result<T> {
         let decoder = &mut self.decoder;
-        let mut table = self.call.references.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self
+            .call
+            .references
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         references::resolve(&mut table, || decoder.next())
             .map_err(|error| self.call.bad_arguments(name, &error))
     }
 
     /// The next argument, a string that is borrowed from the frame where the codec allows it.
     pub fn str(&mut self, name: &str) -> Result<Cow<'call, str>> {
-        self.decoder.next_str().map_err(|error| self.call.bad_arguments(name, &error))
+        self.decoder
+            .next_str()
+            .map_err(|error| self.call.bad_arguments(name, &error))
     }
 
     /// The next argument, a byte string that shares the frame's memory.
     pub fn bytes(&mut self, name: &str) -> Result<Bytes> {
-        self.decoder.next_bytes().map_err(|error| self.call.bad_arguments(name, &error))
+        self.decoder
+            .next_bytes()
+            .map_err(|error| self.call.bad_arguments(name, &error))
     }
 
     /// Ends decoding: the frame must hold nothing more.
     pub fn finish(self) -> Result<()> {
-        self.decoder.finish().map_err(|error| self.call.bad_arguments("", &error))
+        self.decoder
+            .finish()
+            .map_err(|error| self.call.bad_arguments("", &error))
     }
 }
 
@@ -163,7 +198,9 @@ pub struct ArgumentsOut<'a> {
 impl ArgumentsOut<'_> {
     /// Writes the next argument.
     pub fn value<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
-        self.encoder.value(value).map_err(|error| cannot_encode(name, &error))
+        self.encoder
+            .value(value)
+            .map_err(|error| cannot_encode(name, &error))
     }
 
     /// Writes the next argument, a string.
@@ -173,12 +210,17 @@ impl ArgumentsOut<'_> {
 
     /// Writes the next argument, a byte string, which travels outside the codec.
     pub fn bytes<B: AsRef<[u8]> + ?Sized>(&mut self, name: &str, bytes: &B) -> Result<()> {
-        self.encoder.bytes(bytes.as_ref()).map_err(|error| cannot_encode(name, &error))
+        self.encoder
+            .bytes(bytes.as_ref())
+            .map_err(|error| cannot_encode(name, &error))
     }
 }
 
 fn cannot_encode(name: &str, error: &CodecError) -> Fault {
-    Fault::not_started(FaultKind::Unencodable, format!("argument `{name}` cannot be encoded: {error}"))
+    Fault::not_started(
+        FaultKind::Unencodable,
+        format!("argument `{name}` cannot be encoded: {error}"),
+    )
 }
 
 /// The answer to a call, as it arrived.
@@ -220,13 +262,18 @@ impl RawReply {
 
     fn decode<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
         let (codec, body, budget) = (self.codec, &self.body, &self.budget);
-        references::resolve(&mut self.references, || codec::decode(codec, body, budget)).map_err(|error| bad_reply(&error))
+        references::resolve(&mut self.references, || codec::decode(codec, body, budget))
+            .map_err(|error| bad_reply(&error))
     }
 
     fn bytes<B: FromBytes>(&mut self) -> Result<B> {
         match self.attachments.pop() {
             Some(bytes) if self.attachments.is_empty() => Ok(B::from_bytes(bytes)),
-            _ => Err(Fault::new(FaultKind::BadReply, Outcome::Ran, "the method ran, but its reply holds no byte string")),
+            _ => Err(Fault::new(
+                FaultKind::BadReply,
+                Outcome::Ran,
+                "the method ran, but its reply holds no byte string",
+            )),
         }
     }
 
@@ -240,7 +287,11 @@ impl RawReply {
 }
 
 fn bad_reply(error: &CodecError) -> Fault {
-    Fault::new(FaultKind::BadReply, Outcome::Ran, format!("the method ran, but its result cannot be decoded: {error}"))
+    Fault::new(
+        FaultKind::BadReply,
+        Outcome::Ran,
+        format!("the method ran, but its result cannot be decoded: {error}"),
+    )
 }
 
 /// Decodes the reply of a method that returns a plain value.
@@ -250,7 +301,9 @@ pub fn decode_value<T: ReturnType>(mut reply: RawReply) -> Result<T> {
 }
 
 /// Decodes the reply of a method that returns `Result`.
-pub fn decode_result<T: ReturnType, E: AppError>(mut reply: RawReply) -> Result<T, crate::CallError<E>> {
+pub fn decode_result<T: ReturnType, E: AppError>(
+    mut reply: RawReply,
+) -> Result<T, crate::CallError<E>> {
     if reply.is_error {
         return Err(crate::CallError::App(reply.decode()?));
     }
@@ -264,7 +317,9 @@ pub fn decode_bytes<B: FromBytes>(mut reply: RawReply) -> Result<B> {
 }
 
 /// Decodes the reply of a method that returns a byte string or an error.
-pub fn decode_bytes_result<B: FromBytes, E: AppError>(mut reply: RawReply) -> Result<B, crate::CallError<E>> {
+pub fn decode_bytes_result<B: FromBytes, E: AppError>(
+    mut reply: RawReply,
+) -> Result<B, crate::CallError<E>> {
     if reply.is_error {
         return Err(crate::CallError::App(reply.decode()?));
     }
@@ -293,7 +348,11 @@ pub fn blocking<A: crate::access::Access>(
             Err(error) => match error.try_into_panic() {
                 // The dispatcher reports panics of handlers; this one happened on another thread.
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Fault::new(FaultKind::Cancelled, Outcome::NotStarted, "the runtime is shutting down")),
+                Err(_) => Err(Fault::new(
+                    FaultKind::Cancelled,
+                    Outcome::NotStarted,
+                    "the runtime is shutting down",
+                )),
             },
         }
     })

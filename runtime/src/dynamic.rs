@@ -93,7 +93,11 @@ impl DynReply {
     /// Dropping the future forgets the question.
     pub async fn dynamic(&self, number: usize) -> Result<DynProxy> {
         let remote = self.references.get(number).cloned();
-        let remote = remote.ok_or_else(|| misuse(format!("the reply transferred no reference of number {number}")))?;
+        let remote = remote.ok_or_else(|| {
+            misuse(format!(
+                "the reply transferred no reference of number {number}"
+            ))
+        })?;
         DynProxy::describe(remote).await
     }
 }
@@ -123,9 +127,11 @@ impl DynProxy {
     /// Dropping the future forgets the question.
     pub async fn of<P: Proxy>(proxy: &P) -> Result<Self> {
         match proxy::to_remote(proxy) {
-            remote @ Remote::Local(_) => {
-                Ok(DynProxy { remote, interface: Arc::new(InterfaceInfo::of(P::DESCRIPTOR)), timeout: None })
-            }
+            remote @ Remote::Local(_) => Ok(DynProxy {
+                remote,
+                interface: Arc::new(InterfaceInfo::of(P::DESCRIPTOR)),
+                timeout: None,
+            }),
             remote => DynProxy::describe(remote).await,
         }
     }
@@ -139,7 +145,11 @@ impl DynProxy {
             Some(interface) => interface,
             None => versions::describe(remote.clone()).await?,
         };
-        Ok(DynProxy { remote, interface: Arc::new(interface), timeout: None })
+        Ok(DynProxy {
+            remote,
+            interface: Arc::new(interface),
+            timeout: None,
+        })
     }
 
     /// What the object is.
@@ -165,7 +175,9 @@ impl DynProxy {
     ///
     /// Dropping the future cancels the call.
     pub async fn call(&self, method: &str, arguments: Value) -> Result<Value, CallError<Value>> {
-        self.call_full(method, arguments).await.map(|reply| reply.value)
+        self.call_full(method, arguments)
+            .await
+            .map(|reply| reply.value)
     }
 
     /// Calls a method as [`call`](DynProxy::call) does, and returns the references in its result, too.
@@ -177,7 +189,11 @@ impl DynProxy {
     /// # Cancel safety
     ///
     /// Dropping the future cancels the call.
-    pub async fn call_full(&self, method: &str, arguments: Value) -> Result<DynReply, CallError<Value>> {
+    pub async fn call_full(
+        &self,
+        method: &str,
+        arguments: Value,
+    ) -> Result<DynReply, CallError<Value>> {
         let method = self.method(method)?;
         let oneway = match method.kind {
             MethodKind::OrderedOneway => OnewayMode::Ordered,
@@ -185,16 +201,29 @@ impl DynProxy {
             _ => OnewayMode::Answered,
         };
         let encoded = self.encode(method, arguments)?;
-        let label = Label { interface: method.interface.clone().into(), method: method.name.clone().into() };
+        let label = Label {
+            interface: method.interface.clone().into(),
+            method: method.name.clone().into(),
+        };
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let retries = (!method.flags.idempotent).then_some(0);
         let mut options = CallOptions::default();
-        let call =
-            FarCall::new(self.remote.clone(), label, encoded, oneway, deadline, retries, Some(&mut options));
+        let call = FarCall::new(
+            self.remote.clone(),
+            label,
+            encoded,
+            oneway,
+            deadline,
+            retries,
+            Some(&mut options),
+        );
         let (reply, _) = call.finish().await;
         let reply = reply?;
         if oneway != OnewayMode::Answered {
-            return Ok(DynReply { value: Value::Null, references: Vec::new() });
+            return Ok(DynReply {
+                value: Value::Null,
+                references: Vec::new(),
+            });
         }
         decode(method, reply)
     }
@@ -225,20 +254,34 @@ impl DynProxy {
     pub async fn write(&self, attribute: &str, value: Value) -> Result<(), CallError<Value>> {
         let method = format!("set_{attribute}");
         self.attribute(&method, MethodKind::AttributeWrite)?;
-        self.call(&method, Value::Array(vec![value])).await.map(drop)
+        self.call(&method, Value::Array(vec![value]))
+            .await
+            .map(drop)
     }
 
     fn attribute(&self, name: &str, kind: MethodKind) -> Result<()> {
         match self.method(name)?.kind == kind {
             true => Ok(()),
-            false => Err(no_such_method(format!("`{name}` of `{}` is not such an attribute", self.interface.name))),
+            false => Err(no_such_method(format!(
+                "`{name}` of `{}` is not such an attribute",
+                self.interface.name
+            ))),
         }
     }
 
     fn method(&self, name: &str) -> Result<&MethodInfo> {
         self.interface.method(name).ok_or_else(|| {
-            let known: Vec<_> = self.interface.methods.iter().map(|method| method.name.as_str()).collect();
-            no_such_method(format!("`{}` has no method `{name}`; it has {}", self.interface.name, known.join(", ")))
+            let known: Vec<_> = self
+                .interface
+                .methods
+                .iter()
+                .map(|method| method.name.as_str())
+                .collect();
+            no_such_method(format!(
+                "`{}` has no method `{name}`; it has {}",
+                self.interface.name,
+                known.join(", ")
+            ))
         })
     }
 
@@ -246,19 +289,31 @@ impl DynProxy {
         let arguments = in_order(method, arguments)?;
         for (argument, value) in method.arguments.iter().zip(&arguments) {
             if !is_bytes(argument) {
-                shape::check_json(value, &argument.shape).map_err(|mismatch| bad_argument(method, argument, &mismatch))?;
+                shape::check_json(value, &argument.shape)
+                    .map_err(|mismatch| bad_argument(method, argument, &mismatch))?;
             }
         }
-        let codec = if self.remote.accepts(Codec::Json) { Codec::Json } else { Codec::Postcard };
-        let key = MethodKey { index: method.index, hash: method.hash, shape: 0 };
+        let codec = if self.remote.accepts(Codec::Json) {
+            Codec::Json
+        } else {
+            Codec::Postcard
+        };
+        let key = MethodKey {
+            index: method.index,
+            hash: method.hash,
+            shape: 0,
+        };
         let mut body = buffer::take();
         let mut attachments = Vec::new();
         if codec == Codec::Json {
-            let mut encoder = ArgumentsEncoder::new(codec, arguments.len(), &mut body, &mut attachments)
-                .map_err(|error| misuse(error.to_string()))?;
+            let mut encoder =
+                ArgumentsEncoder::new(codec, arguments.len(), &mut body, &mut attachments)
+                    .map_err(|error| misuse(error.to_string()))?;
             for (argument, value) in method.arguments.iter().zip(&arguments) {
                 let written = match is_bytes(argument) {
-                    true => encoder.bytes_owned(bytes_of(value).map_err(|text| bad_argument(method, argument, &text))?),
+                    true => encoder.bytes_owned(
+                        bytes_of(value).map_err(|text| bad_argument(method, argument, &text))?,
+                    ),
                     false => encoder.value(value),
                 };
                 written.map_err(|error| bad_argument(method, argument, &error))?;
@@ -267,14 +322,22 @@ impl DynProxy {
         } else {
             for (argument, value) in method.arguments.iter().zip(&arguments) {
                 if is_bytes(argument) {
-                    attachments.push(bytes_of(value).map_err(|text| bad_argument(method, argument, &text))?);
+                    attachments.push(
+                        bytes_of(value).map_err(|text| bad_argument(method, argument, &text))?,
+                    );
                 } else {
                     shape::json_to_postcard(value, &argument.shape, &mut body)
                         .map_err(|error| bad_argument(method, argument, &error))?;
                 }
             }
         }
-        Ok(Encoded { key, codec, body, attachments, references: Vec::new() })
+        Ok(Encoded {
+            key,
+            codec,
+            body,
+            attachments,
+            references: Vec::new(),
+        })
     }
 }
 
@@ -297,7 +360,11 @@ impl Client {
 /// The arguments in the order of the method, none missing and none too many.
 fn in_order(method: &MethodInfo, arguments: Value) -> Result<Vec<Value>> {
     let expected = || {
-        let names: Vec<_> = method.arguments.iter().map(|argument| argument.name.as_str()).collect();
+        let names: Vec<_> = method
+            .arguments
+            .iter()
+            .map(|argument| argument.name.as_str())
+            .collect();
         match names.is_empty() {
             true => format!("`{}` takes no arguments", method.name),
             false => format!("`{}` takes {}", method.name, names.join(", ")),
@@ -306,7 +373,11 @@ fn in_order(method: &MethodInfo, arguments: Value) -> Result<Vec<Value>> {
     match arguments {
         Value::Null => in_order(method, Value::Array(Vec::new())),
         Value::Array(values) if values.len() == method.arguments.len() => Ok(values),
-        Value::Array(values) => Err(bad_arguments(format!("{}, and {} values were given", expected(), values.len()))),
+        Value::Array(values) => Err(bad_arguments(format!(
+            "{}, and {} values were given",
+            expected(),
+            values.len()
+        ))),
         Value::Object(mut values) => {
             let mut ordered = Vec::with_capacity(method.arguments.len());
             for argument in &method.arguments {
@@ -314,16 +385,26 @@ fn in_order(method: &MethodInfo, arguments: Value) -> Result<Vec<Value>> {
                     (Some(value), _) => ordered.push(value),
                     (None, Shape::Option(_)) => ordered.push(Value::Null),
                     (None, _) => {
-                        return Err(bad_arguments(format!("argument `{}` is missing: {}", argument.name, expected())));
+                        return Err(bad_arguments(format!(
+                            "argument `{}` is missing: {}",
+                            argument.name,
+                            expected()
+                        )));
                     }
                 }
             }
             match values.keys().next() {
                 None => Ok(ordered),
-                Some(unknown) => Err(bad_arguments(format!("there is no argument `{unknown}`: {}", expected()))),
+                Some(unknown) => Err(bad_arguments(format!(
+                    "there is no argument `{unknown}`: {}",
+                    expected()
+                ))),
             }
         }
-        _ => Err(bad_arguments(format!("write arguments as an object or as an array: {}", expected()))),
+        _ => Err(bad_arguments(format!(
+            "write arguments as an object or as an array: {}",
+            expected()
+        ))),
     }
 }
 
@@ -337,8 +418,13 @@ fn bytes_of(value: &Value) -> Result<Bytes, &'static str> {
     match value {
         Value::String(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
         Value::Array(numbers) => {
-            let bytes = numbers.iter().map(|number| number.as_u64().and_then(|byte| u8::try_from(byte).ok()));
-            bytes.collect::<Option<Vec<u8>>>().map(Bytes::from).ok_or(wrong)
+            let bytes = numbers
+                .iter()
+                .map(|number| number.as_u64().and_then(|byte| u8::try_from(byte).ok()));
+            bytes
+                .collect::<Option<Vec<u8>>>()
+                .map(Bytes::from)
+                .ok_or(wrong)
         }
         _ => Err(wrong),
     }
@@ -351,21 +437,33 @@ fn decode(method: &MethodInfo, mut reply: RawReply) -> Result<DynReply, CallErro
     };
     let value = match (reply.attachments.pop(), reply.codec) {
         (Some(bytes), _) if is_bytes(info) => bytes.iter().copied().map(Value::from).collect(),
-        (_, Codec::Json) => codec::decode(Codec::Json, &reply.body, &reply.budget).map_err(|error| bad_reply(&error))?,
-        _ => shape::postcard_to_json(&reply.body, &info.shape, &reply.budget).map_err(|error| bad_reply(&error))?,
+        (_, Codec::Json) => codec::decode(Codec::Json, &reply.body, &reply.budget)
+            .map_err(|error| bad_reply(&error))?,
+        _ => shape::postcard_to_json(&reply.body, &info.shape, &reply.budget)
+            .map_err(|error| bad_reply(&error))?,
     };
     match reply.is_error {
         true => Err(CallError::App(value)),
-        false => Ok(DynReply { value, references: reply.references }),
+        false => Ok(DynReply {
+            value,
+            references: reply.references,
+        }),
     }
 }
 
 fn bad_reply(error: &dyn fmt::Display) -> Fault {
-    Fault::new(FaultKind::BadReply, Outcome::Ran, format!("the method ran, but its result cannot be decoded: {error}"))
+    Fault::new(
+        FaultKind::BadReply,
+        Outcome::Ran,
+        format!("the method ran, but its result cannot be decoded: {error}"),
+    )
 }
 
 fn bad_argument(method: &MethodInfo, argument: &ValueInfo, error: &dyn fmt::Display) -> Fault {
-    bad_arguments(format!("argument `{}` of `{}`: {error}", argument.name, method.name))
+    bad_arguments(format!(
+        "argument `{}` of `{}`: {error}",
+        argument.name, method.name
+    ))
 }
 
 fn bad_arguments(message: String) -> Fault {

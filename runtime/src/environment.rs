@@ -11,10 +11,14 @@ use crate::error::Result;
 fn variable<T: FromStr<Err: Display>>(name: &str) -> Result<Option<T>> {
     match std::env::var(name) {
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(misuse(format!("the environment variable {name} is not Unicode"))),
+        Err(std::env::VarError::NotUnicode(_)) => Err(misuse(format!(
+            "the environment variable {name} is not Unicode"
+        ))),
         Ok(text) => match text.parse() {
             Ok(value) => Ok(Some(value)),
-            Err(error) => Err(misuse(format!("the environment variable {name} holds `{text}`: {error}"))),
+            Err(error) => Err(misuse(format!(
+                "the environment variable {name} holds `{text}`: {error}"
+            ))),
         },
     }
 }
@@ -26,8 +30,12 @@ impl FromStr for Seconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let seconds: f64 = text.parse().map_err(|_| "write a number of seconds, such as 2.5".to_owned())?;
-        Duration::try_from_secs_f64(seconds).map(Seconds).map_err(|error| error.to_string())
+        let seconds: f64 = text
+            .parse()
+            .map_err(|_| "write a number of seconds, such as 2.5".to_owned())?;
+        Duration::try_from_secs_f64(seconds)
+            .map(Seconds)
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -7,8 +7,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-pub use farref_proto::{FaultKind, Outcome};
 use farref_proto::FaultMessage;
+pub use farref_proto::{FaultKind, Outcome};
 
 /// The result of an operation of farref: by default it fails with a [`Fault`].
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
@@ -46,7 +46,9 @@ impl fmt::Display for Cause {
 
 impl Error for Cause {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.next.as_deref().map(|cause| cause as &(dyn Error + 'static))
+        self.next
+            .as_deref()
+            .map(|cause| cause as &(dyn Error + 'static))
     }
 }
 
@@ -54,13 +56,19 @@ impl Cause {
     fn chain(texts: Vec<String>) -> Option<Cause> {
         let mut chain = None;
         for text in texts.into_iter().rev() {
-            chain = Some(Cause { text, next: chain.map(Box::new) });
+            chain = Some(Cause {
+                text,
+                next: chain.map(Box::new),
+            });
         }
         chain
     }
 
     fn of(error: &(dyn Error + 'static)) -> Cause {
-        Cause { text: error.to_string(), next: error.source().map(|next| Box::new(Cause::of(next))) }
+        Cause {
+            text: error.to_string(),
+            next: error.source().map(|next| Box::new(Cause::of(next))),
+        }
     }
 }
 
@@ -181,7 +189,10 @@ impl fmt::Display for Fault {
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Fault");
-        debug.field("kind", &self.0.kind).field("outcome", &self.0.outcome).field("message", &self.0.message);
+        debug
+            .field("kind", &self.0.kind)
+            .field("outcome", &self.0.outcome)
+            .field("message", &self.0.message);
         if let Some(cause) = &self.0.cause {
             debug.field("cause", cause);
         }
@@ -194,7 +205,10 @@ impl fmt::Debug for Fault {
 
 impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.cause.as_ref().map(|cause| cause as &(dyn Error + 'static))
+        self.0
+            .cause
+            .as_ref()
+            .map(|cause| cause as &(dyn Error + 'static))
     }
 }
 

@@ -22,6 +22,7 @@ use bytes::Bytes;
 use farref_proto::FaultKind;
 use tokio::time::{Instant, Sleep};
 
+use crate::Outcome;
 use crate::call::deadline_exceeded;
 use crate::codec::{ArgumentsEncoder, Codec};
 use crate::context::{Annotations, Scope};
@@ -33,7 +34,6 @@ use crate::object::ExportKind;
 use crate::references;
 use crate::remote::{Bound, Remote};
 use crate::session::{Question, SendState, Ticket};
-use crate::Outcome;
 
 /// How a method is named on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -91,14 +91,22 @@ impl Encoded {
         let mut attachments = Vec::new();
         let (encoded, references) = references::collect(|| {
             let encoder = ArgumentsEncoder::new(codec, count, &mut body, &mut attachments)
-                .map_err(|error| Fault::not_started(FaultKind::UnsupportedCodec, error.to_string()))?;
+                .map_err(|error| {
+                    Fault::not_started(FaultKind::UnsupportedCodec, error.to_string())
+                })?;
             let mut out = ArgumentsOut { encoder };
             encode(&mut out)?;
             out.encoder.finish();
             Ok::<(), Fault>(())
         });
         encoded?;
-        Ok(Encoded { key, codec, body, attachments, references })
+        Ok(Encoded {
+            key,
+            codec,
+            body,
+            attachments,
+            references,
+        })
     }
 
     fn recycle(self) {
@@ -118,7 +126,9 @@ pub(crate) struct Extras {
 impl Extras {
     /// How deep the call lies in its chain.
     pub(crate) fn depth(&self) -> u16 {
-        self.scope.as_ref().map_or(0, |scope| scope.depth.saturating_add(1))
+        self.scope
+            .as_ref()
+            .map_or(0, |scope| scope.depth.saturating_add(1))
     }
 }
 
@@ -158,13 +168,20 @@ impl FarCall {
         retries: Option<u32>,
         options: Option<&mut CallOptions>,
     ) -> Self {
-        let retries = Some(retries.unwrap_or_else(|| remote.max_retries())).filter(|retries| *retries > 0);
-        let annotations = options.map(|options| std::mem::take(&mut options.annotations)).unwrap_or_default();
+        let retries =
+            Some(retries.unwrap_or_else(|| remote.max_retries())).filter(|retries| *retries > 0);
+        let annotations = options
+            .map(|options| std::mem::take(&mut options.annotations))
+            .unwrap_or_default();
         FarCall {
             remote,
             encoded: Some(encoded),
             oneway,
-            extras: Extras { deadline, annotations, scope: Scope::current() },
+            extras: Extras {
+                deadline,
+                annotations,
+                scope: Scope::current(),
+            },
             retries,
             state: State::Start,
             timer: None,
@@ -182,7 +199,9 @@ impl FarCall {
 
     /// What refused the call because its types differ, if asking it what they are may help.
     pub(crate) fn refused_types(&self, fault: &Fault) -> Option<Remote> {
-        let refused = fault.kind() == FaultKind::Incompatible && !fault.may_have_run() && !self.encoded_by_name;
+        let refused = fault.kind() == FaultKind::Incompatible
+            && !fault.may_have_run()
+            && !self.encoded_by_name;
         refused.then(|| self.remote.clone())
     }
 
@@ -211,7 +230,11 @@ impl FarCall {
                 result => {
                     self.end();
                     if let Some(info) = self.intercepted.take() {
-                        interceptor::after(&self.remote.interceptors(), &info, result.as_ref().map(drop));
+                        interceptor::after(
+                            &self.remote.interceptors(),
+                            &info,
+                            result.as_ref().map(drop),
+                        );
                     }
                     return Poll::Ready(result);
                 }
@@ -227,12 +250,19 @@ impl FarCall {
 
     /// Whether a failed call is to be made again, and counts the attempt.
     fn tries_again(&mut self, fault: &Fault) -> bool {
-        let transient = matches!(fault.kind(), FaultKind::SessionLost | FaultKind::ConnectFailed);
+        let transient = matches!(
+            fault.kind(),
+            FaultKind::SessionLost | FaultKind::ConnectFailed
+        );
         if !transient || self.encoded.is_none() {
             return false;
         }
         // Its session ended just before: a named object is found again, and nothing can have run.
-        if fault.kind() == FaultKind::SessionLost && !fault.may_have_run() && self.remote.is_named() && !self.found_again {
+        if fault.kind() == FaultKind::SessionLost
+            && !fault.may_have_run()
+            && self.remote.is_named()
+            && !self.found_again
+        {
             self.found_again = true;
             return true;
         }
@@ -253,8 +283,12 @@ impl FarCall {
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.extras.deadline else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let Some(deadline) = self.extras.deadline else {
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         timer.as_mut().poll(cx)
     }
 
@@ -279,8 +313,17 @@ impl FarCall {
                     Err(fault) => return Poll::Ready(Err(fault)),
                 },
                 State::Queued(bound, ticket) => {
-                    let Some(encoded) = &self.encoded else { return Poll::Ready(Err(already_sent())) };
-                    let sent = bound.session.send(bound.target(), encoded, self.oneway, &self.extras, ticket, cx);
+                    let Some(encoded) = &self.encoded else {
+                        return Poll::Ready(Err(already_sent()));
+                    };
+                    let sent = bound.session.send(
+                        bound.target(),
+                        encoded,
+                        self.oneway,
+                        &self.extras,
+                        ticket,
+                        cx,
+                    );
                     match sent {
                         Ok(SendState::Queued) => return Poll::Pending,
                         Ok(SendState::Sent(question)) => {
@@ -339,7 +382,8 @@ impl FarCall {
                 let encoded = self.encoded.take().ok_or_else(already_sent)?;
                 let extras = std::mem::take(&mut self.extras);
                 self.extras.deadline = extras.deadline;
-                Loopback::start(Arc::clone(export), encoded, self.oneway, extras).map(State::Loopback)
+                Loopback::start(Arc::clone(export), encoded, self.oneway, extras)
+                    .map(State::Loopback)
             }
             Remote::Far(reference) => Ok(match reference.ready()? {
                 Some(bound) => State::Queued(bound, Ticket::none()),
@@ -381,10 +425,17 @@ impl Drop for FarCall {
 
 impl fmt::Debug for FarCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FarCall").field("remote", &self.remote).field("oneway", &self.oneway).finish_non_exhaustive()
+        f.debug_struct("FarCall")
+            .field("remote", &self.remote)
+            .field("oneway", &self.oneway)
+            .finish_non_exhaustive()
     }
 }
 
 fn already_sent() -> Fault {
-    Fault::new(FaultKind::Misuse, Outcome::Unknown, "the call was polled again after it had ended")
+    Fault::new(
+        FaultKind::Misuse,
+        Outcome::Unknown,
+        "the call was polled again after it had ended",
+    )
 }

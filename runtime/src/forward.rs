@@ -8,9 +8,19 @@ use crate::remote::Remote;
 
 /// Calls `remote` with the arguments of a call that arrived here. References in them are exported anew, so that the
 /// owner's answers find their way back.
-pub(crate) fn call(remote: Remote, key: MethodKey, incoming: Incoming, oneway: OnewayMode) -> HandlerFuture {
+pub(crate) fn call(
+    remote: Remote,
+    key: MethodKey,
+    incoming: Incoming,
+    oneway: OnewayMode,
+) -> HandlerFuture {
     Box::pin(async move {
-        let references = std::mem::take(&mut *incoming.references.lock().unwrap_or_else(PoisonError::into_inner));
+        let references = std::mem::take(
+            &mut *incoming
+                .references
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         let encoded = Encoded {
             key,
             codec: incoming.codec,
@@ -19,9 +29,23 @@ pub(crate) fn call(remote: Remote, key: MethodKey, incoming: Incoming, oneway: O
             references,
         };
         let scope = &incoming.scope;
-        let mut options = CallOptions { annotations: scope.annotations.clone(), ..CallOptions::default() };
-        let label = Label { interface: "forwarded".into(), method: "".into() };
-        let call = FarCall::new(remote, label, encoded, oneway, scope.deadline, Some(0), Some(&mut options));
+        let mut options = CallOptions {
+            annotations: scope.annotations.clone(),
+            ..CallOptions::default()
+        };
+        let label = Label {
+            interface: "forwarded".into(),
+            method: "".into(),
+        };
+        let call = FarCall::new(
+            remote,
+            label,
+            encoded,
+            oneway,
+            scope.deadline,
+            Some(0),
+            Some(&mut options),
+        );
         let (reply, annotations) = call.finish().await;
         scope.put_reply_annotations(annotations);
         reply.map(forwarded)

@@ -117,7 +117,10 @@ impl CallInfo {
 
     /// The note of this key.
     pub fn annotation(&self, key: &str) -> Option<&Bytes> {
-        self.annotations.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+        self.annotations
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value)
     }
 
     /// Adds a note, which the handler finds in its call context.

@@ -33,7 +33,7 @@ mod schema;
 mod serial;
 mod serve;
 mod session;
-mod shape;
+pub mod shape;
 mod transport;
 mod uri;
 mod versions;
@@ -52,7 +52,8 @@ pub use crate::codec::{Budget, Codec, CodecError, CodecSet};
 pub use crate::context::{CallContext, Storage};
 pub use crate::daemon::{Daemon, DaemonBuilder, DaemonHandle, Shutdown};
 pub use crate::descriptor::{
-    Argument, Interface, InterfaceInfo, Method, MethodFlags, MethodInfo, MethodKind, Returns, ValueInfo,
+    Argument, Interface, InterfaceInfo, Method, MethodFlags, MethodInfo, MethodKind, Returns,
+    ValueInfo,
 };
 #[cfg(feature = "json")]
 pub use crate::dynamic::{DynProxy, DynReply};
@@ -82,7 +83,9 @@ pub async fn shutdown_signal() {
     };
     #[cfg(unix)]
     {
-        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        let Ok(mut terminate) =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        else {
             return interrupted.await;
         };
         tokio::select! {

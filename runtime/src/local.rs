@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use farref_proto::FaultKind;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::Outcome;
 use crate::context::Scope;
 use crate::descriptor::Interface;
 use crate::dispatch::{HandlerFuture, Incoming, Reply};
@@ -22,7 +23,6 @@ use crate::panics;
 use crate::proxy::Proxy;
 use crate::remote::Remote;
 use crate::serial::{SerialGuard, SerialLock};
-use crate::Outcome;
 
 /// What serving a call of a pinned object comes to.
 pub type LocalHandlerFuture = Pin<Box<dyn Future<Output = Result<Reply>>>>;
@@ -70,9 +70,10 @@ impl<T> LocalEntry<T> {
     pub async fn enter_mut(&self) -> Result<impl DerefMut<Target = T>> {
         match &self.0 {
             LocalAccess::Serial(lock) => lock.lock().await,
-            LocalAccess::Shared(_) => {
-                Err(Fault::not_started(FaultKind::Internal, "a shared object cannot be lent mutably"))
-            }
+            LocalAccess::Shared(_) => Err(Fault::not_started(
+                FaultKind::Internal,
+                "a shared object cannot be lent mutably",
+            )),
         }
     }
 }
@@ -135,17 +136,31 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
         let entry = Rc::new(LocalEntry(access));
         while let Some(Job { index, call, reply }) = queue.recv().await {
             let scope = Arc::clone(&call.scope);
-            let no_cancel = interface.methods.get(index).is_some_and(|method| method.flags.no_cancel);
+            let no_cancel = interface
+                .methods
+                .get(index)
+                .is_some_and(|method| method.flags.no_cancel);
             let future = match handlers.get(index) {
                 Some(handler) => handler(Rc::clone(&entry), call),
                 None => continue,
             };
-            tokio::task::spawn_local(Serving { future, scope, no_cancel, reply: Some(reply) });
+            tokio::task::spawn_local(Serving {
+                future,
+                scope,
+                no_cancel,
+                reply: Some(reply),
+            });
         }
     });
     let methods = Box::new(PinnedMethods { jobs, interface });
     let meta = Arc::new(Meta::new(usize::MAX));
-    P::from_remote(Remote::Local(Export::of_object(meta, methods, Box::new(()), interface, Vec::new())))
+    P::from_remote(Remote::Local(Export::of_object(
+        meta,
+        methods,
+        Box::new(()),
+        interface,
+        Vec::new(),
+    )))
 }
 
 /// A handler of a pinned object that runs. It ends when nobody waits for it any more.
@@ -161,7 +176,12 @@ impl Future for Serving {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if !this.no_cancel && this.reply.as_mut().is_some_and(|reply| reply.poll_closed(cx).is_ready()) {
+        if !this.no_cancel
+            && this
+                .reply
+                .as_mut()
+                .is_some_and(|reply| reply.poll_closed(cx).is_ready())
+        {
             return Poll::Ready(());
         }
         let polled = {

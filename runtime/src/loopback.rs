@@ -11,6 +11,7 @@ use farref_proto::FaultKind;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use crate::Outcome;
 use crate::codec::Budget;
 use crate::context::{Annotations, Scope};
 use crate::descriptor::MethodFlags;
@@ -19,7 +20,6 @@ use crate::error::{Fault, Result};
 use crate::far::{Encoded, Extras, OnewayMode};
 use crate::object::{Export, ExportKind};
 use crate::serve::{Answer, Running};
-use crate::Outcome;
 
 /// A call under way within this process.
 pub(crate) struct Loopback {
@@ -35,7 +35,9 @@ impl Answer for Sender {
             (Some(reply), result) => {
                 let _ = reply.send((result, scope.take_reply_annotations()));
             }
-            (None, Err(fault)) => tracing::warn!(call = %scope.call_name(), %fault, "a oneway call failed"),
+            (None, Err(fault)) => {
+                tracing::warn!(call = %scope.call_name(), %fault, "a oneway call failed")
+            }
             (None, Ok(_)) => {}
         }
     }
@@ -43,16 +45,31 @@ impl Answer for Sender {
 
 impl Loopback {
     /// Starts a call of an object of this process.
-    pub(crate) fn start(export: Arc<Export>, encoded: Encoded, oneway: OnewayMode, extras: Extras) -> Result<Self> {
+    pub(crate) fn start(
+        export: Arc<Export>,
+        encoded: Encoded,
+        oneway: OnewayMode,
+        extras: Extras,
+    ) -> Result<Self> {
         let ExportKind::Object(exported) = &export.kind else {
-            return Err(Fault::not_started(FaultKind::Internal, "an object of another process cannot be called here"));
+            return Err(Fault::not_started(
+                FaultKind::Internal,
+                "an object of another process cannot be called here",
+            ));
         };
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
-            Fault::not_started(FaultKind::Misuse, "this call needs a tokio runtime; make it from within one")
+            Fault::not_started(
+                FaultKind::Misuse,
+                "this call needs a tokio runtime; make it from within one",
+            )
         })?;
-        let (exported, index, method) =
-            exported.find(usize::from(encoded.key.index), encoded.key.hash).ok_or_else(|| {
-                Fault::not_started(FaultKind::NoSuchMethod, "the object does not serve this method")
+        let (exported, index, method) = exported
+            .find(usize::from(encoded.key.index), encoded.key.hash)
+            .ok_or_else(|| {
+                Fault::not_started(
+                    FaultKind::NoSuchMethod,
+                    "the object does not serve this method",
+                )
             })?;
         let scope = Scope::loopback(exported.interface.name, method.name, oneway, extras);
         let incoming = Incoming {
@@ -74,11 +91,20 @@ impl Loopback {
         let flags: MethodFlags = method.flags;
         let task = runtime.spawn(Running::new(future, scope, flags, Sender(sender)));
         let cancellable = reply.is_some() && !flags.no_cancel;
-        Ok(Loopback { reply, task: cancellable.then(|| task.abort_handle()) })
+        Ok(Loopback {
+            reply,
+            task: cancellable.then(|| task.abort_handle()),
+        })
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, annotations: &mut Annotations) -> Poll<Result<RawReply>> {
-        let Some(reply) = &mut self.reply else { return Poll::Ready(Ok(RawReply::empty(crate::codec::Codec::Postcard))) };
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        annotations: &mut Annotations,
+    ) -> Poll<Result<RawReply>> {
+        let Some(reply) = &mut self.reply else {
+            return Poll::Ready(Ok(RawReply::empty(crate::codec::Codec::Postcard)));
+        };
         let answered = std::task::ready!(Pin::new(reply).poll(cx));
         self.task = None;
         Poll::Ready(match answered {
@@ -86,7 +112,11 @@ impl Loopback {
                 *annotations = notes;
                 result.map(RawReply::of)
             }
-            Err(_) => Err(Fault::new(FaultKind::Cancelled, Outcome::Unknown, "the runtime that served the call is gone")),
+            Err(_) => Err(Fault::new(
+                FaultKind::Cancelled,
+                Outcome::Unknown,
+                "the runtime that served the call is gone",
+            )),
         })
     }
 

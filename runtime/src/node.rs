@@ -72,7 +72,10 @@ impl Default for NodeConfig {
 fn default_name() -> String {
     let program = std::env::current_exe().ok();
     let stem = program.as_deref().and_then(std::path::Path::file_stem);
-    stem.map_or_else(|| "farref".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    stem.map_or_else(
+        || "farref".to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
 }
 
 impl Node {
@@ -104,7 +107,11 @@ impl Node {
         if name.is_empty() {
             return self.daemon.get().cloned();
         }
-        self.names.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.names
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     /// Gives an object a name that no other has.
@@ -125,20 +132,27 @@ impl Node {
             std::collections::btree_map::Entry::Occupied(_) => Err(Fault::new(
                 FaultKind::Misuse,
                 Outcome::NotStarted,
-                format!("an object named `{name}` is registered already; unregister it first or take another name"),
+                format!(
+                    "an object named `{name}` is registered already; unregister it first or take another name"
+                ),
             )),
         }
     }
 
     /// Takes a name away. References to the object live on.
     pub(crate) fn unpublish(&self, name: &str) -> Option<Arc<Export>> {
-        self.names.write().unwrap_or_else(PoisonError::into_inner).remove(name)
+        self.names
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name)
     }
 
     /// Takes all names of an object away.
     pub(crate) fn unpublish_object(&self, object: u64) {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        let (gone, kept) = std::mem::take(&mut *names).into_iter().partition(|(_, export)| export.identity.object == object);
+        let (gone, kept) = std::mem::take(&mut *names)
+            .into_iter()
+            .partition(|(_, export)| export.identity.object == object);
         *names = kept;
         drop(names);
         // Dropping the last holder of an object runs the application's code: not under the lock.
@@ -164,13 +178,21 @@ impl Node {
     /// Notes a session of this node.
     pub(crate) fn add_session(&self, session: &Arc<Session>) {
         let mut sessions = self.session_list();
-        sessions.retain(|session| session.upgrade().is_some_and(|session| !session.is_closed()));
+        sessions.retain(|session| {
+            session
+                .upgrade()
+                .is_some_and(|session| !session.is_closed())
+        });
         sessions.push(Arc::downgrade(session));
     }
 
     /// The sessions that have not ended.
     pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
-        self.session_list().iter().filter_map(Weak::upgrade).filter(|session| !session.is_closed()).collect()
+        self.session_list()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|session| !session.is_closed())
+            .collect()
     }
 
     pub(crate) fn count_failed_oneway(&self) {
@@ -185,6 +207,8 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

@@ -38,13 +38,20 @@ impl ObjectIdentity {
     pub(crate) fn unique() -> Self {
         // Number 0 is the daemon object's.
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        ObjectIdentity { owner: random::instance_id(), object: NEXT.fetch_add(1, Ordering::Relaxed) }
+        ObjectIdentity {
+            owner: random::instance_id(),
+            object: NEXT.fetch_add(1, Ordering::Relaxed),
+        }
     }
 }
 
 impl Meta {
     pub(crate) fn new(limit: usize) -> Self {
-        Meta { identity: ObjectIdentity::unique(), limit, running: AtomicUsize::new(0) }
+        Meta {
+            identity: ObjectIdentity::unique(),
+            limit,
+            running: AtomicUsize::new(0),
+        }
     }
 
     /// Counts a call in, unless the object has as many as it takes.
@@ -52,14 +59,19 @@ impl Meta {
         if self.limit == usize::MAX {
             return Ok(None);
         }
-        let entered = self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
-            (running < self.limit).then_some(running + 1)
-        });
+        let entered = self
+            .running
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |running| {
+                (running < self.limit).then_some(running + 1)
+            });
         match entered {
             Ok(_) => Ok(Some(Running(Arc::clone(self)))),
             Err(_) => Err(Fault::not_started(
                 FaultKind::Overloaded,
-                format!("the object serves {} calls at once and has as many; call again later", self.limit),
+                format!(
+                    "the object serves {} calls at once and has as many; call again later",
+                    self.limit
+                ),
             )),
         }
     }
@@ -83,13 +95,19 @@ pub struct Entry<A> {
 
 impl<A: Access> Entry<A> {
     pub(crate) fn new(access: A, limit: usize) -> Arc<Self> {
-        Arc::new(Entry { access, meta: Arc::new(Meta::new(limit)) })
+        Arc::new(Entry {
+            access,
+            meta: Arc::new(Meta::new(limit)),
+        })
     }
 
     /// Waits until the call that is being served may enter.
     pub async fn enter(&self) -> Result<Inside<A::Guard<'_>>> {
         let running = self.meta.begin_call()?;
-        Ok(Inside { guard: self.access.enter().await?, _running: running })
+        Ok(Inside {
+            guard: self.access.enter().await?,
+            _running: running,
+        })
     }
 }
 
@@ -97,7 +115,10 @@ impl<A: crate::access::AccessMut> Entry<A> {
     /// Waits until the call that is being served may enter, and lends the object mutably.
     pub async fn enter_mut(&self) -> Result<Inside<A::GuardMut<'_>>> {
         let running = self.meta.begin_call()?;
-        Ok(Inside { guard: self.access.enter_mut().await?, _running: running })
+        Ok(Inside {
+            guard: self.access.enter_mut().await?,
+            _running: running,
+        })
     }
 }
 
@@ -145,7 +166,9 @@ impl<T: Send + 'static> Entry<Serial<T>> {
 
 impl<A> fmt::Debug for Entry<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("meta", &self.meta).finish_non_exhaustive()
+        f.debug_struct("Entry")
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
     }
 }
 
@@ -190,21 +213,27 @@ pub struct Object<A> {
 impl<T: Send + Sync + 'static> Object<Shared<T>> {
     /// An object that any number of calls enter at once.
     pub fn new(object: T) -> Self {
-        Object { entry: Entry::shared(object) }
+        Object {
+            entry: Entry::shared(object),
+        }
     }
 }
 
 impl<T: Send + Sync + 'static> Object<SharedArc<T>> {
     /// The same, of an object that the application shares.
     pub fn shared(object: Arc<T>) -> Self {
-        Object { entry: Entry::shared_arc(object) }
+        Object {
+            entry: Entry::shared_arc(object),
+        }
     }
 }
 
 impl<T: Send + 'static> Object<Serial<T>> {
     /// An object that calls enter one at a time, in the order in which they came.
     pub fn serial(object: T) -> Self {
-        Object { entry: Entry::serial(object) }
+        Object {
+            entry: Entry::serial(object),
+        }
     }
 }
 
@@ -216,7 +245,9 @@ impl<A: Access> Object<A> {
     #[must_use]
     pub fn limit(self, calls: usize) -> Self {
         match Arc::try_unwrap(self.entry) {
-            Ok(entry) => Object { entry: Entry::new(entry.access, calls) },
+            Ok(entry) => Object {
+                entry: Entry::new(entry.access, calls),
+            },
             Err(entry) => Object { entry },
         }
     }
@@ -229,13 +260,17 @@ impl<A: Access> Object<A> {
 
 impl<A> Clone for Object<A> {
     fn clone(&self) -> Self {
-        Object { entry: Arc::clone(&self.entry) }
+        Object {
+            entry: Arc::clone(&self.entry),
+        }
     }
 }
 
 impl<A> fmt::Debug for Object<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Object").field("meta", &self.entry.meta).finish_non_exhaustive()
+        f.debug_struct("Object")
+            .field("meta", &self.entry.meta)
+            .finish_non_exhaustive()
     }
 }
 
@@ -314,13 +349,21 @@ impl Export {
         Arc::new(Export {
             identity: meta.identity,
             interface: interface.hash,
-            kind: ExportKind::Object(Exported { meta, interface, serve, near, bases }),
+            kind: ExportKind::Object(Exported {
+                meta,
+                interface,
+                serve,
+                near,
+                bases,
+            }),
         })
     }
 
     /// The object-safe twin behind this export, if it was exported under this interface or one that extends it.
     pub fn near<N: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<N>> {
-        let ExportKind::Object(exported) = &self.kind else { return None };
+        let ExportKind::Object(exported) = &self.kind else {
+            return None;
+        };
         match exported.near.downcast_ref::<Arc<N>>() {
             Some(near) => Some(Arc::clone(near)),
             None => exported.bases.iter().find_map(|base| base.near::<N>()),
@@ -347,13 +390,22 @@ impl Export {
 
 impl Exported {
     /// Finds a method by index and hash, here or in an extended interface.
-    pub(crate) fn find(&self, index: usize, hash: u32) -> Option<(&Exported, usize, &'static Method)> {
+    pub(crate) fn find(
+        &self,
+        index: usize,
+        hash: u32,
+    ) -> Option<(&Exported, usize, &'static Method)> {
         if let Some(method) = self.interface.methods.get(index)
             && method.hash == hash
         {
             return Some((self, index, method));
         }
-        if let Some(index) = self.interface.methods.iter().position(|method| method.hash == hash) {
+        if let Some(index) = self
+            .interface
+            .methods
+            .iter()
+            .position(|method| method.hash == hash)
+        {
             return Some((self, index, &self.interface.methods[index]));
         }
         self.bases.iter().find_map(|base| match &base.kind {
@@ -371,7 +423,12 @@ impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Export")
             .field("identity", &self.identity)
-            .field("interface", &self.descriptor().map_or("forwarded", |interface| interface.name))
+            .field(
+                "interface",
+                &self
+                    .descriptor()
+                    .map_or("forwarded", |interface| interface.name),
+            )
             .finish_non_exhaustive()
     }
 }

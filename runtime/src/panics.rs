@@ -28,5 +28,9 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
 pub(crate) fn report(call: &dyn Display, panic: &(dyn Any + Send), callback: bool) -> Fault {
     let message = message(panic);
     tracing::error!(%call, callback, message, "a handler panicked");
-    Fault::new(FaultKind::Panicked, Outcome::Ran, format!("`{call}` panicked; the log of its process says more"))
+    Fault::new(
+        FaultKind::Panicked,
+        Outcome::Ran,
+        format!("`{call}` panicked; the log of its process says more"),
+    )
 }

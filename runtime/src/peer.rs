@@ -138,6 +138,9 @@ impl Eq for Peer {}
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer").field("address", &self.address()).field("session", &self.session_number()).finish_non_exhaustive()
+        f.debug_struct("Peer")
+            .field("address", &self.address())
+            .field("session", &self.session_number())
+            .finish_non_exhaustive()
     }
 }

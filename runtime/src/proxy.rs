@@ -40,12 +40,18 @@ pub struct ProxyOptions {
 impl<N: ?Sized> Target<N> {
     /// Points at an object of this process.
     pub fn near(near: Arc<N>) -> Self {
-        Target { kind: TargetKind::Near(near), options: None }
+        Target {
+            kind: TargetKind::Near(near),
+            options: None,
+        }
     }
 
     /// Points at something that is reached by frames.
     pub fn remote(remote: Remote) -> Self {
-        Target { kind: TargetKind::Remote(remote), options: None }
+        Target {
+            kind: TargetKind::Remote(remote),
+            options: None,
+        }
     }
 
     /// Replaces what the proxy asks of its calls.
@@ -60,7 +66,10 @@ impl<N: ?Sized> Clone for Target<N> {
             TargetKind::Near(near) => TargetKind::Near(Arc::clone(near)),
             TargetKind::Remote(remote) => TargetKind::Remote(remote.clone()),
         };
-        Target { kind, options: self.options.clone() }
+        Target {
+            kind,
+            options: self.options.clone(),
+        }
     }
 }
 
@@ -121,7 +130,11 @@ pub trait Proxy: Clone + fmt::Debug + Send + Sync + Sized + 'static {
 
     /// What this proxy asks of each of its calls.
     fn options(&self) -> ProxyOptions {
-        self.target().options.as_deref().cloned().unwrap_or_default()
+        self.target()
+            .options
+            .as_deref()
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The same proxy, asking this of each of its calls.
@@ -135,21 +148,30 @@ pub trait Proxy: Clone + fmt::Debug + Send + Sync + Sized + 'static {
     #[must_use]
     fn with_timeout(self, timeout: Duration) -> Self {
         let timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
-        let options = ProxyOptions { timeout, ..self.options() };
+        let options = ProxyOptions {
+            timeout,
+            ..self.options()
+        };
         self.with_options(options)
     }
 
     /// The same proxy, whose calls are encoded like this.
     #[must_use]
     fn with_codec(self, codec: Codec) -> Self {
-        let options = ProxyOptions { codec: Some(codec), ..self.options() };
+        let options = ProxyOptions {
+            codec: Some(codec),
+            ..self.options()
+        };
         self.with_options(options)
     }
 
     /// The same proxy, which calls `#[idempotent]` methods again up to this often when the outcome is unknown.
     #[must_use]
     fn with_max_retries(self, max_retries: u32) -> Self {
-        let options = ProxyOptions { max_retries: Some(max_retries), ..self.options() };
+        let options = ProxyOptions {
+            max_retries: Some(max_retries),
+            ..self.options()
+        };
         self.with_options(options)
     }
 
@@ -226,7 +248,10 @@ pub(crate) fn from_remote<P: Proxy>(remote: Remote) -> Result<P> {
             None if export.serves(P::DESCRIPTOR.hash) => Ok(P::from_remote(remote)),
             None => Err(Fault::not_started(
                 FaultKind::Incompatible,
-                format!("the object does not serve the interface `{}`", P::DESCRIPTOR.name),
+                format!(
+                    "the object does not serve the interface `{}`",
+                    P::DESCRIPTOR.name
+                ),
             )),
         },
         Remote::Far(_) | Remote::Dead(_) => Ok(P::from_remote(remote)),
@@ -239,7 +264,11 @@ pub(crate) fn to_export<P: Proxy>(proxy: &P) -> Arc<Export> {
         Remote::Local(export) => export,
         remote => {
             let identity = remote.identity().unwrap_or_else(ObjectIdentity::unique);
-            Arc::new(Export { identity, interface: P::DESCRIPTOR.hash, kind: ExportKind::Forward(remote) })
+            Arc::new(Export {
+                identity,
+                interface: P::DESCRIPTOR.hash,
+                kind: ExportKind::Forward(remote),
+            })
         }
     }
 }

@@ -39,6 +39,7 @@ pub(crate) fn chain_id() -> ChainId {
 
 /// The id of this process, the same for as long as it lives.
 pub(crate) fn instance_id() -> InstanceId {
-    static INSTANCE: std::sync::LazyLock<InstanceId> = std::sync::LazyLock::new(|| InstanceId::from_bytes(bytes()));
+    static INSTANCE: std::sync::LazyLock<InstanceId> =
+        std::sync::LazyLock::new(|| InstanceId::from_bytes(bytes()));
     *INSTANCE
 }

@@ -9,9 +9,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serializer};
-use serde::Deserialize;
 
 use crate::error::Fault;
 use crate::proxy::Proxy;
@@ -31,8 +31,14 @@ struct Scope {
 }
 
 impl Scope {
-    fn begin(cell: &'static std::thread::LocalKey<RefCell<Option<Vec<Remote>>>>, table: Vec<Remote>) -> Self {
-        Scope { cell, outer: cell.replace(Some(table)) }
+    fn begin(
+        cell: &'static std::thread::LocalKey<RefCell<Option<Vec<Remote>>>>,
+        table: Vec<Remote>,
+    ) -> Self {
+        Scope {
+            cell,
+            outer: cell.replace(Some(table)),
+        }
     }
 
     fn end(mut self) -> Vec<Remote> {
@@ -69,7 +75,10 @@ pub(crate) fn resolve<R>(table: &mut Vec<Remote>, decode: impl FnOnce() -> R) ->
 }
 
 /// Writes a proxy as an index into the table of the frame that is being encoded.
-pub fn serialize_proxy<P: Proxy, S: Serializer>(proxy: &P, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn serialize_proxy<P: Proxy, S: Serializer>(
+    proxy: &P,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let remote = crate::proxy::to_remote(proxy);
     let index = OUTGOING.with_borrow_mut(|table| {
         let table = table.as_mut()?;
@@ -85,16 +94,26 @@ pub fn serialize_proxy<P: Proxy, S: Serializer>(proxy: &P, serializer: S) -> Res
 }
 
 /// Reads a proxy: takes it from the table of the frame that is being decoded.
-pub fn deserialize_proxy<'de, P: Proxy, D: Deserializer<'de>>(deserializer: D) -> Result<P, D::Error> {
-    let index = deserializer.deserialize_newtype_struct(P::DESCRIPTOR.reference_name, IndexVisitor(PhantomData::<P>))?;
+pub fn deserialize_proxy<'de, P: Proxy, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<P, D::Error> {
+    let index = deserializer
+        .deserialize_newtype_struct(P::DESCRIPTOR.reference_name, IndexVisitor(PhantomData::<P>))?;
     if shape::is_tracing() {
-        let fault = Fault::new(FaultKind::Misuse, Outcome::NotStarted, "this proxy only stands in for another");
+        let fault = Fault::new(
+            FaultKind::Misuse,
+            Outcome::NotStarted,
+            "this proxy only stands in for another",
+        );
         return Ok(P::from_remote(Remote::Dead(fault)));
     }
-    let remote = INCOMING.with_borrow(|table| table.as_ref()?.get(usize::try_from(index).ok()?).cloned());
+    let remote =
+        INCOMING.with_borrow(|table| table.as_ref()?.get(usize::try_from(index).ok()?).cloned());
     match remote {
         Some(remote) => crate::proxy::from_remote(remote).map_err(D::Error::custom),
-        None => Err(D::Error::custom(format!("the message transfers no reference of number {index}"))),
+        None => Err(D::Error::custom(format!(
+            "the message transfers no reference of number {index}"
+        ))),
     }
 }
 
@@ -112,10 +131,16 @@ impl<'de, P: Proxy> Visitor<'de> for IndexVisitor<P> {
     }
 
     fn visit_u64<E: serde::de::Error>(self, index: u64) -> Result<u32, E> {
-        u32::try_from(index).map_err(|_| E::custom(format!("the message transfers no reference of number {index}")))
+        u32::try_from(index).map_err(|_| {
+            E::custom(format!(
+                "the message transfers no reference of number {index}"
+            ))
+        })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<u32, A::Error> {
-        sequence.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))
+        sequence
+            .next_element()?
+            .ok_or_else(|| A::Error::invalid_length(0, &self))
     }
 }

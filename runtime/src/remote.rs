@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use farref_proto::{FaultKind, ImportId};
 use tokio::sync::Notify;
 
+use crate::Outcome;
 use crate::client::{Client, SessionSlot};
 use crate::codec::Codec;
 use crate::error::{Fault, Result};
@@ -16,7 +17,6 @@ use crate::object::{Export, ObjectIdentity};
 use crate::peer::Peer;
 use crate::session::Session;
 use crate::uri::Uri;
-use crate::Outcome;
 
 /// What a proxy that is not near points at, and what a frame transfers.
 #[derive(Clone)]
@@ -60,7 +60,12 @@ pub(crate) struct Bound {
 
 impl Bound {
     /// The place of a reference that arrived. It counts as one grant.
-    pub(crate) fn held(session: Arc<Session>, import: ImportId, interface: u32, identity: ObjectIdentity) -> Arc<Self> {
+    pub(crate) fn held(
+        session: Arc<Session>,
+        import: ImportId,
+        interface: u32,
+        identity: ObjectIdentity,
+    ) -> Arc<Self> {
         Bound::new(session, import, interface, OnceLock::from(Ok(identity)))
     }
 
@@ -69,9 +74,20 @@ impl Bound {
         Bound::new(session, import, interface, OnceLock::new())
     }
 
-    fn new(session: Arc<Session>, import: ImportId, interface: u32, found: OnceLock<Result<ObjectIdentity>>) -> Arc<Self> {
+    fn new(
+        session: Arc<Session>,
+        import: ImportId,
+        interface: u32,
+        found: OnceLock<Result<ObjectIdentity>>,
+    ) -> Arc<Self> {
         session.hold();
-        Arc::new(Bound { session, import, interface, found, answered: Notify::new() })
+        Arc::new(Bound {
+            session,
+            import,
+            interface,
+            found,
+            answered: Notify::new(),
+        })
     }
 
     pub(crate) fn target(&self) -> u32 {
@@ -115,8 +131,19 @@ impl FarReference {
     }
 
     /// An object known by its URI. Does no I/O.
-    pub(crate) fn named(client: Client, uri: Uri, interface: u32, slot: Arc<SessionSlot>) -> Arc<Self> {
-        Arc::new(FarReference(Kind::Named(Named { client, uri, interface, slot, bound: Mutex::new(None) })))
+    pub(crate) fn named(
+        client: Client,
+        uri: Uri,
+        interface: u32,
+        slot: Arc<SessionSlot>,
+    ) -> Arc<Self> {
+        Arc::new(FarReference(Kind::Named(Named {
+            client,
+            uri,
+            interface,
+            slot,
+            bound: Mutex::new(None),
+        })))
     }
 
     /// The place in a live session, if there is one already.
@@ -124,7 +151,11 @@ impl FarReference {
         match &self.0 {
             Kind::Held(bound) if bound.session.is_closed() => Err(stale()),
             Kind::Held(bound) => Ok(Some(Arc::clone(bound))),
-            Kind::Named(named) => Ok(named.bound().as_ref().filter(|bound| bound.is_usable()).cloned()),
+            Kind::Named(named) => Ok(named
+                .bound()
+                .as_ref()
+                .filter(|bound| bound.is_usable())
+                .cloned()),
         }
     }
 
@@ -133,9 +164,13 @@ impl FarReference {
         if let Some(bound) = self.ready()? {
             return Ok(bound);
         }
-        let Kind::Named(named) = &self.0 else { return Err(stale()) };
+        let Kind::Named(named) = &self.0 else {
+            return Err(stale());
+        };
         let session = named.client.session(&named.uri, &named.slot).await?;
-        let bound = session.bind(named.uri.object().unwrap_or_default(), named.interface).await?;
+        let bound = session
+            .bind(named.uri.object().unwrap_or_default(), named.interface)
+            .await?;
         let mut place = named.bound();
         // Of two calls that found the object at the same time, the first one's place is used.
         if let Some(other) = place.as_ref().filter(|other| other.is_usable()) {
@@ -159,7 +194,8 @@ impl FarReference {
     /// The import in the books of this session, if it is there: such a reference goes home.
     pub(crate) fn import_in(&self, session: &Session) -> Option<ImportId> {
         let bound = self.place()?;
-        (std::ptr::eq(&*bound.session, session) && !bound.session.is_closed()).then_some(bound.import)
+        (std::ptr::eq(&*bound.session, session) && !bound.session.is_closed())
+            .then_some(bound.import)
     }
 }
 
@@ -235,7 +271,9 @@ impl Remote {
     pub(crate) fn codec(&self) -> Codec {
         match (self, self.client()) {
             (_, Some(client)) => client.codec(),
-            (Remote::Far(reference), None) => reference.place().map_or(Codec::Postcard, |bound| bound.session.codec()),
+            (Remote::Far(reference), None) => reference
+                .place()
+                .map_or(Codec::Postcard, |bound| bound.session.codec()),
             _ => Codec::Postcard,
         }
     }
@@ -248,7 +286,9 @@ impl Remote {
     /// Whether the peer is known to accept this codec.
     pub(crate) fn accepts(&self, codec: Codec) -> bool {
         match self {
-            Remote::Far(reference) => reference.place().is_some_and(|bound| bound.session.accepts(codec)),
+            Remote::Far(reference) => reference
+                .place()
+                .is_some_and(|bound| bound.session.accepts(codec)),
             Remote::Local(_) => codec.is_available(),
             Remote::Dead(_) => false,
         }
@@ -287,10 +327,19 @@ impl Remote {
 
     /// The same object, with a session of its own.
     pub(crate) fn dedicated(&self) -> Option<Remote> {
-        let Remote::Far(reference) = self else { return None };
-        let Kind::Named(named) = &reference.0 else { return None };
+        let Remote::Far(reference) = self else {
+            return None;
+        };
+        let Kind::Named(named) = &reference.0 else {
+            return None;
+        };
         let slot = Arc::default();
-        Some(Remote::Far(FarReference::named(named.client.clone(), named.uri.clone(), named.interface, slot)))
+        Some(Remote::Far(FarReference::named(
+            named.client.clone(),
+            named.uri.clone(),
+            named.interface,
+            slot,
+        )))
     }
 }
 
@@ -307,7 +356,12 @@ impl fmt::Debug for Remote {
 impl fmt::Debug for FarReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Held(bound) => write!(f, "far (import {} of {})", bound.import.index(), bound.session.peer_address()),
+            Kind::Held(bound) => write!(
+                f,
+                "far (import {} of {})",
+                bound.import.index(),
+                bound.session.peer_address()
+            ),
             Kind::Named(named) => write!(f, "far ({})", named.uri),
         }
     }
@@ -315,7 +369,10 @@ impl fmt::Debug for FarReference {
 
 impl fmt::Debug for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bound").field("import", &self.import).field("found", &self.found).finish_non_exhaustive()
+        f.debug_struct("Bound")
+            .field("import", &self.import)
+            .field("found", &self.found)
+            .finish_non_exhaustive()
     }
 }
 

@@ -21,7 +21,10 @@ impl<T: ?Sized> Probe<T> {
     /// Asks.
     #[expect(clippy::new_without_default, reason = "only generated code asks")]
     pub fn new() -> Self {
-        Probe { otherwise: NoSchema, type_: PhantomData }
+        Probe {
+            otherwise: NoSchema,
+            type_: PhantomData,
+        }
     }
 }
 

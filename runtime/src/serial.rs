@@ -49,7 +49,10 @@ pub(crate) struct SerialLock<T> {
 
 impl<T> SerialLock<T> {
     pub(crate) fn new(value: T) -> Self {
-        SerialLock { held: Arc::default(), value: tokio::sync::Mutex::new(value) }
+        SerialLock {
+            held: Arc::default(),
+            value: tokio::sync::Mutex::new(value),
+        }
     }
 
     /// Waits for the lock on behalf of the call that is being served.
@@ -63,13 +66,18 @@ impl<T> SerialLock<T> {
             }
         };
         *lock(&self.held.0) = Some(Holder { chain, depth, call });
-        Ok(SerialGuard { held: &self.held, value })
+        Ok(SerialGuard {
+            held: &self.held,
+            value,
+        })
     }
 }
 
 impl<T> fmt::Debug for SerialLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SerialLock").field("held", &self.held).finish_non_exhaustive()
+        f.debug_struct("SerialLock")
+            .field("held", &self.held)
+            .finish_non_exhaustive()
     }
 }
 

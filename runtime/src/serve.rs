@@ -9,13 +9,13 @@ use std::task::{Context, Poll, Waker};
 use farref_proto::FaultKind;
 use tokio::time::Sleep;
 
+use crate::Outcome;
 use crate::call::deadline_exceeded;
 use crate::context::{CallName, Scope};
 use crate::descriptor::MethodFlags;
 use crate::dispatch::{HandlerFuture, Reply};
 use crate::error::{Fault, Result};
 use crate::panics;
-use crate::Outcome;
 
 /// Where the result of a handler goes.
 pub(crate) trait Answer: Send + 'static {
@@ -34,8 +34,20 @@ pub(crate) struct Running<A: Answer> {
 }
 
 impl<A: Answer> Running<A> {
-    pub(crate) fn new(future: HandlerFuture, scope: Arc<Scope>, flags: MethodFlags, answer: A) -> Self {
-        Running { future, scope, flags, timer: None, answer: Some(answer), started: false }
+    pub(crate) fn new(
+        future: HandlerFuture,
+        scope: Arc<Scope>,
+        flags: MethodFlags,
+        answer: A,
+    ) -> Self {
+        Running {
+            future,
+            scope,
+            flags,
+            timer: None,
+            answer: Some(answer),
+            started: false,
+        }
     }
 
     /// Polls the handler for the first time, in place. Most handlers end here, and cost no task.
@@ -70,7 +82,13 @@ impl<A: Answer> Running<A> {
         let result = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => result,
-            Err(panic) => return Poll::Ready(Err(panics::report(&self.scope.call_name(), &*panic, self.flags.callback))),
+            Err(panic) => {
+                return Poll::Ready(Err(panics::report(
+                    &self.scope.call_name(),
+                    &*panic,
+                    self.flags.callback,
+                )));
+            }
         };
         if self.flags.callback {
             report_callback(&self.scope, &result);
@@ -100,7 +118,9 @@ impl<A: Answer> Future for Running<A> {
                 let Some(deadline) = this.scope.deadline.filter(|_| !this.flags.no_cancel) else {
                     return Poll::Pending;
                 };
-                let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                let timer = this
+                    .timer
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
                 std::task::ready!(timer.as_mut().poll(cx));
                 Err(deadline_exceeded(Outcome::Unknown))
             }
@@ -116,7 +136,9 @@ impl<A: Answer> Unpin for Running<A> {}
 
 impl<A: Answer> Drop for Running<A> {
     fn drop(&mut self) {
-        let Some(answer) = self.answer.take() else { return };
+        let Some(answer) = self.answer.take() else {
+            return;
+        };
         // The handler goes first: its objects and locks are free before its caller hears of it.
         let future = std::mem::replace(&mut self.future, Box::pin(std::future::pending()));
         let dropped = {
@@ -126,14 +148,23 @@ impl<A: Answer> Drop for Running<A> {
         if let Err(panic) = dropped {
             panics::report(&self.scope.call_name(), &*panic, self.flags.callback);
         }
-        let outcome = if self.started { Outcome::Unknown } else { Outcome::NotStarted };
+        let outcome = if self.started {
+            Outcome::Unknown
+        } else {
+            Outcome::NotStarted
+        };
         let message = format!("`{}` was cancelled before it ended", self.scope.call_name());
-        answer.answer(&self.scope, Err(Fault::new(FaultKind::Cancelled, outcome, message)));
+        answer.answer(
+            &self.scope,
+            Err(Fault::new(FaultKind::Cancelled, outcome, message)),
+        );
     }
 }
 
 impl<A: Answer> fmt::Debug for Running<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("call", &format_args!("{}", self.scope.call_name())).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("call", &format_args!("{}", self.scope.call_name()))
+            .finish_non_exhaustive()
     }
 }

@@ -17,25 +17,54 @@ use crate::{FaultKind, Outcome};
 
 /// Asks an object what it is.
 pub(crate) async fn describe(remote: Remote) -> Result<InterfaceInfo> {
-    let key = MethodKey { index: u16::MAX, hash: DESCRIBE, shape: 0 };
+    let key = MethodKey {
+        index: u16::MAX,
+        hash: DESCRIBE,
+        shape: 0,
+    };
     let encoded = Encoded::new(key, Codec::Postcard, 0, |_| Ok(()))?;
-    let label = Label { interface: "farref".into(), method: "describe".into() };
-    let call = FarCall::new(remote, label, encoded, OnewayMode::Answered, None, Some(0), None);
+    let label = Label {
+        interface: "farref".into(),
+        method: "describe".into(),
+    };
+    let call = FarCall::new(
+        remote,
+        label,
+        encoded,
+        OnewayMode::Answered,
+        None,
+        Some(0),
+        None,
+    );
     let (reply, _) = call.finish().await;
     reply.and_then(crate::dispatch::decode_value::<InterfaceInfo>)
 }
 
 /// Finds out whether a refused call can be made by name. Fails with the first thing that stands in the way.
-pub(crate) async fn compare(remote: Remote, interface: &'static str, method: &'static Method) -> Result<()> {
+pub(crate) async fn compare(
+    remote: Remote,
+    interface: &'static str,
+    method: &'static Method,
+) -> Result<()> {
     let by_name = remote.accepts(Codec::MessagePack);
     let theirs = describe(remote).await?;
-    let Some(other) = theirs.methods.iter().find(|other| other.hash == method.hash) else {
-        return Err(incompatible(format!("`{interface}.{}` is not in the object's version of the interface", method.name)));
+    let Some(other) = theirs
+        .methods
+        .iter()
+        .find(|other| other.hash == method.hash)
+    else {
+        return Err(incompatible(format!(
+            "`{interface}.{}` is not in the object's version of the interface",
+            method.name
+        )));
     };
     let call = format!("`{interface}.{}`", method.name);
     for (index, argument) in method.arguments.iter().enumerate() {
         let Some(expected) = other.arguments.get(index) else {
-            return Err(incompatible(format!("argument `{}` of {call} is not in the object's version", argument.name)));
+            return Err(incompatible(format!(
+                "argument `{}` of {call} is not in the object's version",
+                argument.name
+            )));
         };
         if expected.name != argument.name {
             return Err(incompatible(format!(
@@ -45,16 +74,35 @@ pub(crate) async fn compare(remote: Remote, interface: &'static str, method: &'s
                 expected.name
             )));
         }
-        check(&(argument.shape)(), &expected.shape, format_args!("argument `{}` of {call}", argument.name))?;
+        check(
+            &(argument.shape)(),
+            &expected.shape,
+            format_args!("argument `{}` of {call}", argument.name),
+        )?;
     }
     if let Some(missing) = other.arguments.get(method.arguments.len()) {
-        return Err(incompatible(format!("{call} takes an argument `{}` in the object's version", missing.name)));
+        return Err(incompatible(format!(
+            "{call} takes an argument `{}` in the object's version",
+            missing.name
+        )));
     }
-    check(&other.returns.shape, &(method.returns.shape)(), format_args!("the result of {call}"))?;
+    check(
+        &other.returns.shape,
+        &(method.returns.shape)(),
+        format_args!("the result of {call}"),
+    )?;
     match (&other.error, &method.error) {
-        (Some(theirs), Some(ours)) => check(&theirs.shape, &(ours.shape)(), format_args!("the error of {call}"))?,
+        (Some(theirs), Some(ours)) => check(
+            &theirs.shape,
+            &(ours.shape)(),
+            format_args!("the error of {call}"),
+        )?,
         (None, None) => {}
-        _ => return Err(incompatible(format!("{call} can fail with an error of its own on one side only"))),
+        _ => {
+            return Err(incompatible(format!(
+                "{call} can fail with an error of its own on one side only"
+            )));
+        }
     }
     if by_name {
         return Ok(());
@@ -66,7 +114,9 @@ pub(crate) async fn compare(remote: Remote, interface: &'static str, method: &'s
 }
 
 fn check(writer: &Shape, reader: &Shape, what: impl Display) -> Result<()> {
-    compatible(writer, reader).map_err(|mismatch| incompatible(format!("{what} differs between the two sides: {mismatch}")))
+    compatible(writer, reader).map_err(|mismatch| {
+        incompatible(format!("{what} differs between the two sides: {mismatch}"))
+    })
 }
 
 fn incompatible(message: String) -> Fault {

@@ -19,8 +19,8 @@ use crate::{FaultKind, Outcome};
 const READ: usize = 16 * 1024;
 /// The clock is looked at once in this time at least, since an earlier deadline may have been set meanwhile.
 const COARSE: Duration = Duration::from_secs(1);
-/// How long the reader of a session that has ended waits for the peer to close its side. Closing with bytes unread would
-/// make the system reset the connection, and what was written last would be lost.
+/// How long the tasks of a session that has ended may take to write what is left, and to read until the peer closes its
+/// side: closing with bytes unread would make the system reset the connection, and what was written last would be lost.
 const LINGER: Duration = Duration::from_secs(2);
 /// How many slices are written at once.
 const SLICES: usize = 64;
@@ -32,13 +32,25 @@ impl Session {
         let reading = Arc::clone(self);
         tokio::spawn(async move {
             let _ends = EndsWith(Arc::clone(&reading));
-            reading.read(reader).await;
+            tokio::select! {
+                () = Arc::clone(&reading).read(reader) => {}
+                () = reading.lingered() => {}
+            }
         });
         let writing = Arc::clone(self);
         tokio::spawn(async move {
             let _ends = EndsWith(Arc::clone(&writing));
-            writing.write(writer).await;
+            tokio::select! {
+                () = Arc::clone(&writing).write(writer) => {}
+                () = writing.lingered() => {}
+            }
         });
+    }
+
+    /// Waits until the session has ended, and then as long as it may take to say goodbye.
+    async fn lingered(&self) {
+        self.ended().await;
+        tokio::time::sleep(LINGER).await;
     }
 
     async fn read(self: Arc<Self>, mut reader: Box<dyn AsyncRead + Send + Unpin>) {
@@ -71,11 +83,6 @@ impl Session {
                         self.broken(&error);
                     }
                 }
-            }
-            if self.is_closed() {
-                let rest = async { while reader.read_buf(&mut input).await.is_ok_and(|read| read > 0) { input.clear() } };
-                let _ = tokio::time::timeout(LINGER, rest).await;
-                return;
             }
         }
     }
@@ -129,7 +136,10 @@ impl Session {
 
     fn next_tick(&self) -> Instant {
         let coarse = Instant::now() + COARSE;
-        self.lock().connection.poll_timeout().map_or(coarse, |time| self.instant(time).min(coarse))
+        self.lock()
+            .connection
+            .poll_timeout()
+            .map_or(coarse, |time| self.instant(time).min(coarse))
     }
 
     fn pass_time(self: &Arc<Self>) {
@@ -166,8 +176,16 @@ impl Session {
 
     fn lost(&self, text: &str) {
         let connecting = matches!(*self.phase.borrow(), Phase::Connecting);
-        let kind = if connecting { FaultKind::ConnectFailed } else { FaultKind::SessionLost };
-        self.fail(&Fault::new(kind, Outcome::Unknown, format!("the session with {} is lost: {text}", self.address)));
+        let kind = if connecting {
+            FaultKind::ConnectFailed
+        } else {
+            FaultKind::SessionLost
+        };
+        self.fail(&Fault::new(
+            kind,
+            Outcome::Unknown,
+            format!("the session with {} is lost: {text}", self.address),
+        ));
         self.aborted.send_replace(true);
         self.writer.notify_one();
     }
@@ -191,13 +209,20 @@ impl Drop for EndsWith {
 }
 
 /// Writes all chunks, many in one system call.
-async fn write_all(writer: &mut (dyn AsyncWrite + Send + Unpin), chunks: &mut Vec<Bytes>) -> io::Result<()> {
+async fn write_all(
+    writer: &mut (dyn AsyncWrite + Send + Unpin),
+    chunks: &mut Vec<Bytes>,
+) -> io::Result<()> {
     let mut first = 0;
     while first < chunks.len() {
         let mut written = if chunks.len() - first == 1 {
             writer.write(&chunks[first]).await?
         } else {
-            let slices: Vec<IoSlice<'_>> = chunks[first..].iter().take(SLICES).map(|chunk| IoSlice::new(chunk)).collect();
+            let slices: Vec<IoSlice<'_>> = chunks[first..]
+                .iter()
+                .take(SLICES)
+                .map(|chunk| IoSlice::new(chunk))
+                .collect();
             writer.write_vectored(&slices).await?
         };
         if written == 0 {

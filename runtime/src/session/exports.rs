@@ -7,10 +7,10 @@ use farref_proto::{Connection, DAEMON_TARGET, EntryKind, ExportId, IncomingRef, 
 
 use super::inbox::Garbage;
 use super::{Session, send_fault};
+use crate::FaultKind;
 use crate::error::{Fault, Result};
 use crate::object::{Export, ExportKind, ObjectIdentity};
 use crate::remote::{Bound, FarReference, Remote};
-use crate::FaultKind;
 
 /// The objects that the peer may call, by the targets that it calls them by.
 pub(crate) struct Exports {
@@ -35,7 +35,11 @@ enum Place {
 
 impl Exports {
     pub(crate) fn new(daemon: Option<Arc<Export>>) -> Self {
-        Exports { daemon, transferred: Vec::new(), named: HashMap::new() }
+        Exports {
+            daemon,
+            transferred: Vec::new(),
+            named: HashMap::new(),
+        }
     }
 
     /// Finds what a call is for.
@@ -54,9 +58,10 @@ impl Exports {
             Some(Place::Object(export)) => Ok(Arc::clone(export)),
             Some(Place::Missing(name)) => Err(crate::remote::no_such_object(name)),
             Some(Place::Stale) => Err(stale()),
-            Some(Place::Empty) | None => {
-                Err(Fault::not_started(FaultKind::StaleReference, "there is no object at this reference"))
-            }
+            Some(Place::Empty) | None => Err(Fault::not_started(
+                FaultKind::StaleReference,
+                "there is no object at this reference",
+            )),
         }
     }
 
@@ -109,7 +114,9 @@ impl Exports {
 
     fn export(&mut self, connection: &mut Connection, export: &Arc<Export>) -> Result<TableEntry> {
         let ObjectIdentity { owner, object } = export.identity;
-        let (id, entry) = connection.export(object, export.interface, owner).map_err(|error| send_fault(&error))?;
+        let (id, entry) = connection
+            .export(object, export.interface, owner)
+            .map_err(|error| send_fault(&error))?;
         let index = id.index() as usize;
         if self.transferred.len() <= index {
             self.transferred.resize(index + 1, Place::Empty);
@@ -121,7 +128,12 @@ impl Exports {
     }
 
     /// Takes the references of a frame back that was not sent.
-    pub(crate) fn take_back(&mut self, connection: &mut Connection, table: &[TableEntry], garbage: &mut Garbage) {
+    pub(crate) fn take_back(
+        &mut self,
+        connection: &mut Connection,
+        table: &[TableEntry],
+        garbage: &mut Garbage,
+    ) {
         for entry in table {
             let id = ExportId::new(entry.id);
             if entry.kind == EntryKind::Export && connection.unexport(id) {
@@ -131,7 +143,12 @@ impl Exports {
     }
 
     /// Makes all references to this object stale.
-    pub(crate) fn revoke(&mut self, connection: &mut Connection, object: u64, garbage: &mut Garbage) {
+    pub(crate) fn revoke(
+        &mut self,
+        connection: &mut Connection,
+        object: u64,
+        garbage: &mut Garbage,
+    ) {
         let is_it = |place: &Place| matches!(place, Place::Object(export) if export.identity.object == object);
         for (index, place) in self.transferred.iter_mut().enumerate() {
             if is_it(place) {
@@ -149,7 +166,11 @@ impl Exports {
 
     /// Ends all references with the session.
     pub(crate) fn clear(&mut self, garbage: &mut Garbage) {
-        for place in self.transferred.drain(..).chain(self.named.drain().map(|(_, place)| place)) {
+        for place in self
+            .transferred
+            .drain(..)
+            .chain(self.named.drain().map(|(_, place)| place))
+        {
             garbage.add(place);
         }
     }
@@ -159,9 +180,22 @@ impl Exports {
         table
             .iter()
             .map(|reference| match reference {
-                IncomingRef::Import { import, object, interface, owner } => {
-                    let identity = ObjectIdentity { owner: *owner, object: *object };
-                    Remote::Far(FarReference::held(Bound::held(Arc::clone(session), *import, *interface, identity)))
+                IncomingRef::Import {
+                    import,
+                    object,
+                    interface,
+                    owner,
+                } => {
+                    let identity = ObjectIdentity {
+                        owner: *owner,
+                        object: *object,
+                    };
+                    Remote::Far(FarReference::held(Bound::held(
+                        Arc::clone(session),
+                        *import,
+                        *interface,
+                        identity,
+                    )))
                 }
                 IncomingRef::Home(target) => match self.target(*target) {
                     Ok(export) => match &export.kind {
@@ -191,9 +225,16 @@ impl Garbage {
 /// An export of an object that a third process owns: calls pass through here.
 fn forward(reference: &Remote) -> Arc<Export> {
     let identity = reference.identity().unwrap_or_else(ObjectIdentity::unique);
-    Arc::new(Export { identity, interface: reference.interface(), kind: ExportKind::Forward(reference.clone()) })
+    Arc::new(Export {
+        identity,
+        interface: reference.interface(),
+        kind: ExportKind::Forward(reference.clone()),
+    })
 }
 
 fn stale() -> Fault {
-    Fault::not_started(FaultKind::StaleReference, "the object was there and is not any more; get a reference anew")
+    Fault::not_started(
+        FaultKind::StaleReference,
+        "the object was there and is not any more; get a reference anew",
+    )
 }

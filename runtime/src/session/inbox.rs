@@ -6,10 +6,10 @@ use bytes::BytesMut;
 use farref_proto::{ConnectionError, Event, FaultKind, IncomingCall, OnewayReceipt};
 
 use super::{IncomingCallId, Phase, Session, State, Wakers};
+use crate::Outcome;
 use crate::error::{Fault, Result};
 use crate::object::{Export, ObjectIdentity};
 use crate::remote::{Bound, Remote};
-use crate::Outcome;
 
 /// What is to be dropped or woken once the lock is free.
 #[derive(Default)]
@@ -48,13 +48,17 @@ pub(crate) enum Work {
 
 impl Session {
     /// Takes bytes that arrived, and leaves what is not a whole frame yet. The work that they bring is added to `work`.
-    pub(crate) fn receive(self: &Arc<Self>, input: &mut BytesMut, work: &mut Vec<Work>) -> Result<(), ConnectionError> {
+    pub(crate) fn receive(
+        self: &Arc<Self>,
+        input: &mut BytesMut,
+        work: &mut Vec<Work>,
+    ) -> Result<(), ConnectionError> {
         let now = self.now();
         let mut garbage = Garbage::default();
         let mut guard = self.lock();
         let handled = guard.connection.handle_bytes(now, input);
         let closed = self.take_events(&mut guard, &mut garbage, work);
-        let idle = self.is_idle(&guard) && !garbage.exports.is_empty();
+        let idle = self.is_idle(&guard);
         let transmit = guard.connection.has_transmit();
         drop(guard);
         garbage.wake();
@@ -84,18 +88,29 @@ impl Session {
         handled
     }
 
-    fn take_events(self: &Arc<Self>, state: &mut State, garbage: &mut Garbage, work: &mut Vec<Work>) -> Option<Fault> {
+    fn take_events(
+        self: &Arc<Self>,
+        state: &mut State,
+        garbage: &mut Garbage,
+        work: &mut Vec<Work>,
+    ) -> Option<Fault> {
         let mut closed = None;
         while let Some(event) = state.connection.poll_event() {
             match event {
-                Event::Reply(reply) => state.questions.answer(reply, &mut state.connection, garbage),
+                Event::Reply(reply) => {
+                    state
+                        .questions
+                        .answer(reply, &mut state.connection, garbage)
+                }
                 Event::Call(call) => work.push(self.arrived(state, call, None)),
                 Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),
                 Event::Bind(bind) => self.serve_bind(state, bind),
                 Event::Cancel(call) => work.push(Work::Cancel(call)),
                 Event::Released(id) => state.exports.released(id, garbage),
                 Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
-                Event::CreditAvailable { depth } => garbage.wakers.extend(state.questions.first(depth)),
+                Event::CreditAvailable { depth } => {
+                    garbage.wakers.extend(state.questions.first(depth))
+                }
                 Event::Established(peer) => {
                     let _ = self.peer.set(peer);
                     garbage.wakers.extend(state.questions.firsts());
@@ -107,7 +122,9 @@ impl Session {
                         connecting
                     });
                 }
-                Event::Draining { .. } => tracing::debug!(session = self.number, "the peer accepts no new calls"),
+                Event::Draining { .. } => {
+                    tracing::debug!(session = self.number, "the peer accepts no new calls")
+                }
                 Event::Closed(reason) => {
                     closed = Some(Fault::new(
                         FaultKind::SessionLost,
@@ -123,9 +140,19 @@ impl Session {
         closed
     }
 
-    fn arrived(self: &Arc<Self>, state: &State, call: IncomingCall, receipt: Option<OnewayReceipt>) -> Work {
+    fn arrived(
+        self: &Arc<Self>,
+        state: &State,
+        call: IncomingCall,
+        receipt: Option<OnewayReceipt>,
+    ) -> Work {
         let target = state.exports.target(call.target);
         let references = state.exports.receive(self, &call.table);
-        Work::Call(Box::new(Arrived { call, target, references, receipt }))
+        Work::Call(Box::new(Arrived {
+            call,
+            target,
+            references,
+            receipt,
+        }))
     }
 }

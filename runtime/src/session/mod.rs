@@ -14,22 +14,23 @@ mod questions;
 mod serving;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use farref_proto::{
-    CallId, Chain, CloseCode, CloseReason, Connection, DrainCode, DrainReason, FaultKind, ImportId, OutgoingCall, PeerInfo,
-    SendError, Time,
+    CallId, Chain, CloseCode, CloseReason, Connection, DrainCode, DrainReason, FaultKind, ImportId,
+    OutgoingCall, PeerInfo, SendError, Time,
 };
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use self::exports::Exports;
 use self::inbox::Garbage;
+use self::ordered::OrderedOneways;
 pub(crate) use self::questions::{Question, Questions, SendState, Ticket};
 pub(crate) use self::serving::DESCRIBE;
-use self::ordered::OrderedOneways;
+use crate::Outcome;
 use crate::codec::{Codec, CodecSet};
 use crate::context::Storage;
 use crate::error::{Fault, Result};
@@ -38,7 +39,6 @@ use crate::interceptor::Interceptors;
 use crate::node::Node;
 use crate::peer::{Identity, PeerAddress};
 use crate::remote::Bound;
-use crate::Outcome;
 
 pub use farref_proto::TableSizes;
 
@@ -53,11 +53,13 @@ pub(crate) enum Phase {
     Closed(Fault),
 }
 
-/// Who dialled.
+/// When a session ends without being told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Client,
-    Server,
+pub(crate) enum Lifetime {
+    /// When neither side has anything that the other holds: sessions that proxies made for themselves.
+    WhileUsed,
+    /// When the peer or its transport ends it.
+    UntilClosed,
 }
 
 pub(crate) struct Session {
@@ -66,15 +68,19 @@ pub(crate) struct Session {
     writer: Notify,
     node: Arc<Node>,
     number: u64,
-    side: Side,
+    lifetime: Lifetime,
     started: Instant,
     address: PeerAddress,
     peer: OnceLock<Box<PeerInfo>>,
     /// Who the peer is once the handshake is done.
     identity: Identity,
     phase: watch::Sender<Phase>,
-    /// How many places in its books proxies of this process hold; a client's session ends with the last.
+    /// How many places in its books proxies of this process hold.
     holders: AtomicUsize,
+    /// Whether a place was ever held: a session that is being opened is not idle.
+    was_held: AtomicBool,
+    /// How many calls and oneways of the peer are being served.
+    serving: AtomicUsize,
     storage: Storage,
     ordered: OrderedOneways,
     /// Set when the tasks that read and write are to end without more ado.
@@ -90,7 +96,13 @@ pub(crate) struct State {
 }
 
 impl Session {
-    pub(crate) fn new(node: Arc<Node>, side: Side, address: PeerAddress, identity: Identity, connection: Connection) -> Arc<Self> {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        lifetime: Lifetime,
+        address: PeerAddress,
+        identity: Identity,
+        connection: Connection,
+    ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let state = State {
             connection,
@@ -104,13 +116,15 @@ impl Session {
             writer: Notify::new(),
             node,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
-            side,
+            lifetime,
             started: Instant::now(),
             address,
             peer: OnceLock::new(),
             identity,
             phase: watch::Sender::new(Phase::Connecting),
             holders: AtomicUsize::new(0),
+            was_held: AtomicBool::new(false),
+            serving: AtomicUsize::new(0),
             storage: Storage::default(),
             ordered: OrderedOneways::default(),
             aborted: watch::Sender::new(false),
@@ -145,7 +159,10 @@ impl Session {
     }
 
     pub(crate) fn peer_name(&self) -> String {
-        self.peer.get().map(|peer| peer.name.clone()).unwrap_or_default()
+        self.peer
+            .get()
+            .map(|peer| peer.name.clone())
+            .unwrap_or_default()
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -169,7 +186,11 @@ impl Session {
     }
 
     pub(crate) fn accepts(&self, codec: Codec) -> bool {
-        codec.is_available() && self.peer.get().is_some_and(|peer| CodecSet::from_bits(peer.codecs).contains(codec))
+        codec.is_available()
+            && self
+                .peer
+                .get()
+                .is_some_and(|peer| CodecSet::from_bits(peer.codecs).contains(codec))
     }
 
     pub(crate) fn tables(&self) -> TableSizes {
@@ -205,17 +226,18 @@ impl Session {
     /// Counts a place in the books that is held from outside.
     pub(crate) fn hold(&self) {
         self.holders.fetch_add(1, Ordering::AcqRel);
+        self.was_held.store(true, Ordering::Release);
     }
 
     /// Gives one place in the books back.
     pub(crate) fn release(&self, import: ImportId) {
-        let last = self.holders.fetch_sub(1, Ordering::AcqRel) == 1;
+        self.holders.fetch_sub(1, Ordering::AcqRel);
         let mut state = self.lock();
         if state.closed.is_some() {
             return;
         }
         state.connection.release(import, 1);
-        let idle = last && self.is_idle(&state);
+        let idle = self.is_idle(&state);
         drop(state);
         if idle {
             self.close("no longer used");
@@ -223,9 +245,11 @@ impl Session {
         self.writer.notify_one();
     }
 
-    /// Whether nothing on either side needs this session any more. Only who dialled may say so.
+    /// Whether nothing on either side needs this session any more.
     fn is_idle(&self, state: &State) -> bool {
-        if self.side == Side::Server || self.holders.load(Ordering::Acquire) > 0 {
+        let is_held =
+            self.holders.load(Ordering::Acquire) > 0 || !self.was_held.load(Ordering::Acquire);
+        if self.lifetime == Lifetime::UntilClosed || is_held || state.closed.is_some() {
             return false;
         }
         let tables = state.connection.tables();
@@ -248,7 +272,14 @@ impl Session {
         let extensions = farref_proto::Extensions {
             deadline: extras.deadline.map(|deadline| self.time(deadline)),
             // A oneway starts a chain of its own.
-            chain: extras.scope.as_ref().filter(|_| !is_oneway).map(|scope| Chain { id: scope.chain(), depth }),
+            chain: extras
+                .scope
+                .as_ref()
+                .filter(|_| !is_oneway)
+                .map(|scope| Chain {
+                    id: scope.chain(),
+                    depth,
+                }),
             annotations: extras.annotations.clone(),
             ..farref_proto::Extensions::default()
         };
@@ -261,7 +292,9 @@ impl Session {
             state.questions.queue(depth, ticket, cx.waker());
             return Ok(SendState::Queued);
         }
-        let table = state.exports.transfer(&mut state.connection, &encoded.references, self)?;
+        let table = state
+            .exports
+            .transfer(&mut state.connection, &encoded.references, self)?;
         let call = OutgoingCall {
             target,
             method_index: encoded.key.index,
@@ -290,12 +323,16 @@ impl Session {
         let mut next = None;
         match outcome {
             Ok(SendState::Queued) => {
-                state.exports.take_back(&mut state.connection, &table, &mut garbage);
+                state
+                    .exports
+                    .take_back(&mut state.connection, &table, &mut garbage);
                 state.questions.queue(depth, ticket, cx.waker());
             }
             Ok(_) => next = state.questions.dequeue(depth, ticket),
             Err(_) => {
-                state.exports.take_back(&mut state.connection, &table, &mut garbage);
+                state
+                    .exports
+                    .take_back(&mut state.connection, &table, &mut garbage);
                 next = state.questions.dequeue(depth, ticket);
             }
         }
@@ -323,7 +360,9 @@ impl Session {
             let mut guard = self.lock();
             let state = &mut *guard;
             if let Some(fault) = &state.closed {
-                return std::task::Poll::Ready(Err(fault.clone().with_outcome(Outcome::NotStarted)));
+                return std::task::Poll::Ready(Err(fault
+                    .clone()
+                    .with_outcome(Outcome::NotStarted)));
             }
             let asked = if state.questions.may_send(0, &ticket) {
                 state.connection.bind(name, interface)
@@ -355,38 +394,48 @@ impl Session {
 
     /// Ends the session once all that is queued is written.
     pub(crate) fn close(&self, text: &str) {
-        self.lock().connection.close(&CloseReason::new(CloseCode::Done, text));
+        self.lock()
+            .connection
+            .close(&CloseReason::new(CloseCode::Done, text));
         self.writer.notify_one();
-        self.fail(&Fault::new(FaultKind::SessionLost, Outcome::Unknown, format!("the session was ended: {text}")));
+        self.fail(&Fault::new(
+            FaultKind::SessionLost,
+            Outcome::Unknown,
+            format!("the session was ended: {text}"),
+        ));
     }
 
     /// Ends the session at once.
     pub(crate) fn abort(&self) {
         self.aborted.send_replace(true);
-        self.fail(&Fault::new(FaultKind::SessionLost, Outcome::Unknown, "the session was aborted"));
+        self.fail(&Fault::new(
+            FaultKind::SessionLost,
+            Outcome::Unknown,
+            "the session was aborted",
+        ));
     }
 
     /// Tells the peer that no new calls are accepted.
     pub(crate) fn drain(&self) {
         let mut state = self.lock();
         if state.closed.is_none() {
-            state.connection.drain(DrainReason::new(DrainCode::ShuttingDown, "the daemon is shutting down"));
+            state.connection.drain(DrainReason::new(
+                DrainCode::ShuttingDown,
+                "the daemon is shutting down",
+            ));
         }
         drop(state);
         self.writer.notify_one();
     }
 
-    /// Waits until no call of the peer is being served.
+    /// Waits until no call and no oneway of the peer is being served.
     pub(crate) async fn served(&self) {
         let mut phase = self.phase.subscribe();
         loop {
             let mut ended = std::pin::pin!(self.node.served.notified());
             ended.as_mut().enable();
-            {
-                let state = self.lock();
-                if state.closed.is_some() || state.connection.tables().calls_in == 0 && state.answers.is_empty() {
-                    return;
-                }
+            if self.serving.load(Ordering::Acquire) == 0 || self.is_closed() {
+                return;
             }
             // Each end of a handler wakes this, as the end of the session does.
             tokio::select! {
@@ -404,7 +453,12 @@ impl Session {
         }
         state.closed = Some(fault.clone());
         let mut garbage = Garbage::default();
-        let State { questions, exports, connection, .. } = &mut *state;
+        let State {
+            questions,
+            exports,
+            connection,
+            ..
+        } = &mut *state;
         questions.fail(fault, connection, &mut garbage);
         exports.clear(&mut garbage);
         let handlers = state.answers.take();
@@ -423,7 +477,9 @@ impl Session {
         let mut garbage = Garbage::default();
         let mut guard = self.lock();
         let state = &mut *guard;
-        state.exports.revoke(&mut state.connection, object, &mut garbage);
+        state
+            .exports
+            .revoke(&mut state.connection, object, &mut garbage);
         drop(guard);
         drop(garbage);
         self.writer.notify_one();
@@ -457,7 +513,9 @@ fn send_fault(error: &SendError) -> Fault {
         SendError::Draining => FaultKind::ShuttingDown,
         SendError::Closed => FaultKind::SessionLost,
         SendError::DepthExceeded { .. } => FaultKind::DepthExceeded,
-        SendError::TooManyExports { .. } | SendError::TooManyAliases { .. } => FaultKind::Overloaded,
+        SendError::TooManyExports { .. } | SendError::TooManyAliases { .. } => {
+            FaultKind::Overloaded
+        }
         _ => FaultKind::Internal,
     };
     Fault::not_started(kind, error.to_string())
@@ -471,6 +529,9 @@ pub(crate) type Wakers = Vec<Waker>;
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("number", &self.number).field("peer", &self.address).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("number", &self.number)
+            .field("peer", &self.address)
+            .finish_non_exhaustive()
     }
 }

@@ -15,8 +15,16 @@ pub(crate) struct OrderedOneways(Mutex<HashMap<u32, VecDeque<Running<SessionAnsw
 
 impl Session {
     /// Whether an ordered oneway to this target must wait; if so it waits from now on.
-    pub(crate) fn queue_ordered(&self, target: u32, oneway: Running<SessionAnswer>) -> Option<Running<SessionAnswer>> {
-        let mut queues = self.ordered.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn queue_ordered(
+        &self,
+        target: u32,
+        oneway: Running<SessionAnswer>,
+    ) -> Option<Running<SessionAnswer>> {
+        let mut queues = self
+            .ordered
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match queues.entry(target) {
             Entry::Occupied(mut queue) => {
                 queue.get_mut().push_back(oneway);
@@ -28,7 +36,11 @@ impl Session {
 
     /// Runs an ordered oneway to its end, and then those that came for the same target meanwhile.
     pub(crate) fn run_ordered(self: &Arc<Self>, target: u32, first: Running<SessionAnswer>) {
-        self.ordered.0.lock().unwrap_or_else(PoisonError::into_inner).insert(target, VecDeque::new());
+        self.ordered
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(target, VecDeque::new());
         let session = Arc::clone(self);
         tokio::spawn(async move {
             let mut next = Some(first);
@@ -40,7 +52,11 @@ impl Session {
     }
 
     fn next_ordered(&self, target: u32) -> Option<Running<SessionAnswer>> {
-        let mut queues = self.ordered.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self
+            .ordered
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let next = queues.get_mut(&target)?.pop_front();
         if next.is_none() {
             queues.remove(&target);

@@ -8,13 +8,13 @@ use farref_proto::{CallId, Connection, FaultKind, FaultMessage, IncomingReply, R
 
 use super::inbox::Garbage;
 use super::{Session, State};
+use crate::Outcome;
 use crate::codec::Codec;
 use crate::context::Annotations;
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
 use crate::object::ObjectIdentity;
 use crate::remote::Bound;
-use crate::Outcome;
 
 /// A call that was sent, as its caller knows it. Unlike the number of the call on the wire, it stays the caller's until
 /// the caller gives it up, also when the answer has come.
@@ -100,7 +100,12 @@ impl Questions {
     }
 
     /// Takes an answer. References in one that nobody waits for are given back.
-    pub(crate) fn answer(&mut self, reply: IncomingReply, connection: &mut Connection, garbage: &mut Garbage) {
+    pub(crate) fn answer(
+        &mut self,
+        reply: IncomingReply,
+        connection: &mut Connection,
+        garbage: &mut Garbage,
+    ) {
         let asker = match self.by_call.get_mut(reply.call.index() as usize) {
             Some(asker) => std::mem::replace(asker, Asker::Nobody),
             None => Asker::Nobody,
@@ -108,7 +113,9 @@ impl Questions {
         match asker {
             Asker::Nobody => give_back(&reply, connection),
             Asker::Caller(index) => {
-                if let Slot::Asked { waker, .. } = std::mem::replace(&mut self.slots[index], Slot::Answered(Box::new(reply))) {
+                if let Slot::Asked { waker, .. } =
+                    std::mem::replace(&mut self.slots[index], Slot::Answered(Box::new(reply)))
+                {
                     garbage.wakers.extend(waker);
                 }
             }
@@ -121,7 +128,11 @@ impl Questions {
     }
 
     /// Gives a question up. Returns the call to cancel, if it was not answered yet.
-    pub(crate) fn abandon(&mut self, question: Question, connection: &mut Connection) -> Option<CallId> {
+    pub(crate) fn abandon(
+        &mut self,
+        question: Question,
+        connection: &mut Connection,
+    ) -> Option<CallId> {
         let Question(index) = question;
         let slot = std::mem::replace(&mut self.slots[index], Slot::Free);
         self.free.push(index);
@@ -144,18 +155,26 @@ impl Questions {
             if let Slot::Asked { waker, call } = slot {
                 garbage.wakers.extend(waker.take());
                 // What never left this process cannot have run.
-                *slot = Slot::Failed(fault.clone().with_outcome(connection.outcome_if_lost(*call)));
+                *slot = Slot::Failed(
+                    fault
+                        .clone()
+                        .with_outcome(connection.outcome_if_lost(*call)),
+                );
             }
         }
         for asker in self.by_call.drain(..) {
             if let Asker::Bind(bound) = asker
                 && let Some(bound) = bound.upgrade()
             {
-                garbage.found.push((bound, Err(fault.clone().with_outcome(Outcome::NotStarted))));
+                garbage
+                    .found
+                    .push((bound, Err(fault.clone().with_outcome(Outcome::NotStarted))));
             }
         }
         for queue in std::mem::take(&mut self.queues).into_values() {
-            garbage.wakers.extend(queue.into_iter().map(|(_, waker)| waker));
+            garbage
+                .wakers
+                .extend(queue.into_iter().map(|(_, waker)| waker));
         }
     }
 
@@ -185,11 +204,16 @@ impl Questions {
     pub(crate) fn dequeue(&mut self, depth: u16, ticket: &mut Ticket) -> Option<Waker> {
         let number = ticket.0.take();
         let queue = self.queues.get_mut(&depth)?;
-        let was_first = queue.front().is_some_and(|(first, _)| Some(*first) == number);
+        let was_first = queue
+            .front()
+            .is_some_and(|(first, _)| Some(*first) == number);
         if let Some(number) = number {
             queue.retain(|(known, _)| *known != number);
         }
-        let next = queue.front().filter(|_| was_first).map(|(_, waker)| waker.clone());
+        let next = queue
+            .front()
+            .filter(|_| was_first)
+            .map(|(_, waker)| waker.clone());
         if queue.is_empty() {
             self.queues.remove(&depth);
         }
@@ -198,12 +222,17 @@ impl Questions {
 
     /// Those who are first at any depth, now that calls can be sent at all.
     pub(crate) fn firsts(&self) -> impl Iterator<Item = Waker> {
-        self.queues.values().filter_map(|queue| queue.front().map(|(_, waker)| waker.clone()))
+        self.queues
+            .values()
+            .filter_map(|queue| queue.front().map(|(_, waker)| waker.clone()))
     }
 
     /// Who is to try now that there is room at this depth.
     pub(crate) fn first(&self, depth: u16) -> Option<Waker> {
-        self.queues.get(&depth)?.front().map(|(_, waker)| waker.clone())
+        self.queues
+            .get(&depth)?
+            .front()
+            .map(|(_, waker)| waker.clone())
     }
 }
 
@@ -222,17 +251,25 @@ fn found(reply: &IncomingReply) -> Result<ObjectIdentity> {
         return Err(fault_of(reply));
     }
     match reply.table.first() {
-        Some(farref_proto::IncomingRef::Import { object, owner, .. }) => {
-            Ok(ObjectIdentity { owner: *owner, object: *object })
-        }
-        _ => Err(Fault::not_started(FaultKind::Internal, "the peer answered a bind without naming the object")),
+        Some(farref_proto::IncomingRef::Import { object, owner, .. }) => Ok(ObjectIdentity {
+            owner: *owner,
+            object: *object,
+        }),
+        _ => Err(Fault::not_started(
+            FaultKind::Internal,
+            "the peer answered a bind without naming the object",
+        )),
     }
 }
 
 fn fault_of(reply: &IncomingReply) -> Fault {
     match FaultMessage::decode(&reply.body) {
         Ok(message) => Fault::from_message(message),
-        Err(error) => Fault::new(FaultKind::BadReply, Outcome::Unknown, format!("the peer sent a broken fault: {error}")),
+        Err(error) => Fault::new(
+            FaultKind::BadReply,
+            Outcome::Unknown,
+            format!("the peer sent a broken fault: {error}"),
+        ),
     }
 }
 
@@ -244,7 +281,9 @@ impl Session {
         cx: &Context<'_>,
     ) -> Poll<(Result<RawReply>, Annotations)> {
         let mut guard = self.lock();
-        let State { questions, exports, .. } = &mut *guard;
+        let State {
+            questions, exports, ..
+        } = &mut *guard;
         let slot = &mut questions.slots[question.0];
         match slot {
             Slot::Asked { waker, .. } => {
@@ -254,26 +293,52 @@ impl Session {
                 }
                 Poll::Pending
             }
-            Slot::Free => Poll::Ready((Err(Fault::new(FaultKind::Internal, Outcome::Unknown, "the call is forgotten")), Annotations::new())),
+            Slot::Free => Poll::Ready((
+                Err(Fault::new(
+                    FaultKind::Internal,
+                    Outcome::Unknown,
+                    "the call is forgotten",
+                )),
+                Annotations::new(),
+            )),
             Slot::Failed(fault) => Poll::Ready((Err(fault.clone()), Annotations::new())),
             Slot::Answered(_) => {
-                let Slot::Answered(mut reply) = std::mem::replace(slot, Slot::Free) else { return Poll::Pending };
+                let Slot::Answered(mut reply) = std::mem::replace(slot, Slot::Free) else {
+                    return Poll::Pending;
+                };
                 // The slot itself is freed when the caller gives the question up.
                 let references = exports.receive(self, &reply.table);
                 drop(guard);
-                let annotations = reply.extensions.take().map(|extensions| extensions.annotations).unwrap_or_default();
+                let annotations = reply
+                    .extensions
+                    .take()
+                    .map(|extensions| extensions.annotations)
+                    .unwrap_or_default();
                 Poll::Ready((self.raw_reply(*reply, references), annotations))
             }
         }
     }
 
-    fn raw_reply(&self, reply: IncomingReply, references: Vec<crate::remote::Remote>) -> Result<RawReply> {
+    fn raw_reply(
+        &self,
+        reply: IncomingReply,
+        references: Vec<crate::remote::Remote>,
+    ) -> Result<RawReply> {
         if reply.status == ReplyStatus::Fault {
             return Err(fault_of(&reply));
         }
-        let codec = Codec::from_id(reply.codec).filter(|codec| codec.is_available()).ok_or_else(|| {
-            Fault::new(FaultKind::UnsupportedCodec, Outcome::Ran, format!("the reply came in codec {}, which is not known here", reply.codec))
-        })?;
+        let codec = Codec::from_id(reply.codec)
+            .filter(|codec| codec.is_available())
+            .ok_or_else(|| {
+                Fault::new(
+                    FaultKind::UnsupportedCodec,
+                    Outcome::Ran,
+                    format!(
+                        "the reply came in codec {}, which is not known here",
+                        reply.codec
+                    ),
+                )
+            })?;
         Ok(RawReply {
             is_error: reply.status == ReplyStatus::Error,
             codec,

@@ -1,14 +1,19 @@
 //! Serving the calls that arrive on a session.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
-use std::time::{Duration, Instant as Moment};
+use std::time::Duration;
 
-use farref_proto::{Connection, IncomingBind, OnewayReceipt, OutgoingReply, ReplyStatus, SendError};
+use farref_proto::{
+    Connection, IncomingBind, OnewayReceipt, OutgoingReply, ReplyStatus, SendError,
+};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::inbox::{Arrived, Garbage, Work};
 use super::{IncomingCallId, Session, State};
+use crate::call::deadline_exceeded;
 use crate::codec::Codec;
 use crate::context::Scope;
 use crate::descriptor::{InterfaceInfo, MethodFlags};
@@ -44,10 +49,6 @@ impl Answers {
     pub(crate) fn take(&mut self) -> Vec<AbortHandle> {
         std::mem::take(&mut self.0).into_iter().flatten().collect()
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().flatten().all(AbortHandle::is_finished)
-    }
 }
 
 /// The way of a result back to the caller.
@@ -64,6 +65,7 @@ enum AnswerKind {
 impl Answer for SessionAnswer {
     fn answer(self, scope: &Scope, result: Result<Reply>) {
         let annotations = scope.take_reply_annotations();
+        let session = Arc::clone(&self.session);
         match self.kind {
             AnswerKind::Call(call) => self.session.reply(call, scope, result, annotations),
             AnswerKind::Oneway(receipt) => {
@@ -81,6 +83,8 @@ impl Answer for SessionAnswer {
                 self.session.oneway_done(receipt);
             }
         }
+        session.serving.fetch_sub(1, Ordering::AcqRel);
+        session.node.served.notify_waiters();
     }
 }
 
@@ -105,7 +109,9 @@ impl Session {
         let target = arrived.call.target.index();
         let (handler, flags) = self.handler(arrived);
         if is_ordered {
-            let Some(mut handler) = self.queue_ordered(target, handler) else { return };
+            let Some(mut handler) = self.queue_ordered(target, handler) else {
+                return;
+            };
             match handler.poll_in_place() {
                 Poll::Ready(result) => handler.answer(result),
                 Poll::Pending => self.run_ordered(target, handler),
@@ -114,7 +120,7 @@ impl Session {
         }
         let mut handler = handler;
         if !flags.spawn && !flags.blocking {
-            let begun = Moment::now();
+            let begun = std::time::Instant::now();
             let polled = handler.poll_in_place();
             let took = begun.elapsed();
             if took > SLOW {
@@ -144,20 +150,34 @@ impl Session {
 
     /// Makes the handler of a call that arrived; one that cannot be served gets a handler that says why.
     fn handler(self: &Arc<Self>, arrived: Arrived) -> (Running<SessionAnswer>, MethodFlags) {
-        let Arrived { call, target, references, receipt } = arrived;
+        let Arrived {
+            call,
+            target,
+            references,
+            receipt,
+        } = arrived;
         let kind = match receipt {
             Some(receipt) => AnswerKind::Oneway(receipt),
             None => AnswerKind::Call(call.id),
         };
-        let answer = SessionAnswer { session: Arc::clone(self), kind };
+        self.serving.fetch_add(1, Ordering::AcqRel);
+        let answer = SessionAnswer {
+            session: Arc::clone(self),
+            kind,
+        };
         let codec = Codec::from_id(call.codec).filter(|codec| self.node.codecs.contains(*codec));
         let method = target.as_ref().ok().and_then(|export| match &export.kind {
-            ExportKind::Object(exported) => exported.find(usize::from(call.method_index), call.method_hash),
+            ExportKind::Object(exported) => {
+                exported.find(usize::from(call.method_index), call.method_hash)
+            }
             ExportKind::Forward(_) => None,
         });
         let chain = OnceLock::new();
         let depth = call.depth();
-        let extensions = call.extensions.map(|extensions| *extensions).unwrap_or_default();
+        let extensions = call
+            .extensions
+            .map(|extensions| *extensions)
+            .unwrap_or_default();
         if let Some(known) = extensions.chain {
             let _ = chain.set(known.id);
         }
@@ -167,15 +187,26 @@ impl Session {
             level: 0,
             deadline: extensions.deadline.map(|deadline| self.instant(deadline)),
             session: Some(Arc::clone(self)),
-            interface: method.as_ref().map_or("", |(exported, ..)| exported.interface.name),
+            interface: method
+                .as_ref()
+                .map_or("", |(exported, ..)| exported.interface.name),
             method: method.as_ref().map_or("", |(.., method)| method.name),
             annotations: extensions.annotations,
+            replaced_annotations: OnceLock::new(),
             reply_annotations: Mutex::default(),
         });
-        let flags = method.as_ref().map_or_else(MethodFlags::default, |(.., method)| method.flags);
+        let flags = method
+            .as_ref()
+            .map_or_else(MethodFlags::default, |(.., method)| method.flags);
         let future: HandlerFuture = match (&target, codec) {
             (Err(fault), _) => refuse(fault.clone()),
             (_, None) => refuse(self.unsupported_codec(call.codec)),
+            _ if scope
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now()) =>
+            {
+                refuse(deadline_exceeded(Outcome::NotStarted))
+            }
             (Ok(export), Some(codec)) => {
                 let incoming = Incoming {
                     scope: Arc::clone(&scope),
@@ -188,7 +219,11 @@ impl Session {
                 match (&export.kind, method) {
                     (ExportKind::Forward(remote), _) => forward::call(
                         remote.clone(),
-                        crate::far::MethodKey { index: call.method_index, hash: call.method_hash, shape: call.shape },
+                        crate::far::MethodKey {
+                            index: call.method_index,
+                            hash: call.method_hash,
+                            shape: call.shape,
+                        },
                         incoming,
                         receipt_mode(&answer, call.ordered),
                     ),
@@ -196,19 +231,28 @@ impl Session {
                         let info = InterfaceInfo::of(exported.interface);
                         Box::pin(async move { incoming.reply(info) })
                     }
-                    (ExportKind::Object(exported), None) => refuse(no_such_method(exported.interface.name, call.method_index)),
+                    (ExportKind::Object(exported), None) => {
+                        refuse(no_such_method(exported.interface.name, call.method_index))
+                    }
                     (ExportKind::Object(exported), Some((_, _, method))) => {
                         let differs = call.shape != 0 && call.shape != method.shape_hash();
                         if differs {
                             refuse(incompatible(&scope))
                         } else if self.node.incoming.is_empty() {
-                            let (found, index) = match exported.find(usize::from(call.method_index), call.method_hash) {
+                            let (found, index) = match exported
+                                .find(usize::from(call.method_index), call.method_hash)
+                            {
                                 Some((found, index, _)) => (found, index),
                                 None => (exported, usize::MAX),
                             };
                             found.serve(index, incoming)
                         } else {
-                            self.intercepted(Arc::clone(export), call.method_index, call.method_hash, incoming)
+                            self.intercepted(
+                                Arc::clone(export),
+                                call.method_index,
+                                call.method_hash,
+                                incoming,
+                            )
                         }
                     }
                 }
@@ -218,7 +262,13 @@ impl Session {
     }
 
     /// The same handler with the daemon's interceptors around it.
-    fn intercepted(self: &Arc<Self>, export: Arc<Export>, index: u16, hash: u32, mut incoming: Incoming) -> HandlerFuture {
+    fn intercepted(
+        self: &Arc<Self>,
+        export: Arc<Export>,
+        index: u16,
+        hash: u32,
+        incoming: Incoming,
+    ) -> HandlerFuture {
         let interceptors = self.node.incoming.clone();
         let mut info = CallInfo {
             direction: Direction::Incoming,
@@ -233,8 +283,10 @@ impl Session {
             let result = match interceptor::before(&interceptors, &mut info).await {
                 Err(fault) => Err(fault.with_outcome(Outcome::NotStarted)),
                 Ok(()) => {
-                    incoming.set_annotations(&info.annotations);
-                    let ExportKind::Object(exported) = &export.kind else { return Err(no_such_method("", index)) };
+                    incoming.scope.replace_annotations(&info.annotations);
+                    let ExportKind::Object(exported) = &export.kind else {
+                        return Err(no_such_method("", index));
+                    };
                     match exported.find(usize::from(index), hash) {
                         Some((found, index, _)) => found.serve(index, incoming).await,
                         None => Err(no_such_method(exported.interface.name, index)),
@@ -247,10 +299,14 @@ impl Session {
     }
 
     fn unsupported_codec(&self, codec: u8) -> Fault {
-        let name = Codec::from_id(codec).map_or_else(|| format!("codec {codec}"), |codec| codec.to_string());
+        let name = Codec::from_id(codec)
+            .map_or_else(|| format!("codec {codec}"), |codec| codec.to_string());
         Fault::not_started(
             FaultKind::UnsupportedCodec,
-            format!("{name} is not accepted here; accepted are {}", self.node.codecs),
+            format!(
+                "{name} is not accepted here; accepted are {}",
+                self.node.codecs
+            ),
         )
     }
 
@@ -259,7 +315,12 @@ impl Session {
         match self.node.find(&bind.name) {
             Some(export) if bind.interface == 0 || export.serves(bind.interface) => {
                 let identity = export.identity;
-                let entry = Connection::alias_entry(bind.alias, identity.object, export.interface, identity.owner);
+                let entry = Connection::alias_entry(
+                    bind.alias,
+                    identity.object,
+                    export.interface,
+                    identity.owner,
+                );
                 state.exports.name(bind.alias, export);
                 let reply = OutgoingReply {
                     status: ReplyStatus::Ok,
@@ -275,59 +336,88 @@ impl Session {
                 let fault = match found {
                     Some(_) => Fault::not_started(
                         FaultKind::Incompatible,
-                        format!("the object named `{}` does not serve this interface", bind.name),
+                        format!(
+                            "the object named `{}` does not serve this interface",
+                            bind.name
+                        ),
                     ),
                     None => crate::remote::no_such_object(&bind.name),
                 };
                 state.exports.name_missing(bind.alias, bind.name);
-                let _ = state.connection.reply_fault(bind.call, &fault.with_hop(&self.node.name).to_message(false));
+                let _ = state.connection.reply_fault(
+                    bind.call,
+                    &fault.with_hop(&self.node.name).to_message(false),
+                );
             }
         }
     }
 
-    fn reply(self: &Arc<Self>, call: IncomingCallId, scope: &Scope, result: Result<Reply>, annotations: crate::context::Annotations) {
+    fn reply(
+        self: &Arc<Self>,
+        call: IncomingCallId,
+        scope: &Scope,
+        result: Result<Reply>,
+        annotations: crate::context::Annotations,
+    ) {
         let mut garbage = Garbage::default();
-        let extensions = farref_proto::Extensions { annotations, ..farref_proto::Extensions::default() };
+        let extensions = farref_proto::Extensions {
+            annotations,
+            ..farref_proto::Extensions::default()
+        };
         let mut guard = self.lock();
         let state = &mut *guard;
         let mut fault = None;
         state.answers.remove(call);
         if state.closed.is_none() {
             match &result {
-                Ok(reply) => match state.exports.transfer(&mut state.connection, &reply.references, self) {
-                    Ok(table) => {
-                        let outgoing = OutgoingReply {
-                            status: if reply.is_error { ReplyStatus::Error } else { ReplyStatus::Ok },
-                            codec: reply.codec.map_or(0, Codec::id),
-                            extensions: &extensions,
-                            table: &table,
-                            body: &reply.body,
-                            attachments: &reply.attachments,
-                        };
-                        if let Err(error) = state.connection.reply(call, &outgoing) {
-                            state.exports.take_back(&mut state.connection, &table, &mut garbage);
-                            fault = Some(unsendable(scope, &error));
+                Ok(reply) => {
+                    match state
+                        .exports
+                        .transfer(&mut state.connection, &reply.references, self)
+                    {
+                        Ok(table) => {
+                            let outgoing = OutgoingReply {
+                                status: if reply.is_error {
+                                    ReplyStatus::Error
+                                } else {
+                                    ReplyStatus::Ok
+                                },
+                                codec: reply.codec.map_or(0, Codec::id),
+                                extensions: &extensions,
+                                table: &table,
+                                body: &reply.body,
+                                attachments: &reply.attachments,
+                            };
+                            if let Err(error) = state.connection.reply(call, &outgoing) {
+                                state.exports.take_back(
+                                    &mut state.connection,
+                                    &table,
+                                    &mut garbage,
+                                );
+                                fault = Some(unsendable(scope, &error));
+                            }
                         }
+                        Err(refused) => fault = Some(refused.with_outcome(Outcome::Ran)),
                     }
-                    Err(refused) => fault = Some(refused.with_outcome(Outcome::Ran)),
-                },
+                }
                 Err(failed) => fault = Some(failed.clone()),
             }
             if let Some(fault) = fault {
-                let message = fault.with_hop(&self.node.name).to_message(self.node.backtraces);
+                let message = fault
+                    .with_hop(&self.node.name)
+                    .to_message(self.node.backtraces);
                 if let Err(error) = state.connection.reply_fault(call, &message) {
                     tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
                 }
             }
         }
-        let idle = state.closed.is_none() && self.is_idle(state);
+        let idle = self.is_idle(state);
         drop(guard);
         drop(garbage);
         if let Ok(reply) = result {
             buffer::give(reply.body);
         }
         self.writer.notify_one();
-        self.node.served.notify_waiters();
         if idle {
             self.close("no longer used");
         }
@@ -340,7 +430,6 @@ impl Session {
         }
         drop(state);
         self.writer.notify_one();
-        self.node.served.notify_waiters();
     }
 }
 
@@ -371,14 +460,19 @@ impl SessionAnswer {
 fn no_such_method(interface: &str, index: u16) -> Fault {
     Fault::not_started(
         FaultKind::NoSuchMethod,
-        format!("`{interface}` has no method that answers to number {index} of the caller's interface; compare the versions"),
+        format!(
+            "`{interface}` has no method that answers to number {index} of the caller's interface; compare the versions"
+        ),
     )
 }
 
 fn incompatible(scope: &Scope) -> Fault {
     Fault::not_started(
         FaultKind::Incompatible,
-        format!("the types of `{}` differ between the caller and the object", scope.call_name()),
+        format!(
+            "the types of `{}` differ between the caller and the object",
+            scope.call_name()
+        ),
     )
 }
 
@@ -387,5 +481,12 @@ fn unsendable(scope: &Scope, error: &SendError) -> Fault {
         SendError::TooLarge { .. } => FaultKind::TooLarge,
         _ => FaultKind::Unencodable,
     };
-    Fault::new(kind, Outcome::Ran, format!("`{}` ran, but its result cannot be sent: {error}", scope.call_name()))
+    Fault::new(
+        kind,
+        Outcome::Ran,
+        format!(
+            "`{}` ran, but its result cannot be sent: {error}",
+            scope.call_name()
+        ),
+    )
 }

@@ -39,7 +39,9 @@ impl Drop for SocketFile {
 impl Listener {
     pub(crate) async fn bind(address: &Address) -> io::Result<Self> {
         match address {
-            Address::Tcp { host, port } => Ok(Listener::Tcp(TcpListener::bind((host.as_str(), *port)).await?)),
+            Address::Tcp { host, port } => Ok(Listener::Tcp(
+                TcpListener::bind((host.as_str(), *port)).await?,
+            )),
             #[cfg(unix)]
             Address::Unix(path) => {
                 remove_dead_socket(path).await?;
@@ -47,17 +49,24 @@ impl Listener {
                 Ok(Listener::Unix(listener, SocketFile(path.clone())))
             }
             Address::Memory(name) => Ok(Listener::Memory(MemoryListener::bind(name)?)),
-            #[expect(unreachable_patterns, reason = "addresses that this platform lacks are refused")]
-            other => Err(io::Error::new(io::ErrorKind::Unsupported, format!("cannot listen at `{other:?}` on this platform"))),
+            #[expect(
+                unreachable_patterns,
+                reason = "addresses that this platform lacks are refused"
+            )]
+            other => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("cannot listen at `{other:?}` on this platform"),
+            )),
         }
     }
 
     /// The address that it listens at, with the port that the system chose.
     pub(crate) fn address(&self, asked: &Address) -> io::Result<Address> {
         match (self, asked) {
-            (Listener::Tcp(listener), Address::Tcp { host, .. }) => {
-                Ok(Address::Tcp { host: host.clone(), port: listener.local_addr()?.port() })
-            }
+            (Listener::Tcp(listener), Address::Tcp { host, .. }) => Ok(Address::Tcp {
+                host: host.clone(),
+                port: listener.local_addr()?.port(),
+            }),
             _ => Ok(asked.clone()),
         }
     }
@@ -80,9 +89,10 @@ impl Listener {
                     Err(error) => Err(error),
                 },
                 #[cfg(unix)]
-                Listener::Unix(listener, _) => {
-                    listener.accept().await.map(|(stream, _)| super::unix::transport(stream, None))
-                }
+                Listener::Unix(listener, _) => listener
+                    .accept()
+                    .await
+                    .map(|(stream, _)| super::unix::transport(stream, None)),
                 Listener::Memory(listener) => match listener.accept().await {
                     Some(transport) => Ok(transport),
                     None => std::future::pending().await,
@@ -101,8 +111,13 @@ impl Listener {
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NotConnected};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | NotConnected)
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NotConnected,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | NotConnected
+    )
 }
 
 /// Removes the file of a listener that is gone; one that answers is left alone.
@@ -110,11 +125,18 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn remove_dead_socket(path: &std::path::Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.file_type().is_socket() => match tokio::net::UnixStream::connect(path).await {
-            Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens at this path")),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-            Err(error) => Err(error),
-        },
+        Ok(metadata) if metadata.file_type().is_socket() => {
+            match tokio::net::UnixStream::connect(path).await {
+                Ok(_) => Err(io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "another process listens at this path",
+                )),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path)
+                }
+                Err(error) => Err(error),
+            }
+        }
         _ => Ok(()),
     }
 }

@@ -15,7 +15,8 @@ const PIPE: usize = 64 * 1024;
 const BACKLOG: usize = 128;
 
 /// The listeners of this process. Names are only found by those who share its memory, like ports of a host.
-static LISTENERS: LazyLock<Mutex<HashMap<String, mpsc::Sender<Transport>>>> = LazyLock::new(Mutex::default);
+static LISTENERS: LazyLock<Mutex<HashMap<String, mpsc::Sender<Transport>>>> =
+    LazyLock::new(Mutex::default);
 
 fn listeners() -> MutexGuard<'static, HashMap<String, mpsc::Sender<Transport>>> {
     LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -27,7 +28,11 @@ pub(crate) fn pair(name: &str) -> (Transport, Transport) {
     let make = |io| {
         let (reader, writer) = tokio::io::split(io);
         let peer = PeerAddress::Memory(name.to_owned());
-        Transport { reader: Box::new(reader), writer: Box::new(writer), peer }
+        Transport {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+            peer,
+        }
     };
     (make(one), make(other))
 }
@@ -35,7 +40,12 @@ pub(crate) fn pair(name: &str) -> (Transport, Transport) {
 /// Connects to the listener of this name.
 pub(crate) async fn connect(name: &str) -> io::Result<Transport> {
     let listener = listeners().get(name).cloned();
-    let refused = || io::Error::new(io::ErrorKind::ConnectionRefused, format!("nothing listens at `{name}` in this process"));
+    let refused = || {
+        io::Error::new(
+            io::ErrorKind::ConnectionRefused,
+            format!("nothing listens at `{name}` in this process"),
+        )
+    };
     let listener = listener.ok_or_else(refused)?;
     let (near, far) = pair(name);
     listener.send(far).await.map_err(|_| refused())?;
@@ -53,11 +63,17 @@ impl MemoryListener {
     pub(crate) fn bind(name: &str) -> io::Result<Self> {
         let mut listeners = listeners();
         if listeners.contains_key(name) {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("something listens at `{name}` already")));
+            return Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                format!("something listens at `{name}` already"),
+            ));
         }
         let (sender, incoming) = mpsc::channel(BACKLOG);
         listeners.insert(name.to_owned(), sender);
-        Ok(MemoryListener { name: name.to_owned(), incoming })
+        Ok(MemoryListener {
+            name: name.to_owned(),
+            incoming,
+        })
     }
 
     pub(crate) async fn accept(&mut self) -> Option<Transport> {

@@ -23,12 +23,18 @@ impl Transport {
     /// A pipe that the application opened itself.
     pub(crate) fn from_io(io: impl AsyncRead + AsyncWrite + Send + 'static, name: String) -> Self {
         let (reader, writer) = tokio::io::split(io);
-        Transport { reader: Box::new(reader), writer: Box::new(writer), peer: PeerAddress::Stream(name) }
+        Transport {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+            peer: PeerAddress::Stream(name),
+        }
     }
 }
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Transport")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }

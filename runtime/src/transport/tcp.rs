@@ -20,5 +20,9 @@ pub(crate) fn transport(stream: TcpStream, peer: SocketAddr) -> io::Result<Trans
     // Frames are gathered before they are written, so waiting for more could only delay them.
     stream.set_nodelay(true)?;
     let (reader, writer) = stream.into_split();
-    Ok(Transport { reader: Box::new(reader), writer: Box::new(writer), peer: PeerAddress::Tcp(peer) })
+    Ok(Transport {
+        reader: Box::new(reader),
+        writer: Box::new(writer),
+        peer: PeerAddress::Tcp(peer),
+    })
 }

@@ -17,5 +17,9 @@ pub(crate) async fn connect(path: &Path) -> io::Result<Transport> {
 /// Makes a transport of a connected socket.
 pub(crate) fn transport(stream: UnixStream, path: Option<PathBuf>) -> Transport {
     let (reader, writer) = stream.into_split();
-    Transport { reader: Box::new(reader), writer: Box::new(writer), peer: PeerAddress::Unix(path) }
+    Transport {
+        reader: Box::new(reader),
+        writer: Box::new(writer),
+        peer: PeerAddress::Unix(path),
+    }
 }
