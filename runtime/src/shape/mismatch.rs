@@ -4,17 +4,7 @@ use std::fmt;
 
 /// Where and how a value or a type does not fit a shape.
 ///
-/// # Examples
-///
-/// ```
-/// # #[cfg(feature = "json")] {
-/// use farref::{Shape, check_json};
-///
-/// let value = serde_json::json!([1, 2, "three"]);
-/// let mismatch = check_json(&value, &Shape::of::<Vec<u32>>()).unwrap_err();
-/// assert_eq!(mismatch.to_string(), "`[2]`: expected a u32, found \"three\"");
-/// # }
-/// ```
+/// As text: ``field `tracks[2].title`: expected a string, found 3``.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {

@@ -12,6 +12,8 @@ mod describe;
 mod hash;
 mod mismatch;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod trace;
 #[cfg(feature = "json")]
 mod transcode;
@@ -23,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::check::check_json;
 pub use self::compatible::compatible;
 pub use self::mismatch::Mismatch;
-pub(crate) use self::trace::{REFERENCE_PREFIX, is_tracing};
+pub(crate) use self::trace::is_tracing;
 #[cfg(feature = "json")]
 pub use self::transcode::{json_to_postcard, postcard_to_json};
 

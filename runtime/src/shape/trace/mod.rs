@@ -31,7 +31,7 @@ use self::state::State;
 use super::Shape;
 
 /// What the name of a newtype struct begins with if it is a reference; the interface's name follows.
-pub(crate) const REFERENCE_PREFIX: &str = "$farref.proxy:";
+const REFERENCE_PREFIX: &str = "$farref.proxy:";
 
 /// The most passes over one type; each learns something, so only enormous types come near it.
 const MAX_PASSES: usize = 20_000;

@@ -6,9 +6,10 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use farref::{Content, Shape};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+
+use crate::shape::{Content, Field, Shape, Variant};
 
 fn seq(inner: Shape) -> Shape {
     Shape::Seq(Box::new(inner))
@@ -27,8 +28,8 @@ fn sketch(shape: &Shape) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     }
-    fn fields(fields: &[farref::Field]) -> String {
-        let field = |field: &farref::Field| {
+    fn fields(fields: &[Field]) -> String {
+        let field = |field: &Field| {
             format!(
                 "{}{}: {}",
                 field.name,
@@ -47,12 +48,11 @@ fn sketch(shape: &Shape) -> String {
         Shape::TupleStruct { name, fields } => format!("{name}({})", list(fields)),
         Shape::Struct { name, fields: list } => format!("{name}{{{}}}", fields(list)),
         Shape::Enum { name, variants } => {
-            let variant = |variant: &farref::Variant| match &variant.content {
+            let variant = |variant: &Variant| match &variant.content {
                 Content::Unit => variant.name.clone(),
                 Content::Newtype(inner) => format!("{}({})", variant.name, sketch(inner)),
                 Content::Tuple(parts) => format!("{}({})", variant.name, list(parts)),
                 Content::Struct(list) => format!("{}{{{}}}", variant.name, fields(list)),
-                _ => String::from("?"),
             };
             format!(
                 "{name}<{}>",
@@ -62,7 +62,7 @@ fn sketch(shape: &Shape) -> String {
         Shape::Reference { interface } => format!("&{interface}"),
         Shape::Readable { binary, text } => format!("{} / {}", sketch(binary), sketch(text)),
         Shape::Named(name) => format!("^{name}"),
-        Shape::Opaque(name) => format!("opaque {name}"),
+        Shape::Opaque(name) => format!("opaque …{}", name.rsplit("::").next().unwrap_or(name)),
         other => format!("{other:?}").to_lowercase(),
     }
 }
@@ -362,20 +362,17 @@ enum Choice {
 #[test]
 fn types_that_validate() {
     assert_eq!(sketch_of::<Even>(), "Even{value: u32}");
-    assert_eq!(sketch_of::<Password>(), "opaque shape::Password");
-    assert_eq!(sketch_of::<Vec<Password>>(), "[opaque shape::Password]");
-    assert_eq!(
-        sketch_of::<Option<Password>>(),
-        "Option(opaque shape::Password)"
-    );
+    assert_eq!(sketch_of::<Password>(), "opaque …Password");
+    assert_eq!(sketch_of::<Vec<Password>>(), "[opaque …Password]");
+    assert_eq!(sketch_of::<Option<Password>>(), "Option(opaque …Password)");
     let genre = sketch_of::<Genre>();
     assert_eq!(
         sketch_of::<Login>(),
         format!(
-            "Login{{name: string, password: opaque shape::Password, genre: {genre}, \
-             second?: Option(opaque shape::Password), old: [opaque shape::Password], \
-             by_name: {{string: opaque shape::Password}}, choice: Choice<Secret(opaque shape::Password) | Public | \
-             Both{{a: opaque shape::Password, b: {genre}}}>}}"
+            "Login{{name: string, password: opaque …Password, genre: {genre}, \
+             second?: Option(opaque …Password), old: [opaque …Password], \
+             by_name: {{string: opaque …Password}}, choice: Choice<Secret(opaque …Password) | Public | \
+             Both{{a: opaque …Password, b: {genre}}}>}}"
         )
     );
     // Around a struct that cannot be made, everything else is still traced.
@@ -411,7 +408,7 @@ fn types_that_take_what_comes() {
         assert_eq!(sketch_of::<Box<serde_json::value::RawValue>>(), "any");
     }
     // A flattened struct reads keys that are not known; postcard cannot carry it either.
-    assert_eq!(sketch_of::<Flat>(), "opaque shape::Flat");
+    assert_eq!(sketch_of::<Flat>(), "opaque …Flat");
 }
 
 struct Far(#[expect(dead_code, reason = "only traced")] u32);

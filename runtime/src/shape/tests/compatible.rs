@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use farref::{Shape, compatible};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::shape::{Shape, compatible};
 
 /// Compares what `Writer` writes with what `Reader` reads.
 fn check<Writer: DeserializeOwned, Reader: DeserializeOwned>() -> Result<(), String> {

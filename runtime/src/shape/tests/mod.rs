@@ -1,0 +1,6 @@
+//! Unit tests of the shapes.
+
+mod compatible;
+#[cfg(feature = "json")]
+mod json;
+mod trace;
