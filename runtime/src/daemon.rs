@@ -27,6 +27,9 @@ use crate::transport::listener::Listener;
 use crate::uri::{Address, Uri, UriError};
 use crate::{Identity, Outcome, Peer};
 
+/// How many connections one listener refuses at once with a reason.
+const MAX_REFUSALS: usize = 64;
+
 /// Listens for other processes and hosts the objects that they call.
 ///
 /// Dropping it shuts it down at once, as [`Shutdown::Abort`] does; [`detach`](Daemon::detach) lets it go on. What can be
@@ -78,6 +81,8 @@ struct Inner {
     drain_timeout: Duration,
     /// One permit for each connection that may be open.
     connections: Arc<Semaphore>,
+    /// One permit for each connection that may be in its handshake.
+    handshakes: Arc<Semaphore>,
     listeners: Mutex<Vec<AbortHandle>>,
     stopped: watch::Sender<bool>,
 }
@@ -108,6 +113,7 @@ pub struct DaemonBuilder {
     token: Option<Vec<u8>>,
     insecure_public: bool,
     max_connections: usize,
+    max_handshakes: usize,
     drain_timeout: Duration,
 }
 
@@ -120,6 +126,7 @@ impl Default for DaemonBuilder {
             token: None,
             insecure_public: false,
             max_connections: 1024,
+            max_handshakes: 256,
             drain_timeout: Duration::from_secs(30),
         }
     }
@@ -162,6 +169,12 @@ impl DaemonBuilder {
     /// How many connections may be open at once; the default is 1024. One more is refused.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// How many connections may be in their handshake at once; the default is 256. One more is refused.
+    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
+        self.max_handshakes = handshakes.min(Semaphore::MAX_PERMITS);
         self
     }
 
@@ -256,6 +269,7 @@ impl DaemonBuilder {
             token: self.token,
             drain_timeout: self.drain_timeout,
             connections: Arc::new(Semaphore::new(self.max_connections)),
+            handshakes: Arc::new(Semaphore::new(self.max_handshakes)),
             listeners: Mutex::default(),
             stopped: watch::Sender::new(false),
         }));
@@ -516,23 +530,37 @@ impl DaemonHandle {
         // The task must not keep the daemon alive: its owner decides.
         let daemon = Arc::downgrade(&self.0);
         let connections = Arc::clone(&self.0.connections);
+        let handshakes = Arc::clone(&self.0.handshakes);
+        let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
         let task = tokio::spawn(async move {
             loop {
                 let transport = listener.accept().await;
                 let Some(daemon) = daemon.upgrade().map(DaemonHandle) else {
                     return;
                 };
-                match Arc::clone(&connections).try_acquire_owned() {
-                    Ok(permit) => {
+                let connection = Arc::clone(&connections).try_acquire_owned();
+                let handshake = Arc::clone(&handshakes).try_acquire_owned();
+                match (connection, handshake) {
+                    (Ok(connection), Ok(handshake)) => {
                         let session = daemon.open(transport, false);
                         tokio::spawn(async move {
+                            // An error ends the session, too, and its own task reports it.
+                            let _ = session.established().await;
+                            drop(handshake);
                             session.ended().await;
-                            drop(permit);
+                            drop(connection);
                         });
                     }
-                    Err(_) => {
+                    _ => {
                         tracing::warn!(peer = %transport.peer, "a connection is refused: there are as many as allowed");
-                        daemon.open(transport, true);
+                        // Saying so takes a while; in a flood the rest are closed without a word.
+                        if let Ok(refusal) = Arc::clone(&refusals).try_acquire_owned() {
+                            let session = daemon.open(transport, true);
+                            tokio::spawn(async move {
+                                session.ended().await;
+                                drop(refusal);
+                            });
+                        }
                     }
                 }
             }
