@@ -1,1 +1,6 @@
-//! The examples of farref; each is a program of its own beside this file.
+//! What the examples of farref share: the jukebox, which one program serves and two others call.
+//!
+//! The programs are beside this file. In a project of your own, interfaces like these live in a crate that server and
+//! client both depend on; objects that implement them need not.
+
+pub mod jukebox;

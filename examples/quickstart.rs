@@ -4,13 +4,13 @@ use farref::prelude::*;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
-pub enum MediaError {
+enum MediaError {
     NotFound,
 }
 
 /// A jukebox that several clients drive at once.
 #[expose]
-pub trait Jukebox {
+trait Jukebox {
     /// Loads a playlist and returns its number of tracks.
     async fn load_playlist(&self, name: &str) -> Result<u32, MediaError>;
 
@@ -23,10 +23,9 @@ struct Machine;
 
 impl Jukebox for Machine {
     async fn load_playlist(&self, name: &str) -> Result<u32, MediaError> {
-        if name == "90s rock" {
-            Ok(42)
-        } else {
-            Err(MediaError::NotFound)
+        match name {
+            "90s rock" => Ok(42),
+            _ => Err(MediaError::NotFound),
         }
     }
 
@@ -47,9 +46,7 @@ async fn main() -> farref::Result<()> {
         match jukebox.load_playlist(name).await {
             Ok(tracks) => println!("{name}: {tracks} tracks"),
             Err(CallError::App(MediaError::NotFound)) => println!("{name}: no such list"),
-            Err(CallError::Fault(fault)) => {
-                println!("{fault}; may have run: {}", fault.may_have_run())
-            }
+            Err(CallError::Fault(fault)) => return Err(fault),
         }
     }
     daemon.shutdown(Shutdown::default()).await;
