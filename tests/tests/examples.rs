@@ -1,0 +1,308 @@
+//! Runs the examples as a newcomer does: each as a process of its own, those that talk as several.
+//!
+//! Nothing here waits for time to pass: the tests wait for lines that the programs print.
+
+#![cfg(unix)]
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+/// How long a line may take: far longer than any does, so that a test that fails still ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The examples' programs by name, built once with what the tests themselves are built with.
+fn examples() -> &'static HashMap<String, PathBuf> {
+    static EXAMPLES: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    EXAMPLES.get_or_init(|| {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .current_dir(workspace)
+            .args(["build", "--examples", "--message-format=json"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let built = build.stderr(Stdio::inherit()).output().expect("cargo runs");
+        assert!(built.status.success(), "the examples do not build");
+        let messages = built.stdout.split(|byte| *byte == b'\n');
+        let messages = messages.filter_map(|line| serde_json::from_slice(line).ok());
+        messages
+            .filter_map(|message| executable(&message))
+            .collect()
+    })
+}
+
+/// The name and the path of the program that a message of cargo speaks of.
+fn executable(message: &serde_json::Value) -> Option<(String, PathBuf)> {
+    let name = message.pointer("/target/name")?.as_str()?;
+    let path = message.get("executable")?.as_str()?;
+    Some((name.to_owned(), path.into()))
+}
+
+/// A program that runs, killed when it is dropped.
+struct Program {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Program {
+    fn start(example: &str, arguments: &[&str]) -> Self {
+        let program = examples().get(example).expect("there is such an example");
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example starts");
+        let output = BufReader::new(child.stdout.take().expect("its output is piped"));
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Program {
+            input: child.stdin.take(),
+            child,
+            lines,
+        }
+    }
+
+    /// Runs an example to its end, and returns what it printed.
+    fn run(example: &str, arguments: &[&str]) -> Vec<String> {
+        let program = Program::start(example, arguments);
+        let mut lines = Vec::new();
+        while let Some(line) = program.next_line() {
+            lines.push(line);
+        }
+        let status = program.wait();
+        assert!(
+            status.success(),
+            "{example} {arguments:?} ended with {status} after {lines:#?}"
+        );
+        lines
+    }
+
+    /// The next line that it prints; `None` at the end of its output.
+    fn next_line(&self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the program prints nothing"),
+        }
+    }
+
+    /// Waits until it prints this line.
+    #[track_caller]
+    fn expect(&self, expected: &str) {
+        let mut seen = Vec::new();
+        while let Some(line) = self.next_line() {
+            if line == expected {
+                return;
+            }
+            seen.push(line);
+        }
+        panic!("the program ended without printing `{expected}`; it printed {seen:#?}");
+    }
+
+    fn type_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input is open");
+        writeln!(input, "{line}").expect("it reads its input");
+    }
+
+    /// Asks it to stop, as ctrl-c does.
+    fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .expect("`kill` is there");
+        assert!(sent.success());
+    }
+
+    /// Ends it without a chance to say goodbye.
+    fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ended");
+    }
+
+    fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the jukebox's client prints, whatever process the jukebox is in.
+const DRIVEN: [&str; 12] = [
+    "90s rock: 3 tracks",
+    "no playlist named polka",
+    "now playing: Come as You Are by Nirvana",
+    "now playing: Black by Pearl Jam",
+    "now playing: Creep by Radiohead",
+    "volume: 0.8",
+    "current song: Creep",
+    "uploaded 1048576 bytes",
+    "downloaded the same: true",
+    "loudness: 0.50",
+    "found 1 and 0 tracks",
+    "queued; next: Hyperballad",
+];
+
+#[test]
+fn quickstart() {
+    let lines = Program::run("quickstart", &[]);
+    assert!(
+        lines[0].starts_with("serving far://127.0.0.1:"),
+        "{lines:#?}"
+    );
+    assert_eq!(
+        lines[1..],
+        [
+            "machine: playing",
+            "90s rock: 42 tracks",
+            "nope: no such list"
+        ]
+    );
+}
+
+#[test]
+fn jukebox_in_one_process() {
+    let lines = Program::run("jukebox_client", &[]);
+    assert_eq!(lines[..DRIVEN.len()], DRIVEN);
+    assert_eq!(lines[DRIVEN.len()..], ["a queue was closed"]);
+}
+
+#[test]
+fn jukebox_in_two_processes() {
+    let server = Program::start("jukebox_server", &[]);
+    let uri = server.next_line().expect("the server prints its URI");
+    assert_eq!(Program::run("jukebox_client", &[&uri]), DRIVEN);
+    server.expect("a queue was closed");
+
+    // The playlist that the first client loaded is still there for the next.
+    assert_eq!(
+        Program::run("dynamic", &[&uri, "current_song"]),
+        [r#"{"artist":"Radiohead","title":"Creep"}"#]
+    );
+
+    server.interrupt();
+    server.expect("stopped");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn jukebox_serves_for_a_given_time() {
+    let lines = Program::run("jukebox_server", &["far://127.0.0.1:0", "0"]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert_eq!(lines[1], "stopped");
+}
+
+#[test]
+fn dynamic_in_one_process() {
+    let lines = Program::run("dynamic", &[]);
+    assert_eq!(
+        lines[0],
+        "Jukebox: A jukebox that several clients drive at once."
+    );
+    assert_eq!(
+        lines[1],
+        "  load_playlist(name: &str) -> u32, or MediaError"
+    );
+    let results = lines
+        .iter()
+        .position(|line| line == "tracks: 3")
+        .expect("it calls");
+    assert_eq!(
+        lines[results + 1..results + 3],
+        ["volume: 0.25", r#"refused: {"NotFound":"polka"}"#]
+    );
+    assert!(
+        lines[results + 3].starts_with("mistake: argument `name` of `load_playlist`"),
+        "{lines:#?}"
+    );
+    assert!(
+        lines[results + 4].starts_with("mistake: `Jukebox` has no method `eject`"),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn dynamic_in_two_processes() {
+    let server = Program::start("jukebox_server", &[]);
+    let uri = server.next_line().expect("the server prints its URI");
+    assert_eq!(
+        Program::run(
+            "dynamic",
+            &[&uri, "load_playlist", r#"{"name": "90s rock"}"#]
+        ),
+        ["3"]
+    );
+    let description = Program::run("dynamic", &[&uri]);
+    assert!(
+        description.iter().any(|line| line == "    = 0.5"),
+        "attributes are read: {description:#?}"
+    );
+}
+
+#[test]
+fn chat_in_one_process() {
+    let lines = Program::run("chat", &[]);
+    let expected = [
+        "* alice is here",
+        "* bob is here",
+        "* carol is here",
+        "alice: hello",
+        "bob: hi, alice",
+        "* bob is gone",
+    ];
+    assert_eq!(lines[..expected.len()], expected);
+    assert_eq!(
+        lines[expected.len()],
+        "carol: bob? he was here a moment ago"
+    );
+}
+
+#[test]
+fn a_chat_client_that_is_killed_leaves_the_room() {
+    let server = Program::start("chat", &["server"]);
+    let uri = server.next_line().expect("the server prints its URI");
+    let mut alice = Program::start("chat", &["client", &uri, "alice"]);
+    alice.expect("* alice is here");
+    let mut bob = Program::start("chat", &["client", &uri, "bob"]);
+    alice.expect("* bob is here");
+    bob.type_line("hi, alice");
+    alice.expect("bob: hi, alice");
+
+    bob.kill();
+    alice.expect("* bob is gone");
+
+    // His name is free, and the room goes on.
+    let mut another_bob = Program::start("chat", &["client", &uri, "bob"]);
+    another_bob.expect("* bob is here");
+    alice.type_line("welcome back");
+    another_bob.expect("alice: welcome back");
+
+    // The end of her input is alice's goodbye.
+    alice.input = None;
+    another_bob.expect("* alice is gone");
+    another_bob.input = None;
+    assert!(another_bob.wait().success());
+    server.expect("* bob is gone");
+    server.interrupt();
+    assert!(server.wait().success());
+}
