@@ -10,7 +10,7 @@ use proptest::collection::{btree_map, btree_set, hash_map, vec};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{decoded, encoded};
+use super::{decoded, encode, encoded};
 use crate::codec::{Codec, CodecError};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -167,6 +167,66 @@ proptest! {
             prop_assert!(decoded::<Collections>(codec, &bytes[..at]).is_err(), "{}: a prefix decodes", codec);
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn our_postcard_is_postcard(scalars in scalars(), collections in collections(), floats in any::<(f32, f64)>()) {
+        let text = std::net::Ipv4Addr::LOCALHOST;
+        let value = (scalars, collections, floats, Shown(text), "é");
+        prop_assert_eq!(encoded(Codec::Postcard, &value), ::postcard::to_stdvec(&value).expect("encodes"));
+    }
+}
+
+/// Is written by `collect_str`.
+struct Shown<T>(T);
+
+impl<T: std::fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[test]
+fn a_refusal_to_be_written_keeps_its_words() {
+    struct Refuses;
+
+    impl Serialize for Refuses {
+        fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("not outside a call"))
+        }
+    }
+    for codec in Codec::available().iter() {
+        let error = encode(codec, &vec![Some(Refuses)], &mut Vec::new()).expect_err("refuses");
+        assert!(
+            error.to_string().contains("not outside a call"),
+            "{codec}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_skipped_field_is_an_error_in_postcard_instead_of_a_wrong_value() {
+    #[derive(Serialize)]
+    struct Skips {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        first: Option<u8>,
+        #[serde(skip)]
+        _never: u8,
+        second: u8,
+    }
+    let whole = Skips {
+        first: Some(1),
+        _never: 9,
+        second: 2,
+    };
+    assert_eq!(encoded(Codec::Postcard, &whole), [1, 1, 2]);
+    let skipped = Skips {
+        first: None,
+        ..whole
+    };
+    let error = encode(Codec::Postcard, &skipped, &mut Vec::new()).expect_err("skips");
+    assert!(error.to_string().contains("`first`"), "{error}");
 }
 
 #[test]

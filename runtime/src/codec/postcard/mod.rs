@@ -1,37 +1,15 @@
 //! The postcard codec.
 
+mod serializer;
+
 use ::postcard::de_flavors::Slice;
-use ::postcard::ser_flavors::Flavor;
-use ::postcard::{Deserializer, Error, Serializer};
+use ::postcard::{Deserializer, Error};
 #[cfg(feature = "json")]
 use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
+use self::serializer::PostcardSerializer;
 use super::{Codec, CodecError, GuardError, Guarded, Meter};
-
-/// Appends to a vector that the caller reuses, so that encoding neither allocates nor copies twice.
-struct Append<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Append<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_extend(&mut self, data: &[u8]) -> ::postcard::Result<()> {
-        self.0.extend_from_slice(data);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_push(&mut self, data: u8) -> ::postcard::Result<()> {
-        self.0.push(data);
-        Ok(())
-    }
-
-    #[inline]
-    fn finalize(self) -> ::postcard::Result<()> {
-        Ok(())
-    }
-}
 
 #[inline]
 pub(super) fn encode<T: Serialize + ?Sized>(
@@ -39,26 +17,11 @@ pub(super) fn encode<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
     value
-        .serialize(&mut Serializer {
-            output: Append(out),
+        .serialize(&mut PostcardSerializer { out })
+        .map_err(|refusal| CodecError::Unencodable {
+            codec: Codec::Postcard,
+            message: refusal.to_string(),
         })
-        .map_err(|error| unencodable(&error))
-}
-
-#[cold]
-fn unencodable(error: &Error) -> CodecError {
-    let message = match error {
-        Error::SerializeSeqLengthUnknown => {
-            "a sequence or map does not know its length (a flattened struct?); use msgpack or json"
-                .to_owned()
-        }
-        Error::SerdeSerCustom => "the type refused to be serialised".to_owned(),
-        other => other.to_string(),
-    };
-    CodecError::Unencodable {
-        codec: Codec::Postcard,
-        message,
-    }
 }
 
 #[inline]
