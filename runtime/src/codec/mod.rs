@@ -2,7 +2,7 @@
 //!
 //! Three codecs stand behind two functions, [`encode`] and [`decode`], and behind the pair
 //! [`ArgumentsEncoder`] and [`ArgumentsDecoder`], which handle a call's arguments one by one so that an error
-//! can name the argument. All decoding goes through one [guard](guard), whatever the codec: it charges depth
+//! can name the argument. All decoding goes through one [`guard`], whatever the codec: it charges depth
 //! and elements against a [`Budget`] and bounds what is reserved ahead of the data.
 
 mod arguments;
