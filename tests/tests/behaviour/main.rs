@@ -1,4 +1,11 @@
 //! What farref promises, by behaviour: each module shows one promise, and `features.toml` maps features to tests here.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
+
 mod callbacks;
+mod calls;
+mod cancellation;
+mod errors;
+mod near;
+mod order;
 mod support;

@@ -1,25 +1,135 @@
-//! What the tests share: daemons on every transport, and the tables of both sides at their baseline.
+//! What the tests share: a client and a daemon that know each other, and their tables at the baseline.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use farref::daemon_object::DaemonObjectProxy;
 use farref::prelude::*;
-use farref::{Peer, Result};
+use farref::{ClientBuilder, DaemonBuilder, FaultKind, Outcome, Peer, TableSizes};
 
-/// A daemon that listens on a port of its own.
-pub(crate) async fn tcp_daemon() -> Daemon {
-    Daemon::bind("far://127.0.0.1:0").await.expect("loopback can be bound")
+/// How many round trips the tables get to empty themselves. A handler that was cancelled is dropped by another task, so
+/// one is not always enough.
+const ROUND_TRIPS: usize = 500;
+
+/// A client and a daemon with one session between them, which lasts as long as this.
+pub(crate) struct Pair {
+    pub(crate) daemon: Daemon,
+    pub(crate) client: Client,
+    /// Keeps the session open, and makes the round trips.
+    keeper: DaemonObjectProxy,
 }
 
-/// Waits until all that was released on this side has reached the other: a round trip through the same session, made by
-/// a proxy that holds the session open.
-pub(crate) async fn barrier(client: &Client, daemon: &Daemon) -> Result<()> {
-    let uri = daemon.uris()[0].clone();
-    let object: farref::daemon_object::DaemonObjectProxy = client.lazy(uri)?;
-    object.ping().await
-}
-
-/// Asserts that neither side of any session holds anything.
-pub(crate) fn assert_baseline(peers: &[Peer], what: &str) {
-    for peer in peers {
-        let tables = peer.tables();
-        assert_eq!((tables.calls_out, tables.calls_in, tables.exports), (0, 0, 0), "{what}: {tables:?}");
+impl Pair {
+    /// Over TCP, on a port of its own.
+    pub(crate) async fn tcp() -> Self {
+        Pair::of(Daemon::builder(), Client::builder()).await
     }
+
+    /// Through memory, where no byte leaves the process and paused time is all the time there is.
+    pub(crate) async fn memory() -> Self {
+        Pair::of_memory(Daemon::builder(), Client::builder()).await
+    }
+
+    /// Over TCP, configured.
+    pub(crate) async fn of(daemon: DaemonBuilder, client: ClientBuilder) -> Self {
+        Pair::connected(daemon.listen("far://127.0.0.1:0"), client).await
+    }
+
+    /// Through memory, configured.
+    pub(crate) async fn of_memory(daemon: DaemonBuilder, client: ClientBuilder) -> Self {
+        Pair::connected(daemon.listen(memory_uri()), client).await
+    }
+
+    async fn connected(daemon: DaemonBuilder, client: ClientBuilder) -> Self {
+        let daemon = daemon.bind().await.unwrap();
+        let client = client.build();
+        let keeper = client.connect(&daemon.uris()[0]).await.unwrap();
+        Pair {
+            daemon,
+            client,
+            keeper,
+        }
+    }
+
+    /// Registers an object and connects to it on the session of this pair.
+    pub(crate) async fn serve<P: Proxy>(&self, name: &str, object: P) -> P {
+        let uri = self.daemon.register(name, object).unwrap();
+        let proxy: P = self.client.connect(&uri).await.unwrap();
+        assert!(!proxy.is_near());
+        proxy
+    }
+
+    /// The client's books of the session.
+    pub(crate) fn client_tables(&self) -> TableSizes {
+        only(&self.client.peers()).tables()
+    }
+
+    /// The daemon's books of the session.
+    pub(crate) fn daemon_tables(&self) -> TableSizes {
+        only(&self.daemon.peers()).tables()
+    }
+
+    /// A round trip through the session: what was sent before has been read, and what that caused has been written.
+    pub(crate) async fn barrier(&self) {
+        self.keeper.ping().await.unwrap();
+    }
+
+    /// Makes round trips until `reached`.
+    pub(crate) async fn until(&self, what: &str, mut reached: impl FnMut(&Pair) -> bool) {
+        for _ in 0..ROUND_TRIPS {
+            self.barrier().await;
+            if reached(self) {
+                return;
+            }
+        }
+        panic!(
+            "{what}: client {:?}, daemon {:?}",
+            self.client_tables(),
+            self.daemon_tables()
+        );
+    }
+
+    /// Waits until both sides hold nothing but the session itself. The test must have dropped its proxies.
+    pub(crate) async fn at_baseline(&self) {
+        self.until("the tables are not at their baseline", |pair| {
+            let (client, daemon) = (pair.client_tables(), pair.daemon_tables());
+            is_empty(&client) && is_empty(&daemon)
+                // The keeper.
+                && (client.imports, client.aliases, daemon.imports, daemon.aliases) == (1, 0, 0, 1)
+        })
+        .await;
+    }
+}
+
+fn is_empty(tables: &TableSizes) -> bool {
+    (
+        tables.calls_out,
+        tables.calls_in,
+        tables.exports,
+        tables.events,
+    ) == (0, 0, 0, 0)
+}
+
+fn only(peers: &[Peer]) -> &Peer {
+    let [peer] = peers else {
+        panic!("there are {} sessions: {peers:?}", peers.len())
+    };
+    peer
+}
+
+/// A name in memory that no other test has.
+pub(crate) fn memory_uri() -> Uri {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("far+mem:behaviour-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+        .parse()
+        .unwrap()
+}
+
+/// Asserts what a fault says: its kind, and whether the method ran.
+#[track_caller]
+pub(crate) fn assert_fault(fault: &Fault, kind: FaultKind, outcome: Outcome) {
+    assert_eq!(
+        (fault.kind(), fault.outcome()),
+        (kind, outcome),
+        "{fault:?}"
+    );
 }
