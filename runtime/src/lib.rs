@@ -1,4 +1,73 @@
 //! Far references: call objects in other processes as you call your own.
+//!
+//! Annotate a trait with [`#[expose]`](expose). It stays the trait that you wrote, and beside it stands a proxy: one type
+//! for objects of this process and of others, `Clone + Send + Sync`, with the methods of the trait.
+//!
+//! ```
+//! use farref::prelude::*;
+//!
+//! /// Greets.
+//! #[expose]
+//! pub trait Greeter {
+//!     /// Greets somebody by name.
+//!     async fn greet(&self, name: &str) -> String;
+//! }
+//!
+//! struct Polite;
+//!
+//! impl Greeter for Polite {
+//!     async fn greet(&self, name: &str) -> String {
+//!         format!("good day, {name}")
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> farref::Result<()> {
+//! // In one process:
+//! let daemon = Daemon::bind("far://127.0.0.1:0").await?;
+//! let uri = daemon.register("greeter", GreeterProxy::new(Polite))?;
+//!
+//! // In another:
+//! let greeter: GreeterProxy = farref::connect(&uri).await?;
+//! assert_eq!(greeter.greet("Ada").await?, "good day, Ada");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What a caller may rely on
+//!
+//! - A call runs **at most once**. An error says whether it may have run: [`Outcome`].
+//! - Calls made one after the other through one session to one object start in that order; a call is made at its first
+//!   poll. Replies come in any order.
+//! - Dropping a call cancels it. A timeout travels with the call, and with every call made on its behalf.
+//! - A proxy in an argument or a result crosses as a reference. Coming home it is the near object again. Dropping the
+//!   last reference drops the object.
+//! - Both sides call on one connection, to any depth up to a limit, without deadlock. A call that would wait for itself
+//!   is refused with [`FaultKind::WouldDeadlock`].
+//! - Whatever one call does, whether it panics, is too large or makes no sense, fails that call and nothing else.
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | exposing a trait | [`expose`] |
+//! | serving | [`Daemon`], [`Object`] |
+//! | calling | [`connect`], [`lazy`], [`Client`], [`Call`], [`Proxy`] |
+//! | what went wrong | [`Fault`], [`CallError`] |
+//! | who calls me | [`CallContext`], [`Peer`] |
+//! | every call on its way | [`Interceptor`] |
+//! | calling without the trait | `DynProxy` |
+//! | a daemon about itself | [`daemon_object`] |
+//! | what bounds what | [`Limits`], [`Budget`] |
+//!
+//! # Features
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `json` | yes | the JSON codec and `DynProxy` |
+//! | `signal` | yes | `shutdown_signal` |
+//! | `msgpack` | no | MessagePack, by which peers whose types differ compatibly understand each other |
+//! | `schema` | no | JSON Schema in descriptions, for types that have one |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
