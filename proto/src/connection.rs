@@ -341,7 +341,7 @@ impl Connection {
             let mut batch = input.split_to(whole).freeze();
             while let Some(header) = Header::peek(&batch, limit)? {
                 let frame = batch.split_to(header.frame_length());
-                self.handle_frame(now, header, &frame)?;
+                self.handle_frame(now, header, frame)?;
                 if !self.is_established() {
                     return Ok(());
                 }

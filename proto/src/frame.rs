@@ -137,6 +137,7 @@ impl Header {
     /// # Errors
     ///
     /// A length below 4, or above `limit`, as soon as its four bytes are there; a kind that is unknown.
+    #[inline]
     pub fn peek(bytes: &[u8], limit: u32) -> Result<Option<Self>, DecodeError> {
         let Some(length) = bytes.first_chunk::<LENGTH_FIELD>() else {
             return Ok(None);
@@ -198,6 +199,15 @@ impl FrameWriter {
         Self { start }
     }
 
+    /// Begins a frame with a run of numbers of 32 bits, written at once: two of the header, the first of which is the
+    /// length and filled in at the end, and then those that the content begins with.
+    #[inline]
+    pub(crate) fn with_words<const N: usize>(out: &mut BytesMut, words: [u32; N]) -> Self {
+        let start = out.len();
+        out.put_slice(words.map(u32::to_le_bytes).as_flattened());
+        Self { start }
+    }
+
     /// Begins a frame that has neither flags nor codec nor aux.
     pub(crate) fn plain(out: &mut BytesMut, kind: Kind) -> Self {
         Self::begin(out, kind, 0, 0, 0)
@@ -211,6 +221,7 @@ impl FrameWriter {
     /// Ends the frame, after which `more` bytes follow that are not written to this buffer. Returns its whole length.
     ///
     /// The caller has made sure that the length fits; one that does not saturates, and the receiver refuses it.
+    #[inline]
     pub(crate) fn end(self, out: &mut BytesMut, more: usize) -> usize {
         let whole = self.length_with(out, more);
         let length = u32::try_from(whole - LENGTH_FIELD).unwrap_or(u32::MAX);

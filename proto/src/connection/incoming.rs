@@ -21,7 +21,7 @@ impl Connection {
         &mut self,
         now: Time,
         header: Header,
-        frame: &Bytes,
+        frame: Bytes,
     ) -> Result<(), ConnectionError> {
         if !header.kind.is_link() {
             self.session.receive(frame.len());
@@ -31,23 +31,23 @@ impl Connection {
             Kind::Call => self.handle_call(Call::decode(header, frame, grants)?, header.length),
             Kind::Oneway => self.handle_oneway(Call::decode(header, frame, grants)?, header.length),
             Kind::Reply => self.handle_reply(Reply::decode(header, frame, grants)?),
-            Kind::Bind => self.handle_bind(Bind::decode(header, frame, grants)?, header.length),
-            Kind::Cancel => self.handle_cancel(&Cancel::decode(header, frame)?),
-            Kind::Credit => self.handle_credit(&Credit::decode(header, frame)?),
-            Kind::Release => self.handle_release(&Release::decode(header, frame)?),
-            Kind::Drain => self.handle_drain(DrainReason::decode(header, frame)?),
-            Kind::Revoked => self.handle_revoked(&Revoked::decode(header, frame)?),
+            Kind::Bind => self.handle_bind(Bind::decode(header, &frame, grants)?, header.length),
+            Kind::Cancel => self.handle_cancel(&Cancel::decode(header, &frame)?),
+            Kind::Credit => self.handle_credit(&Credit::decode(header, &frame)?),
+            Kind::Release => self.handle_release(&Release::decode(header, &frame)?),
+            Kind::Drain => self.handle_drain(DrainReason::decode(header, &frame)?),
+            Kind::Revoked => self.handle_revoked(&Revoked::decode(header, &frame)?),
             Kind::Ack => Ok(self
                 .session
-                .acknowledge(Ack::decode(header, frame)?.received)?),
-            Kind::Beat => self.handle_beat(now, Beat::decode(header, frame)?),
-            Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, frame)?),
-            Kind::Provide => self.refuse_call(Provide::decode(header, frame)?.id, header.length),
-            Kind::Claim => self.refuse_call(Claim::decode(header, frame)?.id, header.length),
+                .acknowledge(Ack::decode(header, &frame)?.received)?),
+            Kind::Beat => self.handle_beat(now, Beat::decode(header, &frame)?),
+            Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, &frame)?),
+            Kind::Provide => self.refuse_call(Provide::decode(header, &frame)?.id, header.length),
+            Kind::Claim => self.refuse_call(Claim::decode(header, &frame)?.id, header.length),
             kind if is_of_handshake(kind) => Err(Violation::OutOfTurn(kind.code()).into()),
             // Everything else has a meaning that this side does not know how to serve; it must still be well formed.
             kind => {
-                Message::decode_as(header, frame, grants)?;
+                Message::decode_as(header, &frame, grants)?;
                 Err(ConnectionError::Unsupported(name_of(kind)))
             }
         }
@@ -168,6 +168,9 @@ impl Connection {
 
     /// Takes all references of a message into the books, before anything of it is looked at.
     fn take_table(&mut self, table: &[TableEntry]) -> Result<Vec<IncomingRef>, Violation> {
+        if table.is_empty() {
+            return Ok(Vec::new());
+        }
         table.iter().map(|entry| self.take_entry(entry)).collect()
     }
 

@@ -60,12 +60,12 @@ impl Connection {
         if self.is_established() && !self.is_agreed_codec(call.codec) {
             return Err(SendError::UnsupportedCodec(call.codec));
         }
-        let grants = *self.own_credit.grants();
         let sections = call.sections();
-        let written = check_sections(&grants, &sections).and_then(|()| {
+        let grants = self.own_credit.grants();
+        let written = check_sections(grants, &sections).and_then(|()| {
             let out = self.session.buffer(estimate(&sections));
             let frame = call.encode(kind, id.index(), flags, out);
-            end_frame(frame, out, &sections, &grants)
+            end_frame(frame, out, &sections, grants)
         });
         match written {
             Ok(frame_length) => {
@@ -173,12 +173,12 @@ impl Connection {
         if !self.answers.is_open(call) {
             return Err(SendError::Unknown("call"));
         }
-        let grants = *self.own_credit.grants();
         let sections = reply.sections();
-        check_sections(&grants, &sections)?;
+        let grants = self.own_credit.grants();
+        check_sections(grants, &sections)?;
         let out = self.session.buffer(estimate(&sections));
         let frame = reply.encode(call.index(), out);
-        let frame_length = end_frame(frame, out, &sections, &grants)?;
+        let frame_length = end_frame(frame, out, &sections, grants)?;
         self.session.append(frame_length, reply.attachments);
         self.answers.answer(call);
         Ok(())

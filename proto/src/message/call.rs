@@ -55,16 +55,22 @@ impl<'a> OutgoingCall<'a> {
     }
 
     /// Writes all but the attachments' bytes.
+    #[inline]
     pub(crate) fn encode(&self, kind: Kind, id: u32, flags: u8, out: &mut BytesMut) -> FrameWriter {
         let sections = self.sections();
         out.reserve(HEADER_LENGTH + 20 + sections.body.len());
-        let frame = FrameWriter::begin(out, kind, flags | sections.flags(), self.codec, 0);
-        out.put_u32_le(id);
-        out.put_u32_le(self.target);
-        out.put_u32_le(self.method_hash);
-        out.put_u32_le(self.shape);
-        out.put_u16_le(self.method_index);
-        out.put_u16_le(0);
+        let header = u32::from_le_bytes([kind.code(), flags | sections.flags(), self.codec, 0]);
+        let index = u32::from(self.method_index);
+        let words = [
+            0,
+            header,
+            id,
+            self.target,
+            self.method_hash,
+            self.shape,
+            index,
+        ];
+        let frame = FrameWriter::with_words(out, words);
         sections.encode(out);
         frame
     }
@@ -125,7 +131,7 @@ impl Call {
 
     pub(crate) fn decode(
         header: Header,
-        frame: &Bytes,
+        frame: Bytes,
         grants: &Grants,
     ) -> Result<Self, DecodeError> {
         let oneway = header.kind == Kind::Oneway;
@@ -138,16 +144,12 @@ impl Call {
         if header.aux != 0 {
             return Err(DecodeError::Reserved("the header"));
         }
-        let mut reader = Reader::new(frame, HEADER_LENGTH);
-        let id = reader.u32("the call id")?;
+        let mut reader = Reader::taking(frame, HEADER_LENGTH);
+        let [id, target, method_hash, shape, index] = reader.words("the call")?;
         if oneway && id != 0 {
             return Err(DecodeError::Reserved("the call id"));
         }
-        let target = reader.u32("the target")?;
-        let method_hash = reader.u32("the method")?;
-        let shape = reader.u32("the shape")?;
-        let method_index = reader.u16("the method")?;
-        reader.reserved_u16("the call")?;
+        let method_index = u16::try_from(index).map_err(|_| DecodeError::Reserved("the call"))?;
         let sections = Sections::decode(reader, header.flags, grants)?;
         Ok(Self {
             id,
@@ -290,17 +292,17 @@ impl<'a> OutgoingReply<'a> {
     }
 
     /// Writes all but the attachments' bytes.
+    #[inline]
     pub(crate) fn encode(&self, id: u32, out: &mut BytesMut) -> FrameWriter {
         let sections = self.sections();
         out.reserve(HEADER_LENGTH + 4 + sections.body.len());
-        let frame = FrameWriter::begin(
-            out,
-            Kind::Reply,
+        let header = [
+            Kind::Reply.code(),
             sections.flags(),
             self.codec,
             self.status as u8,
-        );
-        out.put_u32_le(id);
+        ];
+        let frame = FrameWriter::with_words(out, [0, u32::from_le_bytes(header), id]);
         sections.encode(out);
         frame
     }
@@ -336,12 +338,12 @@ impl Reply {
 
     pub(crate) fn decode(
         header: Header,
-        frame: &Bytes,
+        frame: Bytes,
         grants: &Grants,
     ) -> Result<Self, DecodeError> {
         header.require_flags(ALL_SECTIONS)?;
         let status = ReplyStatus::from_code(header.aux)?;
-        let mut reader = Reader::new(frame, HEADER_LENGTH);
+        let mut reader = Reader::taking(frame, HEADER_LENGTH);
         let id = reader.u32("the call id")?;
         let sections = Sections::decode(reader, header.flags, grants)?;
         Ok(Self {

@@ -128,7 +128,7 @@ impl Extensions {
 
     /// Reads the block. The second value is a tag that must be understood and is not, which fails this message alone.
     pub(crate) fn decode(
-        reader: &mut Reader<'_>,
+        reader: &mut Reader,
         grants: &Grants,
     ) -> Result<(Self, Option<u8>), DecodeError> {
         let length = usize::from(reader.u16("the extensions")?);
@@ -173,7 +173,7 @@ impl Extensions {
 }
 
 impl TraceContext {
-    fn decode(mut field: Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(mut field: Reader) -> Result<Self, DecodeError> {
         let trace_id = field.array("the trace")?;
         let span_id = field.array("the trace")?;
         let flags = field.u8("the trace")?;
@@ -198,7 +198,7 @@ impl TraceContext {
 }
 
 fn decode_annotations(
-    mut field: Reader<'_>,
+    mut field: Reader,
     grants: &Grants,
 ) -> Result<Vec<(String, Bytes)>, DecodeError> {
     let limit = grants.max_annotations as usize;

@@ -214,7 +214,7 @@ fn put_texts(out: &mut BytesMut, texts: &[String], limit: usize, text_limit: usi
         .for_each(|text| put_text(out, text, text_limit));
 }
 
-fn take_text(reader: &mut Reader<'_>, limit: usize) -> Result<String, DecodeError> {
+fn take_text(reader: &mut Reader, limit: usize) -> Result<String, DecodeError> {
     let length = usize::from(reader.u16("the fault")?);
     if length > limit {
         return Err(DecodeError::TooMany {
@@ -227,7 +227,7 @@ fn take_text(reader: &mut Reader<'_>, limit: usize) -> Result<String, DecodeErro
 }
 
 fn take_texts(
-    reader: &mut Reader<'_>,
+    reader: &mut Reader,
     limit: usize,
     text_limit: usize,
 ) -> Result<Vec<String>, DecodeError> {

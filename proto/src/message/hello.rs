@@ -269,7 +269,7 @@ struct HelloOptions {
 }
 
 impl HelloOptions {
-    fn decode(mut reader: Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(mut reader: Reader) -> Result<Self, DecodeError> {
         let mut options = Self::default();
         while reader.left() > 0 {
             let tag = reader.u8("an option's tag")?;
@@ -322,7 +322,7 @@ fn encode_grants(grants: &Grants, out: &mut BytesMut) {
     out.put_u32_le(grants.peer_timeout_ms);
 }
 
-fn decode_grants(reader: &mut Reader<'_>) -> Result<Grants, DecodeError> {
+fn decode_grants(reader: &mut Reader) -> Result<Grants, DecodeError> {
     let max_message = reader.u32("the grants")?;
     let calls = reader.u32("the grants")?;
     let call_bytes = reader.u64("the grants")?;

@@ -1,46 +1,44 @@
 //! Reads the fields of a frame, and writes the few that are not plain numbers.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
 
-/// Reads one frame from its front to its end. Nothing is copied: byte strings are slices of the frame.
+/// Reads one frame from its front to its end. Nothing is copied: byte strings share the frame's memory.
 #[derive(Debug)]
-pub(crate) struct Reader<'a> {
-    frame: &'a Bytes,
+pub(crate) struct Reader {
+    frame: Bytes,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl Reader {
     /// Reads `frame` from the byte at `at` on.
-    pub(crate) fn new(frame: &'a Bytes, at: usize) -> Self {
-        Self {
-            frame,
-            at: at.min(frame.len()),
-        }
+    pub(crate) fn new(frame: &Bytes, at: usize) -> Self {
+        Self::taking(frame.clone(), at)
+    }
+
+    /// Reads `frame` from the byte at `at` on, and gives up its own share of the memory with the last byte string.
+    #[inline]
+    pub(crate) fn taking(frame: Bytes, at: usize) -> Self {
+        let at = at.min(frame.len());
+        Self { frame, at }
     }
 
     /// Returns how many bytes are left.
+    #[inline]
     pub(crate) fn left(&self) -> usize {
         self.frame.len() - self.at
     }
 
-    /// Returns the next bytes as a slice of the frame's memory.
-    pub(crate) fn raw(
-        &mut self,
-        length: usize,
-        what: &'static str,
-    ) -> Result<&'a [u8], DecodeError> {
-        let end = self
-            .at
-            .checked_add(length)
-            .ok_or(DecodeError::Truncated(what))?;
-        let bytes = self
-            .frame
-            .get(self.at..end)
-            .ok_or(DecodeError::Truncated(what))?;
-        self.at = end;
-        Ok(bytes)
+    /// Returns the next bytes as they are.
+    #[inline]
+    pub(crate) fn raw(&mut self, length: usize, what: &'static str) -> Result<&[u8], DecodeError> {
+        if length > self.left() {
+            return Err(DecodeError::Truncated(what));
+        }
+        let start = self.at;
+        self.at += length;
+        Ok(&self.frame[start..self.at])
     }
 
     /// Returns the next bytes, sharing the frame.
@@ -60,6 +58,14 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Returns all that is left.
+    #[inline]
+    pub(crate) fn rest(self) -> Bytes {
+        let mut rest = self.frame;
+        rest.advance(self.at);
+        rest
+    }
+
     /// Returns the next bytes as an array.
     pub(crate) fn array<const N: usize>(
         &mut self,
@@ -70,6 +76,20 @@ impl<'a> Reader<'a> {
             .ok_or(DecodeError::Truncated(what))?;
         self.at += N;
         Ok(*bytes)
+    }
+
+    /// Returns the next numbers of 32 bits.
+    #[inline]
+    pub(crate) fn words<const N: usize>(
+        &mut self,
+        what: &'static str,
+    ) -> Result<[u32; N], DecodeError> {
+        let bytes = self.raw(4 * N, what)?;
+        let mut words = [0; N];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        Ok(words)
     }
 
     pub(crate) fn u8(&mut self, what: &'static str) -> Result<u8, DecodeError> {
@@ -97,11 +117,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a text whose length of 16 bits stands before it.
-    pub(crate) fn text(
-        &mut self,
-        limit: usize,
-        what: &'static str,
-    ) -> Result<&'a str, DecodeError> {
+    pub(crate) fn text(&mut self, limit: usize, what: &'static str) -> Result<&str, DecodeError> {
         let length = usize::from(self.u16(what)?);
         if length > limit {
             return Err(DecodeError::TooMany {

@@ -91,7 +91,7 @@ impl TableEntry {
         out.put_slice(self.owner.as_bytes());
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
         let code = reader.u8("the table")?;
         let Some(kind) = EntryKind::from_code(code) else {
             return Err(DecodeError::BadValue {
@@ -193,11 +193,18 @@ impl Sections {
     }
 
     /// Reads the parts that `flags` tell of; the body takes what is left.
-    pub(crate) fn decode(
-        mut reader: Reader<'_>,
-        flags: u8,
-        grants: &Grants,
-    ) -> Result<Self, DecodeError> {
+    #[inline]
+    pub(crate) fn decode(reader: Reader, flags: u8, grants: &Grants) -> Result<Self, DecodeError> {
+        if flags & ALL_SECTIONS == 0 {
+            return Ok(Self {
+                body: reader.rest(),
+                ..Self::default()
+            });
+        }
+        Self::decode_parts(reader, flags, grants)
+    }
+
+    fn decode_parts(mut reader: Reader, flags: u8, grants: &Grants) -> Result<Self, DecodeError> {
         let mut sections = Self::default();
         if flags & EXTENSIONS != 0 {
             let (extensions, unknown) = Extensions::decode(&mut reader, grants)?;
@@ -208,7 +215,7 @@ impl Sections {
             sections.table = decode_table(&mut reader, grants)?;
         }
         if flags & ATTACHMENTS == 0 {
-            sections.body = reader.bytes(reader.left(), "the body")?;
+            sections.body = reader.rest();
             return Ok(sections);
         }
         let lengths = decode_attachment_lengths(&mut reader, grants)?;
@@ -226,7 +233,7 @@ impl Sections {
     }
 }
 
-fn decode_table(reader: &mut Reader<'_>, grants: &Grants) -> Result<Vec<TableEntry>, DecodeError> {
+fn decode_table(reader: &mut Reader, grants: &Grants) -> Result<Vec<TableEntry>, DecodeError> {
     let count = usize::from(reader.u16("the table")?);
     let limit = usize::from(grants.max_references);
     if count > limit {
@@ -243,10 +250,7 @@ fn decode_table(reader: &mut Reader<'_>, grants: &Grants) -> Result<Vec<TableEnt
 }
 
 /// Returns the lengths as they are in the frame, four bytes each.
-fn decode_attachment_lengths<'a>(
-    reader: &mut Reader<'a>,
-    grants: &Grants,
-) -> Result<&'a [u8], DecodeError> {
+fn decode_attachment_lengths(reader: &mut Reader, grants: &Grants) -> Result<Bytes, DecodeError> {
     let count = usize::from(reader.u16("the attachments")?);
     let limit = usize::from(grants.max_attachments);
     if count > limit {
@@ -256,7 +260,7 @@ fn decode_attachment_lengths<'a>(
             limit,
         });
     }
-    reader.raw(count * 4, "the attachments")
+    reader.bytes(count * 4, "the attachments")
 }
 
 fn length_of(bytes: &[u8]) -> usize {
