@@ -121,7 +121,9 @@ impl Exports {
 
     /// Notes that the object behind a name was ended.
     pub(crate) fn revoke_alias(&mut self, alias: u32) {
-        self.revoked.push(alias);
+        if !self.revoked.contains(&alias) {
+            self.revoked.push(alias);
+        }
     }
 
     /// Tells whether the other side is to be told of ended objects.
