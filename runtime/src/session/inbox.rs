@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use farref_proto::{ConnectionError, Event, FaultKind, IncomingCall, OnewayReceipt};
+use farref_proto::{
+    ConnectionError, Event, FaultKind, IncomingCall, IncomingRef, OnewayReceipt,
+};
 
 use super::{IncomingCallId, Phase, Session, State, Wakers};
 use crate::Outcome;
@@ -17,6 +19,7 @@ pub(crate) struct Garbage {
     pub(crate) wakers: Wakers,
     pub(crate) found: Vec<(Arc<Bound>, Result<ObjectIdentity>)>,
     pub(crate) exports: Vec<Arc<Export>>,
+    pub(crate) references: Vec<Remote>,
 }
 
 impl Garbage {
@@ -98,9 +101,9 @@ impl Session {
         while let Some(event) = state.connection.poll_event() {
             match event {
                 Event::Reply(reply) => {
-                    state
-                        .questions
-                        .answer(reply, &mut state.connection, garbage)
+                    let exports = &state.exports;
+                    let receive = |table: &[IncomingRef]| exports.receive(self, table);
+                    state.questions.answer(reply, receive, garbage);
                 }
                 Event::Call(call) => work.push(self.arrived(state, call, None)),
                 Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),

@@ -487,12 +487,14 @@ impl Session {
 
     /// Forgets a call whose caller gave up, and asks the peer to cancel it.
     pub(crate) fn abandon(&self, question: Question) {
+        let mut garbage = Garbage::default();
         let mut guard = self.lock();
         let state = &mut *guard;
-        if let Some(call) = state.questions.abandon(question, &mut state.connection) {
+        if let Some(call) = state.questions.abandon(question, &mut garbage) {
             state.connection.cancel(call);
         }
         drop(guard);
+        drop(garbage);
         self.writer.notify_one();
     }
 }

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use farref_proto::{CallId, Connection, FaultKind, FaultMessage, IncomingReply, ReplyStatus};
+use farref_proto::{
+    CallId, Connection, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus,
+};
 
+use super::Session;
 use super::inbox::Garbage;
-use super::{Session, State};
 use crate::Outcome;
 use crate::codec::Codec;
 use crate::context::Annotations;
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
 use crate::object::ObjectIdentity;
-use crate::remote::Bound;
+use crate::remote::{Bound, Remote};
 
 /// A call that was sent, as its caller knows it. Unlike the number of the call on the wire, it stays the caller's until
 /// the caller gives it up, also when the answer has come.
@@ -64,7 +66,7 @@ enum Asker {
 enum Slot {
     Free,
     Asked { call: CallId, waker: Option<Waker> },
-    Answered(Box<IncomingReply>),
+    Answered(Box<(IncomingReply, Vec<Remote>)>),
     Failed(Fault),
 }
 
@@ -99,11 +101,12 @@ impl Questions {
         self.by_call[index] = asker;
     }
 
-    /// Takes an answer. References in one that nobody waits for are given back.
+    /// Takes an answer. `receive` takes its references into the books at once, in the order of the frames: a release
+    /// that follows must not overtake them. References in an answer that nobody waits for are given back.
     pub(crate) fn answer(
         &mut self,
         reply: IncomingReply,
-        connection: &mut Connection,
+        receive: impl FnOnce(&[IncomingRef]) -> Vec<Remote>,
         garbage: &mut Garbage,
     ) {
         let asker = match self.by_call.get_mut(reply.call.index() as usize) {
@@ -111,10 +114,12 @@ impl Questions {
             None => Asker::Nobody,
         };
         match asker {
-            Asker::Nobody => give_back(&reply, connection),
+            Asker::Nobody => garbage.references.extend(receive(&reply.table)),
             Asker::Caller(index) => {
+                let references = receive(&reply.table);
+                let answered = Slot::Answered(Box::new((reply, references)));
                 if let Slot::Asked { waker, .. } =
-                    std::mem::replace(&mut self.slots[index], Slot::Answered(Box::new(reply)))
+                    std::mem::replace(&mut self.slots[index], answered)
                 {
                     garbage.wakers.extend(waker);
                 }
@@ -127,12 +132,9 @@ impl Questions {
         }
     }
 
-    /// Gives a question up. Returns the call to cancel, if it was not answered yet.
-    pub(crate) fn abandon(
-        &mut self,
-        question: Question,
-        connection: &mut Connection,
-    ) -> Option<CallId> {
+    /// Gives a question up. Returns the call to cancel, if it was not answered yet; the references in an answer that
+    /// nobody took are given back.
+    pub(crate) fn abandon(&mut self, question: Question, garbage: &mut Garbage) -> Option<CallId> {
         let Question(index) = question;
         let slot = std::mem::replace(&mut self.slots[index], Slot::Free);
         self.free.push(index);
@@ -141,8 +143,8 @@ impl Questions {
                 self.expect(call, Asker::Nobody);
                 Some(call)
             }
-            Slot::Answered(reply) => {
-                give_back(&reply, connection);
+            Slot::Answered(answer) => {
+                garbage.references.extend(answer.1);
                 None
             }
             Slot::Free | Slot::Failed(_) => None,
@@ -236,22 +238,13 @@ impl Questions {
     }
 }
 
-/// Gives the references of an answer back that nobody will decode.
-fn give_back(reply: &IncomingReply, connection: &mut Connection) {
-    for reference in &reply.table {
-        if let farref_proto::IncomingRef::Import { import, .. } = reference {
-            connection.release(*import, 1);
-        }
-    }
-}
-
 /// What the answer to a bind says.
 fn found(reply: &IncomingReply) -> Result<ObjectIdentity> {
     if reply.status == ReplyStatus::Fault {
         return Err(fault_of(reply));
     }
     match reply.table.first() {
-        Some(farref_proto::IncomingRef::Import { object, owner, .. }) => Ok(ObjectIdentity {
+        Some(IncomingRef::Import { object, owner, .. }) => Ok(ObjectIdentity {
             owner: *owner,
             object: *object,
         }),
@@ -281,10 +274,7 @@ impl Session {
         cx: &Context<'_>,
     ) -> Poll<(Result<RawReply>, Annotations)> {
         let mut guard = self.lock();
-        let State {
-            questions, exports, ..
-        } = &mut *guard;
-        let slot = &mut questions.slots[question.0];
+        let slot = &mut guard.questions.slots[question.0];
         match slot {
             Slot::Asked { waker, .. } => {
                 match waker {
@@ -303,27 +293,23 @@ impl Session {
             )),
             Slot::Failed(fault) => Poll::Ready((Err(fault.clone()), Annotations::new())),
             Slot::Answered(_) => {
-                let Slot::Answered(mut reply) = std::mem::replace(slot, Slot::Free) else {
+                let Slot::Answered(answer) = std::mem::replace(slot, Slot::Free) else {
                     return Poll::Pending;
                 };
                 // The slot itself is freed when the caller gives the question up.
-                let references = exports.receive(self, &reply.table);
                 drop(guard);
+                let (mut reply, references) = *answer;
                 let annotations = reply
                     .extensions
                     .take()
                     .map(|extensions| extensions.annotations)
                     .unwrap_or_default();
-                Poll::Ready((self.raw_reply(*reply, references), annotations))
+                Poll::Ready((self.raw_reply(reply, references), annotations))
             }
         }
     }
 
-    fn raw_reply(
-        &self,
-        reply: IncomingReply,
-        references: Vec<crate::remote::Remote>,
-    ) -> Result<RawReply> {
+    fn raw_reply(&self, reply: IncomingReply, references: Vec<Remote>) -> Result<RawReply> {
         if reply.status == ReplyStatus::Fault {
             return Err(fault_of(&reply));
         }

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
+mod bounds;
 mod callbacks;
 mod calls;
 mod cancellation;
 mod errors;
 mod near;
 mod order;
+mod references;
 mod support;
