@@ -32,25 +32,28 @@ pub(crate) fn interface(ctxt: &Ctxt, interface: &mut Interface) {
     }
 }
 
-fn check_bases(ctxt: &Ctxt, interface: &Interface) {
+/// Reports interfaces that cannot be extended, and leaves out those that are extended twice.
+fn check_bases(ctxt: &Ctxt, interface: &mut Interface) {
     ctxt.at(0);
-    for (index, base) in interface.bases.iter().enumerate() {
+    let mut seen = Vec::new();
+    interface.bases.retain(|base| {
         let written = text::of(&base.path);
-        if interface.bases[..index]
-            .iter()
-            .any(|other| text::of(&other.path) == written)
-        {
+        if seen.contains(&written) {
             ctxt.error(
                 &base.path,
                 format!("`{written}` is extended already: remove one"),
             );
+            return false;
         }
-        if interface.local {
-            ctxt.error(
-                &base.path,
-                "`local` and extended interfaces are not supported together yet: remove `local`, or repeat the methods",
-            );
-        }
+        seen.push(written);
+        true
+    });
+    if let Some(base) = interface.bases.first()
+        && interface.local
+    {
+        let help = "`local` and extended interfaces are not supported together yet: remove `local`, \
+                    or repeat the methods";
+        ctxt.error(&base.path, help);
     }
 }
 

@@ -1,18 +1,21 @@
 //! What is emitted beside errors, so that one mistake is one error: the trait that objects implement, and stubs of the
 //! methods that callers call.
 
+use std::cell::Cell;
+
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{FnArg, Pat, ReturnType, TraitItemFn, Type};
 
 use crate::expand::proxy::carried_attributes;
-use crate::model::Interface;
+use crate::model::{Interface, Item};
 use crate::symbol;
 use crate::text;
 
 /// A method with a mistake, in a form that the trait can have: what the compiler would reject as well is gone.
 pub(crate) fn definable(source: &TraitItemFn) -> TraitItemFn {
     let mut source = source.clone();
+    let mut mentions_self = false;
     for (index, argument) in source.sig.inputs.iter_mut().enumerate() {
         let FnArg::Typed(argument) = argument else {
             continue;
@@ -21,30 +24,60 @@ pub(crate) fn definable(source: &TraitItemFn) -> TraitItemFn {
             let name = format_ident!("__argument{index}", span = Span::mixed_site());
             *argument.pat = syn::parse_quote!(#name);
         }
+        mentions_self |= mentions(&argument.ty, "Self");
         *argument.ty = without_placeholders(&argument.ty);
     }
     if let ReturnType::Type(_, ty) = &mut source.sig.output {
         **ty = without_placeholders(ty);
     }
+    if mentions_self {
+        let clause = source.sig.generics.make_where_clause();
+        clause
+            .predicates
+            .push(syn::parse_quote!(Self: ::core::marker::Sized));
+    }
     source
 }
 
-/// The type with `()` for each `_`.
+/// The type with `()` for each `_` and for `!`.
 fn without_placeholders(ty: &Type) -> Type {
-    fn replace(tokens: TokenStream) -> TokenStream {
-        let replaced = |token| match token {
-            TokenTree::Ident(ident) if ident == "_" => quote!(()),
+    if matches!(ty, Type::Never(_)) {
+        return syn::parse_quote!(());
+    }
+    let placeholder = |word: &Ident| (word == "_").then(|| quote!(()));
+    syn::parse2(replace(ty.to_token_stream(), &placeholder)).unwrap_or_else(|_| ty.clone())
+}
+
+/// Replaces words; lifetimes are none.
+fn replace(tokens: TokenStream, by: &dyn Fn(&Ident) -> Option<TokenStream>) -> TokenStream {
+    let mut after_tick = false;
+    let replaced = |token: TokenTree| {
+        let is_lifetime = std::mem::replace(
+            &mut after_tick,
+            matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '\''),
+        );
+        match token {
+            TokenTree::Ident(word) if !is_lifetime => {
+                by(&word).unwrap_or_else(|| word.to_token_stream())
+            }
             TokenTree::Group(group) => {
-                TokenTree::from(Group::new(group.delimiter(), replace(group.stream()))).into()
+                let stream = replace(group.stream(), by);
+                TokenTree::from(Group::new(group.delimiter(), stream)).into()
             }
             token => token.into(),
-        };
-        tokens.into_iter().map(replaced).collect::<TokenStream>()
-    }
-    if !matches!(text::of(ty).as_str(), text if text.contains('_')) {
-        return ty.clone();
-    }
-    syn::parse2(replace(ty.to_token_stream())).unwrap_or_else(|_| ty.clone())
+        }
+    };
+    tokens.into_iter().map(replaced).collect()
+}
+
+/// Whether a type mentions a word.
+fn mentions(ty: &Type, word: &str) -> bool {
+    let found = Cell::new(false);
+    replace(ty.to_token_stream(), &|found_word| {
+        found.set(found.get() || found_word == word);
+        None
+    });
+    found.get()
 }
 
 /// A method of the proxy that has the signature that was meant, and no body.
@@ -93,8 +126,7 @@ pub(crate) fn stub(interface: &Interface, source: &TraitItemFn) -> TokenStream {
 }
 
 /// Whether an earlier method has the same name, which is the mistake.
-fn is_repeated(interface: &Interface, source: &TraitItemFn) -> bool {
-    use crate::model::Item;
+pub(crate) fn is_repeated(interface: &Interface, source: &TraitItemFn) -> bool {
     let mut same = interface.items.iter().filter(|item| match item {
         Item::Method(method) => method.source.sig.ident == source.sig.ident,
         Item::Local(other) | Item::Broken(other) => other.sig.ident == source.sig.ident,
@@ -133,22 +165,19 @@ fn result(private: &TokenStream, output: &ReturnType) -> TokenStream {
             <#ty as #private::ResultParts>::Ok, #private::CallError<<#ty as #private::ResultParts>::Err>
         };
     }
-    let ty = stand_in(ty, &unit);
+    let ty = if mentions(ty, "impl") {
+        unit
+    } else {
+        stand_in(ty, &unit)
+    };
     quote_spanned!(mixed=> #ty, #private::Fault)
 }
 
 /// The type, or something else where a function outside the trait could not have it.
 fn stand_in(ty: &Type, instead: &TokenStream) -> TokenStream {
-    let written = text::of(ty);
-    let words: Vec<&str> = written
-        .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-        .collect();
-    let impossible = ["Self", "impl", "_"]
-        .iter()
-        .any(|word| words.contains(word));
-    let unsized_or_never =
-        matches!(ty, Type::TraitObject(_) | Type::Slice(_) | Type::Never(_)) || written == "str";
-    if impossible || unsized_or_never {
+    let unsized_or_never = matches!(ty, Type::TraitObject(_) | Type::Slice(_) | Type::Never(_))
+        || text::of(ty) == "str";
+    if unsized_or_never || mentions(ty, "Self") || mentions(ty, "_") {
         instead.clone()
     } else {
         ty.to_token_stream()

@@ -12,6 +12,8 @@ mod fallback;
 mod hash;
 mod misplaced;
 mod model;
+#[cfg(test)]
+mod snapshots;
 mod symbol;
 mod text;
 mod types;

@@ -112,7 +112,11 @@ impl Interface {
                 .map_or_else(|| source.ident.unraw().to_string(), |name| name.value()),
             ident: source.ident,
             generics: source.generics,
-            supertraits: source.supertraits.into_iter().collect(),
+            supertraits: source
+                .supertraits
+                .into_iter()
+                .filter(is_definable)
+                .collect(),
             bases,
             items,
             deprecated,
@@ -273,6 +277,15 @@ fn base(ctxt: &Ctxt, bound: &TypeParamBound) -> Option<Base> {
         path: bound.path.clone(),
         proxy,
     })
+}
+
+/// Whether the compiler takes a bound of a trait; what it rejects, we have reported.
+fn is_definable(bound: &TypeParamBound) -> bool {
+    match bound {
+        TypeParamBound::Trait(bound) => bound.maybe.is_none(),
+        TypeParamBound::Lifetime(lifetime) => lifetime.ident == "static",
+        _ => false,
+    }
 }
 
 fn read_items(ctxt: &Ctxt, items: Vec<TraitItem>) -> Vec<Item> {

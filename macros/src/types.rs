@@ -79,7 +79,7 @@ fn borrowed(reference: &TypeReference) -> syn::Result<Passing> {
         ));
     }
     match elem {
-        Type::Path(path) if path.path.is_ident("str") => Ok(Passing::Str),
+        elem if is_named(elem, "str") => Ok(Passing::Str),
         Type::Slice(slice) if is_named(&slice.elem, "u8") => Ok(Passing::Bytes),
         Type::Slice(_) => refuse(format!(
             "a borrowed slice cannot travel unless it is `&[u8]`: take `{owned}`"

@@ -141,7 +141,10 @@ fn argument(private: &TokenStream, argument: &Argument) -> TokenStream {
         ),
         Passing::Borrowed(ty) | Passing::Value(ty) => {
             let ty = ty.to_token_stream();
-            (quote_spanned!(mixed=> #private::shape_of_argument::<#ty>), schema(private, &ty))
+            (
+                quote_spanned!(mixed=> #private::shape_of_argument::<#ty>),
+                schema(private, &ty),
+            )
         }
     };
     quote_spanned! {mixed=>

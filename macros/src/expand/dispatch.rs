@@ -82,8 +82,12 @@ pub(super) fn decode(method: &Method) -> TokenStream {
         .iter()
         .map(|Argument { name, passing, .. }| match passing {
             Passing::Str => quote_spanned!(mixed=> arguments.str(#name)?),
-            Passing::Bytes | Passing::OwnedBytes(_) => quote_spanned!(mixed=> arguments.bytes(#name)?),
-            Passing::Borrowed(ty) | Passing::Value(ty) => quote_spanned!(mixed=> arguments.value::<#ty>(#name)?),
+            Passing::Bytes | Passing::OwnedBytes(_) => {
+                quote_spanned!(mixed=> arguments.bytes(#name)?)
+            }
+            Passing::Borrowed(ty) | Passing::Value(ty) => {
+                quote_spanned!(mixed=> arguments.value::<#ty>(#name)?)
+            }
         });
     let values = signature::tuple(values);
     // In a block of their own, so that the future of the call need not keep the decoder while it waits.
@@ -105,7 +109,9 @@ pub(super) fn passed(private: &TokenStream, method: &Method) -> impl Iterator<It
         .iter()
         .map(move |Argument { ident, passing, .. }| match passing {
             Passing::Str | Passing::Bytes | Passing::Borrowed(_) => quote_spanned!(mixed=> &#ident),
-            Passing::OwnedBytes(_) => quote_spanned!(mixed=> #private::FromBytes::from_bytes(#ident)),
+            Passing::OwnedBytes(_) => {
+                quote_spanned!(mixed=> #private::FromBytes::from_bytes(#ident))
+            }
             Passing::Value(_) => quote!(#ident),
         })
 }
@@ -116,7 +122,11 @@ pub(super) fn reply(output: &Output, value: &TokenStream) -> TokenStream {
     match output {
         Output::Plain(Payload::Bytes(_)) => quote_spanned!(mixed=> call.reply_bytes(#value)),
         Output::Plain(Payload::Value(_)) => quote_spanned!(mixed=> call.reply(#value)),
-        Output::Fallible(Payload::Bytes(_), _) => quote_spanned!(mixed=> call.reply_bytes_result(#value)),
-        Output::Fallible(..) | Output::Alias(_) => quote_spanned!(mixed=> call.reply_result(#value)),
+        Output::Fallible(Payload::Bytes(_), _) => {
+            quote_spanned!(mixed=> call.reply_bytes_result(#value))
+        }
+        Output::Fallible(..) | Output::Alias(_) => {
+            quote_spanned!(mixed=> call.reply_result(#value))
+        }
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn items(interface: &Interface, flavour: Flavour) -> TokenStream {
             deprecation_doc(method.deprecated.as_ref()).as_ref(),
         ),
         Item::Local(source) => trait_.function(source, None),
+        Item::Broken(source) if fallback::is_repeated(interface, source) => TokenStream::new(),
         Item::Broken(source) => trait_.function(&fallback::definable(source), None),
         Item::Other(item) => item.to_token_stream(),
     };
@@ -88,6 +89,7 @@ impl Trait {
             attrs,
             sig,
             default,
+            semi_token,
             ..
         } = source;
         let syn::Signature {
@@ -116,8 +118,7 @@ impl Trait {
             }
         }
         let where_clause = (!predicates.is_empty()).then(|| quote!(where #(#predicates),*));
-        let end = default.is_none().then(|| quote!(;));
-        quote!(#(#attrs)* #more_docs #safety #abi #fn_token #ident #generics (#inputs) #output #where_clause #body #end)
+        quote!(#(#attrs)* #more_docs #safety #abi #fn_token #ident #generics (#inputs) #output #where_clause #body #semi_token)
     }
 
     /// The future that an `async fn` returns.

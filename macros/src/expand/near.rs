@@ -16,7 +16,7 @@ pub(super) fn definition(interface: &Interface) -> TokenStream {
     let vis = &interface.vis;
     let near = interface.generated("__", "Near");
     let docs = format!(
-        " What the near calls of a `{}` go through.",
+        " What near calls through [`{}`] reach an object by.",
         interface.generated("", "Proxy")
     );
     let methods = interface.methods().map(|method| {
@@ -81,13 +81,13 @@ pub(super) fn implementation(interface: &Interface) -> TokenStream {
 
             fn __export(self: #private::Arc<Self>) -> #private::Arc<#private::Export> {
                 #private::Export::new(
-                    #private::Arc::clone(&self),
-                    #private::Arc::<Self>::clone(&self) as #private::Arc<dyn #near>,
+                    #private::Clone::clone(&self),
+                    #private::Clone::clone(&self) as #private::Arc<dyn #near>,
                     #proxy::DESCRIPTOR,
                     #table::<__A>::HANDLERS,
-                    #private::Vec::from([#(
-                        #private::export(&<#base_proxies as #private::Serve<__A>>::serve(#private::Arc::clone(&self))),
-                    )*]),
+                    #private::vec![#(
+                        #private::export(&<#base_proxies as #private::Serve<__A>>::serve(#private::Clone::clone(&self))),
+                    )*],
                 )
             }
         }
@@ -159,7 +159,7 @@ pub(super) fn target(interface: &Interface) -> TokenStream {
     let fields = proxy::base_fields(interface);
     let base_proxies = interface.bases.iter().map(|base| &base.proxy);
     quote_spanned! {mixed=>
-        #(#fields: <#base_proxies as #private::Serve<__A>>::serve(#private::Arc::clone(&entry)),)*
+        #(#fields: <#base_proxies as #private::Serve<__A>>::serve(#private::Clone::clone(&entry)),)*
         target: #private::Target::near(entry as #private::Arc<dyn #near>),
     }
 }

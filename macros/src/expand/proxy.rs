@@ -1,7 +1,7 @@
 //! The proxy: what callers hold.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::Attribute;
 
 use super::descriptor::{self, hash_literal};
@@ -71,32 +71,19 @@ pub(super) fn base_fields(interface: &Interface) -> Vec<syn::Ident> {
 fn constructors(interface: &Interface) -> TokenStream {
     let mixed = Span::mixed_site();
     let private = interface.private();
-    let Interface {
-        vis, ident, bases, ..
-    } = interface;
+    let Interface { vis, ident, .. } = interface;
     let deprecated = &interface.deprecated;
-    let base_proxies: Vec<_> = bases.iter().map(|base| &base.proxy).collect();
-    // Whether a base wants its objects served one call at a time is for its own proxy to say.
-    let served_by = |access: TokenStream| {
-        (!bases.is_empty() && false)
-            .then(|| quote_spanned!(mixed=> where #(#base_proxies: #private::Serve<#access>),*))
-    };
-    let (by_shared, by_shared_arc, by_serial) = (
-        served_by(quote_spanned!(mixed=> #private::Shared<T>)),
-        served_by(quote_spanned!(mixed=> #private::SharedArc<T>)),
-        served_by(quote_spanned!(mixed=> #private::Serial<T>)),
-    );
     let shared = (!interface.exclusive()).then(|| {
         quote_spanned! {mixed=>
             /// A near proxy of `object`, which any number of calls enter at once.
             #deprecated
-            #vis fn new<T: #ident>(object: T) -> Self #by_shared {
+            #vis fn new<T: #ident>(object: T) -> Self {
                 #private::Serve::serve(#private::Entry::shared(object))
             }
 
             /// A near proxy of an object that is shared already; any number of calls enter it at once.
             #deprecated
-            #vis fn shared<T: #ident>(object: #private::Arc<T>) -> Self #by_shared_arc {
+            #vis fn shared<T: #ident>(object: #private::Arc<T>) -> Self {
                 #private::Serve::serve(#private::Entry::shared_arc(object))
             }
         }
@@ -109,7 +96,7 @@ fn constructors(interface: &Interface) -> TokenStream {
 
         /// A near proxy of `object`, which calls enter one at a time, in the order in which they came.
         #deprecated
-        #vis fn serial<T: #ident>(object: T) -> Self #by_serial {
+        #vis fn serial<T: #ident>(object: T) -> Self {
             #private::Serve::serve(#private::Entry::serial(object))
         }
         #pinned
@@ -131,11 +118,13 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
     let ok = signature::ok_type(&private, &method.output);
     let failure = signature::failure_type(&private, &method.output);
     let hash = hash_literal(fnv1a32(&format!("{}.{}", interface.name, method.name)));
-    let encode = method
-        .arguments
-        .iter()
-        .map(|argument| encode(&private, argument));
+    let encode = method.arguments.iter().map(encode);
     let decode = decode(&private, &method.output);
+    let out = if method.arguments.is_empty() {
+        quote_spanned!(mixed=> _)
+    } else {
+        quote_spanned!(mixed=> out)
+    };
     quote_spanned! {mixed=>
         #attrs
         #deprecated
@@ -145,7 +134,7 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
                 const { #private::method_index(Self::DESCRIPTOR, #hash) },
                 #arguments,
                 |near, #arguments| near.#mangled(#(#names),*),
-                |#arguments, out| {
+                |#arguments, #out| {
                     #(#encode)*
                     #private::Ok(())
                 },
@@ -173,7 +162,7 @@ pub(crate) fn carried_attributes(attrs: &[Attribute], name: &str) -> TokenStream
 }
 
 /// Writes an argument into a frame.
-fn encode(private: &TokenStream, argument: &Argument) -> TokenStream {
+fn encode(argument: &Argument) -> TokenStream {
     let Argument {
         ident,
         name,

@@ -73,12 +73,12 @@ fn proxy_implementation(interface: &Interface) -> TokenStream {
             }
 
             fn export_near(near: &#private::Arc<dyn #near>) -> #private::Arc<#private::Export> {
-                #near::__export(#private::Arc::clone(near))
+                #near::__export(#private::Clone::clone(near))
             }
 
             fn from_remote(remote: #private::Remote) -> Self {
                 Self {
-                    #(#fields: <#base_proxies as #private::Proxy>::from_remote(#private::Remote::clone(&remote)),)*
+                    #(#fields: <#base_proxies as #private::Proxy>::from_remote(#private::Clone::clone(&remote)),)*
                     target: #private::Target::remote(remote),
                 }
             }

@@ -1,0 +1,16 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    #[attribute]
+    fn set_name(&self, name: &str, language: &str);
+
+    async fn count(&self) -> u32;
+}
+
+async fn call(library: &LibraryProxy) {
+    let _ = library.set_name("shelf", "en").await;
+    let _ = library.count().await;
+}
+
+fn main() {}

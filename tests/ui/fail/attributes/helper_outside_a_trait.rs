@@ -1,0 +1,10 @@
+use farref::prelude::*;
+
+#[oneway]
+async fn note(_title: &str) {}
+
+async fn call() {
+    note("Emma").await;
+}
+
+fn main() {}

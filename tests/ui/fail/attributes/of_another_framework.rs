@@ -1,0 +1,16 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    #[property]
+    fn name(&self) -> String;
+
+    async fn count(&self) -> u32;
+}
+
+async fn call(library: &LibraryProxy) {
+    let _ = library.name().await;
+    let _ = library.count().await;
+}
+
+fn main() {}

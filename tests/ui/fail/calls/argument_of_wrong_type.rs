@@ -1,0 +1,12 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    async fn find(&self, title: &str, shelf: u32) -> u32;
+}
+
+async fn call(library: LibraryProxy) -> Result<u32, Fault> {
+    library.find("Emma", "3").await
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    async fn find(&self, #[cfg(unix)] title: &str) -> u32;
+
+    async fn count(&self) -> u32;
+}
+
+async fn call(library: &LibraryProxy) {
+    let _ = library.find("Emma").await;
+    let _ = library.count().await;
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use farref::prelude::*;
+
+#[expose]
+pub struct Shelf {
+    pub books: u32,
+}
+
+fn count(shelf: &Shelf) -> u32 {
+    shelf.books
+}
+
+fn main() {}

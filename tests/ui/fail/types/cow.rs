@@ -1,0 +1,17 @@
+use std::borrow::Cow;
+
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    async fn find(&self, what: Cow<'_, str>) -> u32;
+
+    async fn count(&self) -> u32;
+}
+
+async fn call(library: &LibraryProxy) {
+    let _ = library.find("Emma".into()).await;
+    let _ = library.count().await;
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    fn find(&self) -> impl Future<Output = u32> + Send;
+
+    async fn count(&self) -> u32;
+}
+
+async fn call(library: &LibraryProxy) {
+    let _ = library.find().await;
+    let _ = library.count().await;
+}
+
+fn main() {}

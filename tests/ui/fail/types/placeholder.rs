@@ -1,0 +1,10 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    async fn find(&self, what: Vec<_>) -> u32;
+
+    async fn count(&self) -> u32;
+}
+
+fn main() {}
