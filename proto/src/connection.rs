@@ -1,5 +1,6 @@
 //! One end of a conversation.
 
+mod establishing;
 mod event;
 mod incoming;
 mod outgoing;
@@ -13,15 +14,15 @@ pub use self::event::{
     Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt, TableSizes,
 };
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
-use crate::error::{ConnectionError, DecodeError, Stranger, Violation};
-use crate::frame::{Header, Kind, PREAMBLE};
+use crate::error::{ConnectionError, DecodeError, Stranger};
+use crate::frame::{Header, Kind};
 use crate::handshake::{
     ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, ServerConfig,
-    ServerHandshake, Step, find_preamble,
+    ServerHandshake,
 };
 use crate::id::CallId;
 use crate::limits::{Grants, Limits};
-use crate::message::{Message, Outcome};
+use crate::message::Outcome;
 use crate::reason::{CloseReason, DrainReason, Refusal, RefusalCode};
 use crate::references::{Aliases, Exports, Imports};
 use crate::session::Session;
@@ -41,6 +42,55 @@ use crate::time::Time;
 ///   the other groups, poll events until there is none, and transmit.
 ///
 /// The time is an argument. It must not run backwards.
+///
+/// # Examples
+///
+/// Two ends in one program; what is carried between them here goes over a socket elsewhere.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use farref_proto::*;
+///
+/// fn carry(from: &mut Connection, to: &mut Connection) -> Result<(), ConnectionError> {
+///     let mut pieces = Vec::new();
+///     from.poll_transmit(Time::ZERO, &mut pieces);
+///     to.handle_bytes(Time::ZERO, &mut BytesMut::from(&pieces.concat()[..]))
+/// }
+///
+/// let config = ClientConfig::new(
+///     InstanceId::from_bytes([1; 16]), // in earnest, each of these is drawn at random
+///     SessionId::from_bytes([2; 16]),
+///     SessionSecret::from_bytes([3; 32]),
+///     Nonce::from_bytes([4; 32]),
+/// );
+/// let mut client = Connection::client(config, Time::ZERO);
+/// let config = ServerConfig::new(InstanceId::from_bytes([5; 16]), Nonce::from_bytes([6; 32]));
+/// let mut server = Connection::server(config, Time::ZERO);
+///
+/// let call = client.call(&OutgoingCall {
+///     target: DAEMON_TARGET,
+///     method_index: 0,
+///     method_hash: fnv1a32(b"Daemon.ping"),
+///     shape: 0,
+///     codec: 1,
+///     extensions: Extensions::NONE,
+///     table: &[],
+///     body: b"hello",
+///     attachments: &[],
+/// })?;
+/// carry(&mut client, &mut server)?;
+/// while let Some(event) = server.poll_event() {
+///     if let Event::Call(arrived) = event {
+///         let fault = FaultMessage::new(FaultKind::NoSuchMethod, Outcome::NotStarted, "no such method");
+///         server.reply_fault(arrived.id, &fault)?;
+///     }
+/// }
+/// carry(&mut server, &mut client)?;
+/// assert!(matches!(client.poll_event(), Some(Event::Established(_))));
+/// let Some(Event::Reply(reply)) = client.poll_event() else { panic!("no reply") };
+/// assert_eq!((reply.call, reply.status), (call, ReplyStatus::Fault));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # States
 ///
@@ -228,109 +278,6 @@ impl Connection {
             self.take_open_frames(now, input)
         } else {
             Ok(())
-        }
-    }
-
-    fn take_preamble(&mut self, input: &mut BytesMut) -> Result<bool, ConnectionError> {
-        if !find_preamble(input).map_err(ConnectionError::Stranger)? {
-            return Ok(false);
-        }
-        let _ = input.split_to(PREAMBLE.len());
-        if !self.preamble_sent {
-            self.session.buffer(512).put_slice(&PREAMBLE);
-            self.preamble_sent = true;
-        }
-        self.state = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Preamble(handshake) => State::Handshake(handshake),
-            other => other,
-        };
-        Ok(true)
-    }
-
-    /// Takes one frame of the handshake. Returns whether there was a whole one.
-    fn take_handshake_frame(
-        &mut self,
-        now: Time,
-        input: &mut BytesMut,
-    ) -> Result<bool, ConnectionError> {
-        let State::Handshake(handshake) = &self.state else {
-            return Ok(false);
-        };
-        let discards = handshake.discards_session_frames();
-        if self.skip > 0 {
-            let skipped = input.len().min(self.skip);
-            let _ = input.split_to(skipped);
-            self.skip -= skipped;
-            return Ok(self.skip == 0);
-        }
-        let limit = self.limits.handshake_message;
-        let widest = if discards {
-            limit.max(Grants::FLOOR.max_message)
-        } else {
-            limit
-        };
-        let Some(header) = Header::peek(input, widest)? else {
-            return Ok(false);
-        };
-        if !header.kind.is_link() {
-            // What a client without a token sends early is neither run nor kept: it will end at the challenge.
-            if !discards {
-                return Err(Violation::OutOfTurn(header.kind.code()).into());
-            }
-            self.skip = header.frame_length();
-            self.skipped_any = true;
-            return Ok(true);
-        }
-        if header.length > limit {
-            return Err(DecodeError::TooLong {
-                length: header.length,
-                limit,
-            }
-            .into());
-        }
-        if input.len() < header.frame_length() {
-            return Ok(false);
-        }
-        let frame = input.split_to(header.frame_length()).freeze();
-        let message = Message::decode_as(header, &frame, self.given_credit.grants())?;
-        self.handle_handshake_message(now, message)?;
-        Ok(true)
-    }
-
-    fn handle_handshake_message(
-        &mut self,
-        now: Time,
-        message: Message,
-    ) -> Result<(), ConnectionError> {
-        if let Message::Goodbye(reason) = message {
-            self.state = State::Closed;
-            self.events.push_back(Event::Closed(reason));
-            return Ok(());
-        }
-        if self.skipped_any {
-            // Its sender holds a token and did not wait, so its offsets and ours differ.
-            return Err(Violation::OutOfTurn(message.kind().code()).into());
-        }
-        let State::Handshake(handshake) = std::mem::replace(&mut self.state, State::Closed) else {
-            return Ok(());
-        };
-        match handshake.handle(now, message, self.session.buffer(512)) {
-            Ok(Step::Wait(handshake)) => self.state = State::Handshake(handshake),
-            Ok(Step::Done(peer, clock)) => self.establish(now, peer, clock),
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn establish(&mut self, now: Time, peer: Box<PeerInfo>, clock: Time) {
-        self.state = State::Open;
-        self.session.sample_clock(now, clock);
-        self.session.establish(&peer.grants, now);
-        self.own_credit.raise(peer.grants);
-        self.events.push_back(Event::Established(peer.clone()));
-        self.peer = Some(peer);
-        for depth in 0..self.own_credit.depths() {
-            self.tell_of_credit(depth);
         }
     }
 

@@ -1,0 +1,117 @@
+//! What comes before a connection is open: the preamble and the frames of the handshake.
+
+use bytes::{BufMut, BytesMut};
+
+use super::{Connection, Event, State};
+use crate::error::{ConnectionError, DecodeError, Violation};
+use crate::frame::{Header, PREAMBLE};
+use crate::handshake::{PeerInfo, Step, find_preamble};
+use crate::limits::Grants;
+use crate::message::Message;
+use crate::time::Time;
+
+impl Connection {
+    /// Takes the preamble. Returns whether it was complete.
+    pub(super) fn take_preamble(&mut self, input: &mut BytesMut) -> Result<bool, ConnectionError> {
+        if !find_preamble(input).map_err(ConnectionError::Stranger)? {
+            return Ok(false);
+        }
+        let _ = input.split_to(PREAMBLE.len());
+        if !self.preamble_sent {
+            self.session.buffer(512).put_slice(&PREAMBLE);
+            self.preamble_sent = true;
+        }
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Preamble(handshake) => State::Handshake(handshake),
+            other => other,
+        };
+        Ok(true)
+    }
+
+    /// Takes one frame of the handshake. Returns whether there was a whole one.
+    pub(super) fn take_handshake_frame(
+        &mut self,
+        now: Time,
+        input: &mut BytesMut,
+    ) -> Result<bool, ConnectionError> {
+        let State::Handshake(handshake) = &self.state else {
+            return Ok(false);
+        };
+        let discards = handshake.discards_session_frames();
+        if self.skip > 0 {
+            let skipped = input.len().min(self.skip);
+            let _ = input.split_to(skipped);
+            self.skip -= skipped;
+            return Ok(self.skip == 0);
+        }
+        let limit = self.limits.handshake_message;
+        let widest = if discards {
+            limit.max(Grants::FLOOR.max_message)
+        } else {
+            limit
+        };
+        let Some(header) = Header::peek(input, widest)? else {
+            return Ok(false);
+        };
+        if !header.kind.is_link() {
+            // What a client without a token sends early is neither run nor kept: it will end at the challenge.
+            if !discards {
+                return Err(Violation::OutOfTurn(header.kind.code()).into());
+            }
+            self.skip = header.frame_length();
+            self.skipped_any = true;
+            return Ok(true);
+        }
+        if header.length > limit {
+            return Err(DecodeError::TooLong {
+                length: header.length,
+                limit,
+            }
+            .into());
+        }
+        if input.len() < header.frame_length() {
+            return Ok(false);
+        }
+        let frame = input.split_to(header.frame_length()).freeze();
+        let message = Message::decode_as(header, &frame, self.given_credit.grants())?;
+        self.handle_handshake_message(now, message)?;
+        Ok(true)
+    }
+
+    fn handle_handshake_message(
+        &mut self,
+        now: Time,
+        message: Message,
+    ) -> Result<(), ConnectionError> {
+        if let Message::Goodbye(reason) = message {
+            self.state = State::Closed;
+            self.events.push_back(Event::Closed(reason));
+            return Ok(());
+        }
+        if self.skipped_any {
+            // Its sender holds a token and did not wait, so its offsets and ours differ.
+            return Err(Violation::OutOfTurn(message.kind().code()).into());
+        }
+        let State::Handshake(handshake) = std::mem::replace(&mut self.state, State::Closed) else {
+            return Ok(());
+        };
+        match handshake.handle(now, message, self.session.buffer(512)) {
+            Ok(Step::Wait(handshake)) => self.state = State::Handshake(handshake),
+            Ok(Step::Done(peer, clock)) => self.establish(now, peer, clock),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn establish(&mut self, now: Time, peer: Box<PeerInfo>, clock: Time) {
+        self.state = State::Open;
+        self.session.sample_clock(now, clock);
+        self.session.establish(&peer.grants, now);
+        self.own_credit.raise(peer.grants);
+        self.events.push_back(Event::Established(peer.clone()));
+        self.peer = Some(peer);
+        for depth in 0..self.own_credit.depths() {
+            self.tell_of_credit(depth);
+        }
+    }
+}
