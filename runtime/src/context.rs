@@ -26,7 +26,7 @@ use crate::peer::Peer;
 pub(crate) type Depth = (u16, u32);
 
 /// Notes that travel beside the arguments of a call or beside its reply: a key and a byte string each.
-pub type Annotations = Vec<(String, Bytes)>;
+pub(crate) type Annotations = Vec<(String, Bytes)>;
 
 /// What is known of a call while it is being served.
 #[derive(Debug, Default)]
@@ -363,6 +363,12 @@ impl Storage {
             .entry(TypeId::of::<T>())
             .or_insert_with(|| Arc::clone(&value) as Arc<dyn Any + Send + Sync>);
         Arc::clone(entry).downcast().unwrap_or(value)
+    }
+
+    /// Drops all values, now that the session has ended.
+    pub(crate) fn clear(&self) {
+        let values = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(values);
     }
 
     /// Takes the value of this type out.

@@ -146,7 +146,7 @@ impl Fault {
         &self.0.hops
     }
 
-    /// Where the peer's handler panicked, if the peer's configuration lets it say so.
+    /// What a handler said when it panicked, if the configuration of its process lets it say so.
     pub fn backtrace(&self) -> Option<&str> {
         self.0.backtrace.as_deref()
     }

@@ -382,8 +382,7 @@ impl FarCall {
                 let encoded = self.encoded.take().ok_or_else(already_sent)?;
                 let extras = std::mem::take(&mut self.extras);
                 self.extras.deadline = extras.deadline;
-                Loopback::start(Arc::clone(export), encoded, self.oneway, extras)
-                    .map(State::Loopback)
+                Loopback::start(export, encoded, self.oneway, extras).map(State::Loopback)
             }
             Remote::Far(reference) => Ok(match reference.ready()? {
                 Some(bound) => State::Queued(bound, Ticket::none()),

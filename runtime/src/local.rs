@@ -153,9 +153,9 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
         }
     });
     let methods = Box::new(PinnedMethods { jobs, interface });
-    let meta = Arc::new(Meta::new(usize::MAX));
+    let meta = Meta::new(usize::MAX);
     P::from_remote(Remote::Local(Export::of_object(
-        meta,
+        &meta,
         methods,
         Box::new(()),
         interface,

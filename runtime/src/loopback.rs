@@ -46,7 +46,7 @@ impl Answer for Sender {
 impl Loopback {
     /// Starts a call of an object of this process.
     pub(crate) fn start(
-        export: Arc<Export>,
+        export: &Export,
         encoded: Encoded,
         oneway: OnewayMode,
         extras: Extras,

@@ -294,7 +294,6 @@ pub(crate) enum ExportKind {
 }
 
 pub(crate) struct Exported {
-    pub(crate) meta: Arc<Meta>,
     pub(crate) interface: &'static Interface,
     serve: Box<dyn ServeMethods>,
     /// An `Arc<dyn Near>` of the interface's object-safe twin, from which a proxy is made again.
@@ -336,11 +335,11 @@ impl Export {
     ) -> Arc<Self> {
         let meta = Arc::clone(&entry.meta);
         let serve = Box::new(Handlers { entry, handlers });
-        Export::of_object(meta, serve, Box::new(near), interface, bases)
+        Export::of_object(&meta, serve, Box::new(near), interface, bases)
     }
 
     pub(crate) fn of_object(
-        meta: Arc<Meta>,
+        meta: &Meta,
         serve: Box<dyn ServeMethods>,
         near: Box<dyn Any + Send + Sync>,
         interface: &'static Interface,
@@ -350,7 +349,6 @@ impl Export {
             identity: meta.identity,
             interface: interface.hash,
             kind: ExportKind::Object(Exported {
-                meta,
                 interface,
                 serve,
                 near,

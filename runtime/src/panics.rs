@@ -23,8 +23,8 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic that is not text")
 }
 
-/// Logs a handler's panic where it happened, and makes the fault that its caller gets: opaque, because what a handler
-/// says when it panics is not meant for strangers.
+/// Logs a handler's panic where it happened, and makes the fault that its caller gets. What the handler said stands in
+/// the fault's backtrace, which a daemon keeps to itself unless it is configured otherwise: it is not meant for strangers.
 pub(crate) fn report(call: &dyn Display, panic: &(dyn Any + Send), callback: bool) -> Fault {
     let message = message(panic);
     tracing::error!(%call, callback, message, "a handler panicked");
@@ -33,4 +33,5 @@ pub(crate) fn report(call: &dyn Display, panic: &(dyn Any + Send), callback: boo
         Outcome::Ran,
         format!("`{call}` panicked; the log of its process says more"),
     )
+    .with_backtrace(format!("`{call}` panicked: {message}"))
 }

@@ -1,7 +1,6 @@
 //! What frames reach: a reference to an object of another process, or to an object of this one.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -305,13 +304,11 @@ impl Remote {
         }
     }
 
-    pub(crate) fn ensure_connected(self) -> impl Future<Output = Result<()>> + Send {
-        async move {
-            match self {
-                Remote::Far(reference) => reference.bind().await?.found().await.map(drop),
-                Remote::Local(_) => Ok(()),
-                Remote::Dead(fault) => Err(fault),
-            }
+    pub(crate) async fn ensure_connected(self) -> Result<()> {
+        match self {
+            Remote::Far(reference) => reference.bind().await?.found().await.map(drop),
+            Remote::Local(_) => Ok(()),
+            Remote::Dead(fault) => Err(fault),
         }
     }
 

@@ -468,6 +468,7 @@ impl Session {
             handler.abort();
         }
         garbage.wake();
+        self.storage.clear();
         self.node.served.notify_waiters();
         tracing::debug!(session = self.number, peer = %self.address, %fault, "a session ended");
     }

@@ -20,7 +20,10 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener, SocketFile),
+    Unix {
+        listener: UnixListener,
+        _file: SocketFile,
+    },
     Memory(MemoryListener),
 }
 
@@ -46,7 +49,10 @@ impl Listener {
             Address::Unix(path) => {
                 remove_dead_socket(path).await?;
                 let listener = UnixListener::bind(path)?;
-                Ok(Listener::Unix(listener, SocketFile(path.clone())))
+                Ok(Listener::Unix {
+                    listener,
+                    _file: SocketFile(path.clone()),
+                })
             }
             Address::Memory(name) => Ok(Listener::Memory(MemoryListener::bind(name)?)),
             #[expect(
@@ -89,7 +95,7 @@ impl Listener {
                     Err(error) => Err(error),
                 },
                 #[cfg(unix)]
-                Listener::Unix(listener, _) => listener
+                Listener::Unix { listener, .. } => listener
                     .accept()
                     .await
                     .map(|(stream, _)| super::unix::transport(stream, None)),
