@@ -371,7 +371,7 @@ impl Client {
         let connection = Connection::client(config, Time::ZERO);
         let session = Session::new(node, lifetime, transport.peer.clone(), identity, connection);
         self.0.node.add_session(&session);
-        session.drive(transport);
+        session.drive(transport, None);
         session
     }
 }

@@ -11,7 +11,7 @@ use farref_proto::{
     Connection, FaultKind, Limits, Nonce, Refusal, RefusalCode, ServerConfig, Time, Token,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 
 use crate::codec::{Budget, CodecSet};
@@ -202,7 +202,7 @@ impl DaemonBuilder {
         self
     }
 
-    /// Tells callers where a handler panicked; off by default, since strangers should not know.
+    /// Tells callers what a handler said when it panicked; off by default, since strangers should not know.
     pub fn backtraces(mut self, shown: bool) -> Self {
         self.node.backtraces = shown;
         self
@@ -452,7 +452,7 @@ impl DaemonHandle {
         io: impl AsyncRead + AsyncWrite + Send + 'static,
         name: impl Into<String>,
     ) -> Result<Peer> {
-        let session = self.open(Transport::from_io(io, name.into()), false);
+        let session = self.open(Transport::from_io(io, name.into()), false, None);
         session.established().await?;
         Ok(Peer::of(&session))
     }
@@ -542,24 +542,18 @@ impl DaemonHandle {
                 let handshake = Arc::clone(&handshakes).try_acquire_owned();
                 match (connection, handshake) {
                     (Ok(connection), Ok(handshake)) => {
-                        let session = daemon.open(transport, false);
+                        let session = daemon.open(transport, false, Some(connection));
                         tokio::spawn(async move {
                             // An error ends the session, too, and its own task reports it.
                             let _ = session.established().await;
                             drop(handshake);
-                            session.ended().await;
-                            drop(connection);
                         });
                     }
                     _ => {
                         tracing::warn!(peer = %transport.peer, "a connection is refused: there are as many as allowed");
                         // Saying so takes a while; in a flood the rest are closed without a word.
                         if let Ok(refusal) = Arc::clone(&refusals).try_acquire_owned() {
-                            let session = daemon.open(transport, true);
-                            tokio::spawn(async move {
-                                session.ended().await;
-                                drop(refusal);
-                            });
+                            daemon.open(transport, true, Some(refusal));
                         }
                     }
                 }
@@ -568,7 +562,13 @@ impl DaemonHandle {
         self.listeners().push(task.abort_handle());
     }
 
-    fn open(&self, transport: Transport, busy: bool) -> Arc<Session> {
+    /// Opens a session, or one that is refused for being `busy`. It takes up `place` until its transport is closed.
+    fn open(
+        &self,
+        transport: Transport,
+        busy: bool,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Arc<Session> {
         let node = Arc::clone(&self.0.node);
         let mut config =
             ServerConfig::new(random::instance_id(), Nonce::from_bytes(random::bytes()));
@@ -596,7 +596,7 @@ impl DaemonHandle {
             connection,
         );
         self.0.node.add_session(&session);
-        session.drive(transport);
+        session.drive(transport, place);
         session
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use farref_proto::ConnectionError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::{Phase, Session};
@@ -26,11 +26,19 @@ const LINGER: Duration = Duration::from_secs(2);
 const SLICES: usize = 64;
 
 impl Session {
-    /// Starts the tasks that drive this session.
-    pub(crate) fn drive(self: &Arc<Self>, transport: Transport) {
+    /// Starts the tasks that drive this session. `place` is given back when both are done: a session that has ended holds
+    /// its transport for a while yet, so that many of them could hold more than there is.
+    pub(crate) fn drive(
+        self: &Arc<Self>,
+        transport: Transport,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
         let Transport { reader, writer, .. } = transport;
+        let place = Arc::new(place);
         let reading = Arc::clone(self);
+        let kept = Arc::clone(&place);
         tokio::spawn(async move {
+            let _kept = kept;
             let _ends = EndsWith(Arc::clone(&reading));
             tokio::select! {
                 () = Arc::clone(&reading).read(reader) => {}
@@ -39,6 +47,7 @@ impl Session {
         });
         let writing = Arc::clone(self);
         tokio::spawn(async move {
+            let _kept = place;
             let _ends = EndsWith(Arc::clone(&writing));
             tokio::select! {
                 () = Arc::clone(&writing).write(writer) => {}

@@ -1,0 +1,19 @@
+//! Attacks on a daemon: each module is a kind of attack, made with a raw socket by a thread that knows nothing of the
+//! runtime.
+//!
+//! While an attack goes on, a victim works on the same daemon; afterwards nothing may be left of the attack, and a new
+//! connection must work. See [`arena::Arena::endure`].
+
+mod annotations;
+mod arena;
+mod attacker;
+mod decoding;
+mod descriptors;
+mod floods;
+mod forgery;
+mod handshake;
+mod lengths;
+mod panics;
+mod recursion;
+mod silence;
+mod target;
