@@ -17,14 +17,14 @@ pub use std::vec::Vec;
 pub use bytes::Bytes;
 pub use serde;
 
-pub use crate::access::{Access, AccessMut};
+pub use crate::access::{Access, AccessMut, Serial, Shared, SharedArc};
 pub use crate::call::{Call, NearFuture};
 pub use crate::descriptor::{
     Argument, Interface, Method, MethodFlags, MethodKind, Returns, ShapeCache,
 };
 pub use crate::dispatch::{
     Arguments, ArgumentsOut, HandlerFuture, Incoming, RawReply, Reply, block_on, blocking,
-    decode_bytes, decode_bytes_result, decode_result, decode_value,
+    decode_bytes, decode_result,
 };
 pub use crate::error::{CallError, Failure, Fault};
 pub use crate::local::{
@@ -37,7 +37,7 @@ pub use crate::remote::{FarReference, Remote};
 pub use crate::schema::{NoSchema, Probe};
 pub use crate::serial::SerialGuard;
 pub use crate::shape::Shape;
-pub use crate::wire::{AppError, ArgumentType, FromBytes, IntoBytes, ResultParts, ReturnType};
+pub use crate::wire::{FromBytes, IntoBytes, ResultParts, Wire};
 
 /// The index of the method of this hash, which is there: the macro wrote both, and `#[cfg]` removed both or neither.
 pub const fn method_index(interface: &'static Interface, hash: u32) -> usize {
@@ -54,21 +54,6 @@ pub const fn method_index(interface: &'static Interface, hash: u32) -> usize {
 /// The export of what a proxy points at.
 pub fn export<P: Proxy>(proxy: &P) -> Arc<Export> {
     crate::proxy::to_export(proxy)
-}
-
-/// The shape of an argument's type.
-pub fn shape_of_argument<T: ArgumentType>() -> Shape {
-    Shape::of::<T>()
-}
-
-/// The shape of a result's type.
-pub fn shape_of_result<T: ReturnType>() -> Shape {
-    Shape::of::<T>()
-}
-
-/// The shape of an error's type.
-pub fn shape_of_error<T: AppError>() -> Shape {
-    Shape::of::<T>()
 }
 
 /// The shape of a string slice.

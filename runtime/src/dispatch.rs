@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use farref_proto::FaultKind;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::Outcome;
 use crate::codec::{self, ArgumentsDecoder, ArgumentsEncoder, Budget, Codec, CodecError};
@@ -20,7 +21,7 @@ use crate::error::{Fault, Result};
 use crate::object::Entry;
 use crate::references;
 use crate::remote::Remote;
-use crate::wire::{AppError, ArgumentType, FromBytes, IntoBytes, ReturnType};
+use crate::wire::{FromBytes, IntoBytes};
 
 /// What serving a call comes to.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
@@ -83,20 +84,27 @@ impl Incoming {
         Fault::not_started(FaultKind::BadArguments, message)
     }
 
-    /// Answers with a value.
-    pub fn reply<T: ReturnType>(&self, value: T) -> Result<Reply> {
-        self.encode(false, &value)
-    }
-
-    /// Answers with a value or the method's own error.
-    pub fn reply_result<T: ReturnType, E: AppError>(
+    /// Answers with a value or the method's own error, each encoded by the function for its type.
+    #[inline]
+    pub fn reply_result<T, E>(
         &self,
         result: std::result::Result<T, E>,
+        reply: fn(&Self, T) -> Result<Reply>,
+        reply_error: fn(&Self, E) -> Result<Reply>,
     ) -> Result<Reply> {
         match result {
-            Ok(value) => self.encode(false, &value),
-            Err(error) => self.reply_error(error),
+            Ok(value) => reply(self, value),
+            Err(error) => reply_error(self, error),
         }
+    }
+
+    /// Answers with a byte string or the method's own error.
+    pub fn reply_bytes_result<B: IntoBytes, E>(
+        &self,
+        result: std::result::Result<B, E>,
+        reply_error: fn(&Self, E) -> Result<Reply>,
+    ) -> Result<Reply> {
+        self.reply_result(result, Self::reply_bytes, reply_error)
     }
 
     /// Answers with a byte string, which is not copied if it is large.
@@ -108,22 +116,8 @@ impl Incoming {
         })
     }
 
-    /// Answers with a byte string or the method's own error.
-    pub fn reply_bytes_result<B: IntoBytes, E: AppError>(
-        &self,
-        result: std::result::Result<B, E>,
-    ) -> Result<Reply> {
-        match result {
-            Ok(bytes) => self.reply_bytes(bytes),
-            Err(error) => self.reply_error(error),
-        }
-    }
-
-    fn reply_error<E: AppError>(&self, error: E) -> Result<Reply> {
-        self.encode(true, &error)
-    }
-
-    fn encode<T: Serialize>(&self, is_error: bool, value: &T) -> Result<Reply> {
+    /// Answers with a value, or with an error that travels as one.
+    pub(crate) fn encode<T: Serialize>(&self, is_error: bool, value: &T) -> Result<Reply> {
         let mut body = buffer::take();
         let (encoded, references) =
             references::collect(|| codec::encode(self.codec, value, &mut body));
@@ -156,7 +150,7 @@ pub struct Arguments<'call> {
 
 impl<'call> Arguments<'call> {
     /// The next argument, which is owned.
-    pub fn value<T: ArgumentType>(&mut self, name: &str) -> Result<T> {
+    pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
         let decoder = &mut self.decoder;
         let mut table = self
             .call
@@ -197,7 +191,7 @@ pub struct ArgumentsOut<'a> {
 
 impl ArgumentsOut<'_> {
     /// Writes the next argument.
-    pub fn value<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
+    pub(crate) fn value<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
         self.encoder
             .value(value)
             .map_err(|error| cannot_encode(name, &error))
@@ -260,7 +254,7 @@ impl RawReply {
         }
     }
 
-    fn decode<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+    fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
         let (codec, body, budget) = (self.codec, &self.body, &self.budget);
         references::resolve(&mut self.references, || codec::decode(codec, body, budget))
             .map_err(|error| bad_reply(&error))
@@ -295,19 +289,14 @@ fn bad_reply(error: &CodecError) -> Fault {
 }
 
 /// Decodes the reply of a method that returns a plain value.
-pub fn decode_value<T: ReturnType>(mut reply: RawReply) -> Result<T> {
+pub(crate) fn decode_value<T: DeserializeOwned>(mut reply: RawReply) -> Result<T> {
     reply.not_an_error()?;
     reply.decode()
 }
 
-/// Decodes the reply of a method that returns `Result`.
-pub fn decode_result<T: ReturnType, E: AppError>(
-    mut reply: RawReply,
-) -> Result<T, crate::CallError<E>> {
-    if reply.is_error {
-        return Err(crate::CallError::App(reply.decode()?));
-    }
-    Ok(reply.decode()?)
+/// Decodes the error that a method answered with.
+pub(crate) fn decode_error<E: DeserializeOwned>(mut reply: RawReply) -> Result<E> {
+    reply.decode()
 }
 
 /// Decodes the reply of a method that returns a byte string.
@@ -316,19 +305,17 @@ pub fn decode_bytes<B: FromBytes>(mut reply: RawReply) -> Result<B> {
     reply.bytes()
 }
 
-/// Decodes the reply of a method that returns a byte string or an error.
-pub fn decode_bytes_result<B: FromBytes, E: AppError>(
-    mut reply: RawReply,
-) -> Result<B, crate::CallError<E>> {
+/// Decodes the reply of a method that returns `Result`, each side by the function for its type.
+#[inline]
+pub fn decode_result<T, E>(
+    reply: RawReply,
+    decode: fn(RawReply) -> Result<T>,
+    decode_error: fn(RawReply) -> Result<E>,
+) -> Result<T, crate::CallError<E>> {
     if reply.is_error {
-        return Err(crate::CallError::App(reply.decode()?));
+        return Err(crate::CallError::App(decode_error(reply)?));
     }
-    Ok(reply.bytes()?)
-}
-
-/// What a reply was for, when the call was oneway or there is nothing to decode.
-pub(crate) fn ignore_reply<X>(_: RawReply) -> Result<(), X> {
-    Ok(())
+    Ok(decode(reply)?)
 }
 
 /// Serves a `#[blocking]` method on a thread where blocking is allowed.

@@ -1,44 +1,77 @@
-//! What a type must be able to do to travel, with errors that say how to teach it.
+//! What a type must be able to do to travel, with an error that says how to teach it.
 //!
-//! These traits are all that generated code asks of a user's types, and each is nothing but serde's. They exist so that
-//! the compiler's message is about the method and not about the inside of the framework.
+//! [`Wire`] is all that generated code asks of a user's types, and it is nothing but serde's traits and `Send`. It
+//! exists so that the compiler's message is about the method and not about the inside of the framework.
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A type that can be an argument of an exposed method.
+use crate::dispatch::{self, Arguments, ArgumentsOut, Incoming, RawReply, Reply};
+use crate::error::Result;
+use crate::shape::Shape;
+
+/// A type that can be an argument, a result or an error of an exposed method.
+///
+/// Generated code names a user's type only as `<T as Wire>::function`, and hands these functions to generic ones that
+/// ask nothing of `T`. So a type that lacks something is reported in the same words wherever it is used, and the
+/// compiler says the same only once. For the same reason this has no supertraits: each would be reported, too.
 #[diagnostic::on_unimplemented(
-    message = "an argument of type `{Self}` cannot be sent",
-    label = "cannot be sent to another process",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
+    message = "`{Self}` cannot be sent to another process",
+    label = "this type, or one inside it, lacks serde's `Serialize` or `Deserialize`, or `Send`",
+    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to your types in it"
 )]
-pub trait ArgumentType: Serialize + DeserializeOwned {}
+pub trait Wire: Sized {
+    /// Writes an argument.
+    fn put(out: &mut ArgumentsOut<'_>, name: &str, value: &Self) -> Result<()>;
+    /// Reads an argument.
+    fn take(arguments: &mut Arguments<'_>, name: &str) -> Result<Self>;
+    /// Answers with a value.
+    fn reply(call: &Incoming, value: Self) -> Result<Reply>;
+    /// Answers with the method's own error.
+    fn reply_error(call: &Incoming, error: Self) -> Result<Reply>;
+    /// Decodes a value that was answered.
+    fn decode(reply: RawReply) -> Result<Self>;
+    /// Decodes the method's own error.
+    fn decode_error(reply: RawReply) -> Result<Self>;
+    /// Traces the shape of the type.
+    fn shape() -> Shape;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> ArgumentType for T {}
+impl<T: Serialize + DeserializeOwned + Send> Wire for T {
+    #[inline]
+    fn put(out: &mut ArgumentsOut<'_>, name: &str, value: &T) -> Result<()> {
+        out.value(name, value)
+    }
 
-/// A type that an exposed method can return.
-#[diagnostic::on_unimplemented(
-    message = "a result of type `{Self}` cannot be sent back",
-    label = "cannot be sent to another process",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
-)]
-pub trait ReturnType: Serialize + DeserializeOwned {}
+    #[inline]
+    fn take(arguments: &mut Arguments<'_>, name: &str) -> Result<T> {
+        arguments.value(name)
+    }
 
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> ReturnType for T {}
+    #[inline]
+    fn reply(call: &Incoming, value: T) -> Result<Reply> {
+        call.encode(false, &value)
+    }
 
-/// A type that can be the error of an exposed method.
-#[diagnostic::on_unimplemented(
-    message = "an error of type `{Self}` cannot be sent back",
-    label = "cannot be sent to another process",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
-)]
-pub trait AppError: Serialize + DeserializeOwned {}
+    fn reply_error(call: &Incoming, error: T) -> Result<Reply> {
+        call.encode(true, &error)
+    }
 
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> AppError for T {}
+    #[inline]
+    fn decode(reply: RawReply) -> Result<T> {
+        dispatch::decode_value(reply)
+    }
+
+    fn decode_error(reply: RawReply) -> Result<T> {
+        dispatch::decode_error(reply)
+    }
+
+    fn shape() -> Shape {
+        Shape::of::<T>()
+    }
+}
 
 /// A byte string that travels outside the codec, on its way out.
 pub trait IntoBytes {

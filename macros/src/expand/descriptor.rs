@@ -141,10 +141,7 @@ fn argument(private: &TokenStream, argument: &Argument) -> TokenStream {
         ),
         Passing::Borrowed(ty) | Passing::Value(ty) => {
             let ty = ty.to_token_stream();
-            (
-                quote_spanned!(mixed=> #private::shape_of_argument::<#ty>),
-                schema(private, &ty),
-            )
+            (signature::wire(private, &ty, "shape"), schema(private, &ty))
         }
     };
     quote_spanned! {mixed=>
@@ -188,7 +185,7 @@ fn payload_entry(private: &TokenStream, payload: &Payload) -> TokenStream {
 
 fn value_entry(private: &TokenStream, type_name: &str, ty: &TokenStream) -> TokenStream {
     let mixed = Span::mixed_site();
-    let shape = quote_spanned!(mixed=> #private::shape_of_result::<#ty>);
+    let shape = signature::wire(private, ty, "shape");
     let schema = schema(private, ty);
     quote_spanned! {mixed=>
         #private::Returns { type_name: #type_name, shape: #shape, schema: #schema }

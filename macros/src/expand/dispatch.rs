@@ -1,7 +1,7 @@
 //! The static table of handlers: how calls that arrive reach the object.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 
 use super::{near, signature};
 use crate::model::{Argument, Interface, Method};
@@ -36,9 +36,9 @@ pub(super) fn table(interface: &Interface) -> TokenStream {
 fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let private = interface.private();
-    let decode = decode(method);
+    let decode = decode(&private, method);
     let call = near::method_call(interface, method, passed(&private, method));
-    let reply = reply(&method.output, &call);
+    let reply = reply(&private, &method.output, &call);
     if method.args.blocking.is_some() {
         let entry = quote_spanned!(mixed=> entry);
         let enter = enter_blocking(&private, method, &entry);
@@ -70,7 +70,7 @@ fn enter_blocking(private: &TokenStream, method: &Method, entry: &TokenStream) -
 }
 
 /// Decodes the arguments of `call` into variables of their names.
-pub(super) fn decode(method: &Method) -> TokenStream {
+pub(super) fn decode(private: &TokenStream, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let count = method.arguments.len();
     if count == 0 {
@@ -86,7 +86,8 @@ pub(super) fn decode(method: &Method) -> TokenStream {
                 quote_spanned!(mixed=> arguments.bytes(#name)?)
             }
             Passing::Borrowed(ty) | Passing::Value(ty) => {
-                quote_spanned!(mixed=> arguments.value::<#ty>(#name)?)
+                let take = signature::wire(private, &ty.to_token_stream(), "take");
+                quote_spanned!(mixed=> #take(&mut arguments, #name)?)
             }
         });
     let values = signature::tuple(values);
@@ -117,16 +118,24 @@ pub(super) fn passed(private: &TokenStream, method: &Method) -> impl Iterator<It
 }
 
 /// Encodes what `value` evaluates to as the reply to `call`.
-pub(super) fn reply(output: &Output, value: &TokenStream) -> TokenStream {
+pub(super) fn reply(private: &TokenStream, output: &Output, value: &TokenStream) -> TokenStream {
     let mixed = Span::mixed_site();
-    match output {
-        Output::Plain(Payload::Bytes(_)) => quote_spanned!(mixed=> call.reply_bytes(#value)),
-        Output::Plain(Payload::Value(_)) => quote_spanned!(mixed=> call.reply(#value)),
-        Output::Fallible(Payload::Bytes(_), _) => {
-            quote_spanned!(mixed=> call.reply_bytes_result(#value))
+    let (ok, error) = match output {
+        Output::Plain(Payload::Bytes(_)) => return quote_spanned!(mixed=> call.reply_bytes(#value)),
+        Output::Plain(Payload::Value(ty)) => {
+            let reply = signature::wire(private, &ty.to_token_stream(), "reply");
+            return quote_spanned!(mixed=> #reply(&call, #value));
         }
-        Output::Fallible(..) | Output::Alias(_) => {
-            quote_spanned!(mixed=> call.reply_result(#value))
+        Output::Fallible(Payload::Bytes(_), error) => {
+            let error = signature::wire(private, &error.to_token_stream(), "reply_error");
+            return quote_spanned!(mixed=> call.reply_bytes_result(#value, #error));
         }
-    }
+        Output::Fallible(..) | Output::Alias(_) => (
+            signature::ok_type(private, output),
+            signature::error_type(private, output).unwrap_or_default(),
+        ),
+    };
+    let ok = signature::wire(private, &ok, "reply");
+    let error = signature::wire(private, &error, "reply_error");
+    quote_spanned!(mixed=> call.reply_result(#value, #ok, #error))
 }

@@ -67,7 +67,7 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let private = interface.private();
     let (local, ident) = (interface.generated("Local", ""), method.ident());
-    let decode = dispatch::decode(method);
+    let decode = dispatch::decode(&private, method);
     let arguments = dispatch::passed(&private, method);
     let object = near::object(method);
     let enter = near::enter(method, &quote_spanned!(mixed=> entry));
@@ -77,7 +77,7 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
         .asyncness
         .map(|_| quote_spanned!(mixed=> .await));
     let value = quote_spanned!(mixed=> <T as #local>::#ident(#object #(, #arguments)*) #waiting);
-    let reply = dispatch::reply(&method.output, &value);
+    let reply = dispatch::reply(&private, &method.output, &value);
     quote_spanned! {mixed=>
         |entry, call| #private::Box::pin(async move {
             #decode

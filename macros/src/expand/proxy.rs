@@ -1,7 +1,7 @@
 //! The proxy: what callers hold.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Attribute;
 
 use super::descriptor::{self, hash_literal};
@@ -71,19 +71,32 @@ pub(super) fn base_fields(interface: &Interface) -> Vec<syn::Ident> {
 fn constructors(interface: &Interface) -> TokenStream {
     let mixed = Span::mixed_site();
     let private = interface.private();
-    let Interface { vis, ident, .. } = interface;
+    let Interface {
+        vis, ident, bases, ..
+    } = interface;
     let deprecated = &interface.deprecated;
+    let base_proxies: Vec<_> = bases.iter().map(|base| &base.proxy).collect();
+    // Whether a base wants its objects served one call at a time is for its own proxy to say.
+    let served_by = |access: TokenStream| {
+        (!bases.is_empty())
+            .then(|| quote_spanned!(mixed=> where #(#base_proxies: #private::Serve<#access>),*))
+    };
+    let (by_shared, by_shared_arc, by_serial) = (
+        served_by(quote_spanned!(mixed=> #private::Shared<T>)),
+        served_by(quote_spanned!(mixed=> #private::SharedArc<T>)),
+        served_by(quote_spanned!(mixed=> #private::Serial<T>)),
+    );
     let shared = (!interface.exclusive()).then(|| {
         quote_spanned! {mixed=>
             /// A near proxy of `object`, which any number of calls enter at once.
             #deprecated
-            #vis fn new<T: #ident>(object: T) -> Self {
+            #vis fn new<T: #ident>(object: T) -> Self #by_shared {
                 #private::Serve::serve(#private::Entry::shared(object))
             }
 
             /// A near proxy of an object that is shared already; any number of calls enter it at once.
             #deprecated
-            #vis fn shared<T: #ident>(object: #private::Arc<T>) -> Self {
+            #vis fn shared<T: #ident>(object: #private::Arc<T>) -> Self #by_shared_arc {
                 #private::Serve::serve(#private::Entry::shared_arc(object))
             }
         }
@@ -96,7 +109,7 @@ fn constructors(interface: &Interface) -> TokenStream {
 
         /// A near proxy of `object`, which calls enter one at a time, in the order in which they came.
         #deprecated
-        #vis fn serial<T: #ident>(object: T) -> Self {
+        #vis fn serial<T: #ident>(object: T) -> Self #by_serial {
             #private::Serve::serve(#private::Entry::serial(object))
         }
         #pinned
@@ -118,7 +131,10 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
     let ok = signature::ok_type(&private, &method.output);
     let failure = signature::failure_type(&private, &method.output);
     let hash = hash_literal(fnv1a32(&format!("{}.{}", interface.name, method.name)));
-    let encode = method.arguments.iter().map(encode);
+    let encode = method
+        .arguments
+        .iter()
+        .map(|argument| encode(&private, argument));
     let decode = decode(&private, &method.output);
     let out = if method.arguments.is_empty() {
         quote_spanned!(mixed=> _)
@@ -162,7 +178,7 @@ pub(crate) fn carried_attributes(attrs: &[Attribute], name: &str) -> TokenStream
 }
 
 /// Writes an argument into a frame.
-fn encode(argument: &Argument) -> TokenStream {
+fn encode(private: &TokenStream, argument: &Argument) -> TokenStream {
     let Argument {
         ident,
         name,
@@ -176,7 +192,8 @@ fn encode(argument: &Argument) -> TokenStream {
             quote_spanned!(mixed=> out.bytes(#name, #ident)?;)
         }
         Passing::Borrowed(ty) | Passing::Value(ty) => {
-            quote_spanned!(mixed=> out.value::<#ty>(#name, #ident)?;)
+            let put = signature::wire(private, &ty.to_token_stream(), "put");
+            quote_spanned!(mixed=> #put(out, #name, #ident)?;)
         }
     }
 }
@@ -184,16 +201,19 @@ fn encode(argument: &Argument) -> TokenStream {
 /// Reads a reply.
 fn decode(private: &TokenStream, output: &Output) -> TokenStream {
     let mixed = Span::mixed_site();
-    match output {
-        Output::Plain(Payload::Bytes(ty)) => quote_spanned!(mixed=> #private::decode_bytes::<#ty>),
-        Output::Plain(Payload::Value(ty)) => quote_spanned!(mixed=> #private::decode_value::<#ty>),
-        Output::Fallible(Payload::Bytes(ty), error) => {
-            quote_spanned!(mixed=> #private::decode_bytes_result::<#ty, #error>)
-        }
-        Output::Fallible(..) | Output::Alias(_) => {
+    let decode_payload = |payload: &Payload| match payload {
+        Payload::Bytes(ty) => quote_spanned!(mixed=> #private::decode_bytes::<#ty>),
+        Payload::Value(ty) => signature::wire(private, &quote!(#ty), "decode"),
+    };
+    let (ok, error) = match output {
+        Output::Plain(payload) => return decode_payload(payload),
+        Output::Fallible(payload, error) => (decode_payload(payload), error.to_token_stream()),
+        Output::Alias(_) => {
             let ok = signature::ok_type(private, output);
-            let error = signature::error_type(private, output);
-            quote_spanned!(mixed=> #private::decode_result::<#ok, #error>)
+            let error = signature::error_type(private, output).unwrap_or_default();
+            (signature::wire(private, &ok, "decode"), error)
         }
-    }
+    };
+    let error = signature::wire(private, &error, "decode_error");
+    quote_spanned!(mixed=> |reply| #private::decode_result(reply, #ok, #error))
 }

@@ -91,3 +91,12 @@ fn payload_type(payload: &Payload) -> TokenStream {
         Payload::Bytes(ty) | Payload::Value(ty) => ty.to_token_stream(),
     }
 }
+
+/// A function of the trait `Wire` for a type.
+///
+/// The whole path has the type's span, so that what the type lacks is reported at the type.
+pub(super) fn wire(private: &TokenStream, ty: &TokenStream, function: &str) -> TokenStream {
+    let span = ty.span().resolved_at(Span::mixed_site());
+    let function = Ident::new(function, span);
+    quote_spanned!(span=> <#ty as #private::Wire>::#function)
+}

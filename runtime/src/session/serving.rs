@@ -229,7 +229,7 @@ impl Session {
                     ),
                     (ExportKind::Object(exported), None) if call.method_hash == DESCRIBE => {
                         let info = InterfaceInfo::of(exported.interface);
-                        Box::pin(async move { incoming.reply(info) })
+                        Box::pin(async move { incoming.encode(false, &info) })
                     }
                     (ExportKind::Object(exported), None) => {
                         refuse(no_such_method(exported.interface.name, call.method_index))
