@@ -35,6 +35,11 @@ pub trait Counter {
     }
 }
 
+#[expose]
+pub trait NamedCounter: Counter {
+    fn name(&self) -> String;
+}
+
 #[derive(Debug)]
 struct Machine;
 
@@ -65,6 +70,12 @@ impl Counter for Count {
     }
 }
 
+impl NamedCounter for Count {
+    fn name(&self) -> String {
+        "count".to_owned()
+    }
+}
+
 async fn twice<C: Counter>(counter: &mut C) -> u32 {
     counter.add_twice(1).await
 }
@@ -81,5 +92,8 @@ async fn main() {
 
     let counter = CounterProxy::serial(Count(0));
     assert_eq!(counter.add_twice(2).await.expect("adds"), 4);
+    let named = NamedCounterProxy::serial(Count(0));
+    assert_eq!(named.add(2).await.expect("adds"), 2);
+    assert_eq!(named.name().await.expect("answers"), "count");
     assert_eq!(twice(&mut Count(0)).await, 2);
 }
