@@ -198,10 +198,10 @@ pub enum Violation {
     BadBindReply(u32),
     /// A call came although there was no credit left for it.
     #[error("the credit for calls of depth {0} is spent")]
-    CreditOverspent(u8),
+    CreditOverspent(u16),
     /// More credit came back than was spent.
     #[error("more credit of depth {0} came back than was spent")]
-    CreditOverflow(u8),
+    CreditOverflow(u16),
     /// A release gave back more than was granted.
     #[error("more of the reference {0:#x} was released than was given")]
     OverReleased(u32),
@@ -251,7 +251,7 @@ pub enum SendError {
     #[error("calls nest too deeply: the other side accepts a depth of {limit}")]
     DepthExceeded {
         /// The greatest depth.
-        limit: u8,
+        limit: u16,
     },
     /// As many objects are exported as may be.
     #[error("{limit} references are given out, and no more are accepted")]

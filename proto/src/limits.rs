@@ -26,7 +26,7 @@ pub struct Limits {
     /// Bytes of such calls at each depth above 0.
     pub depth_bytes: u64,
     /// The greatest depth at which the other side may call.
-    pub max_depth: u8,
+    pub max_depth: u16,
     /// Bytes of annotations, keys and values, in one message.
     pub max_annotations: u32,
     /// References and streams in the table of one message.
@@ -64,7 +64,7 @@ impl Limits {
     /// 256 KiB at each depth.
     pub const DEPTH_BYTES: u64 = 256 << 10;
     /// 32 calls deep: callbacks nest a few levels; a hundred is a mistake.
-    pub const MAX_DEPTH: u8 = 32;
+    pub const MAX_DEPTH: u16 = 32;
     /// 16 KiB: headers, not cargo.
     pub const MAX_ANNOTATIONS: u32 = 16 << 10;
     /// 4096 references: a page of objects.
@@ -146,7 +146,7 @@ pub struct Grants {
     /// Bytes of such calls.
     pub depth_bytes: u64,
     /// The greatest depth.
-    pub max_depth: u8,
+    pub max_depth: u16,
     /// Entries in the table of one message.
     pub max_references: u16,
     /// Attachments of one message.
@@ -208,7 +208,7 @@ impl Grants {
     }
 
     /// Returns the count and the bytes of the pool of calls at this depth.
-    pub(crate) fn pool(&self, depth: u8) -> (u32, u64) {
+    pub(crate) fn pool(&self, depth: u16) -> (u32, u64) {
         match depth {
             0 => (self.calls, self.call_bytes),
             _ => (self.depth_calls, self.depth_bytes),

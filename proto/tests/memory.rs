@@ -86,7 +86,7 @@ fn frames_of_many_small_things_take_little_more_than_themselves() {
     stream.put_bytes(0, largest / 4 * 4 - 8);
     let frames = [
         frame(Kind::Cancel, 0, &vec![0; largest / 4 * 4]),
-        frame(Kind::Credit, 0, &vec![0; largest / 13 * 13]),
+        frame(Kind::Credit, 0, &vec![0; largest / 14 * 14]),
         frame(Kind::Release, 0, &vec![0; largest / 8 * 8]),
         frame(Kind::Revoked, 0, &vec![0; largest / 4 * 4]),
         frame(Kind::Call, 1, &annotations),

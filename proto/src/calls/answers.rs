@@ -18,7 +18,7 @@ enum State {
 #[derive(Debug, Clone, Copy)]
 struct Answer {
     state: State,
-    depth: u8,
+    depth: u16,
     bytes: u32,
 }
 
@@ -26,7 +26,7 @@ struct Answer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Closed {
     /// The pool.
-    pub(crate) depth: u8,
+    pub(crate) depth: u16,
     /// What it cost.
     pub(crate) bytes: u32,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Answers {
 impl Answers {
     /// Opens the call that arrived. Its credit has been charged, which bounds the table: a caller uses a new id only
     /// when all lower ones are taken.
-    pub(crate) fn open(&mut self, id: u32, depth: u8, bytes: u32) -> Result<CallId, Violation> {
+    pub(crate) fn open(&mut self, id: u32, depth: u16, bytes: u32) -> Result<CallId, Violation> {
         let answer = Answer {
             state: State::Open,
             depth,

@@ -19,7 +19,7 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(grants: &Grants, depth: u8) -> Self {
+    fn new(grants: &Grants, depth: u16) -> Self {
         let (calls, bytes) = grants.pool(depth);
         Self {
             calls,
@@ -70,7 +70,7 @@ impl OwnCredit {
 
     /// Takes the grants of the other side's hello, which are at least those assumed before it.
     pub(crate) fn raise(&mut self, grants: Grants) {
-        for (depth, own) in (0..=u8::MAX).zip(&mut self.pools) {
+        for (depth, own) in (0..=u16::MAX).zip(&mut self.pools) {
             let (calls, bytes) = grants.pool(depth);
             let (old_calls, old_bytes) = self.grants.pool(depth);
             own.pool.give_back(calls - old_calls, bytes - old_bytes);
@@ -78,10 +78,10 @@ impl OwnCredit {
         self.grants = grants;
     }
 
-    fn pool(&mut self, depth: u8) -> &mut OwnPool {
+    fn pool(&mut self, depth: u16) -> &mut OwnPool {
         let index = usize::from(depth);
         for missing in self.pools.len()..=index {
-            let depth = missing as u8;
+            let depth = missing as u16;
             let pool = Pool::new(&self.grants, depth);
             self.pools.push(OwnPool {
                 pool,
@@ -94,7 +94,7 @@ impl OwnCredit {
     }
 
     /// Tells whether a message may begin. If not, somebody waits for the event that tells when.
-    pub(crate) fn has_room(&mut self, depth: u8) -> bool {
+    pub(crate) fn has_room(&mut self, depth: u16) -> bool {
         let own = self.pool(depth);
         let has_room = own.pool.has_room();
         own.awaited |= !has_room;
@@ -102,17 +102,17 @@ impl OwnCredit {
     }
 
     /// Notes that somebody waits for room, although there is some.
-    pub(crate) fn await_room(&mut self, depth: u8) {
+    pub(crate) fn await_room(&mut self, depth: u16) {
         self.pool(depth).awaited = true;
     }
 
     /// Spends credit on a call, for which there was room.
-    pub(crate) fn spend_on_call(&mut self, depth: u8, bytes: u32) {
+    pub(crate) fn spend_on_call(&mut self, depth: u16, bytes: u32) {
         self.pool(depth).pool.spend(bytes);
     }
 
     /// Spends credit on a oneway, for which there was room.
-    pub(crate) fn spend_on_oneway(&mut self, depth: u8, bytes: u32) {
+    pub(crate) fn spend_on_oneway(&mut self, depth: u16, bytes: u32) {
         let own = self.pool(depth);
         own.pool.spend(bytes);
         own.oneways += 1;
@@ -120,7 +120,7 @@ impl OwnCredit {
     }
 
     /// Takes back what a call cost, with its reply.
-    pub(crate) fn call_answered(&mut self, depth: u8, bytes: u32) {
+    pub(crate) fn call_answered(&mut self, depth: u16, bytes: u32) {
         self.pool(depth).pool.give_back(1, u64::from(bytes));
     }
 
@@ -143,7 +143,7 @@ impl OwnCredit {
     }
 
     /// Tells whether there is room again at a depth at which somebody was turned away. Tells it once.
-    pub(crate) fn take_awaited(&mut self, depth: u8) -> bool {
+    pub(crate) fn take_awaited(&mut self, depth: u16) -> bool {
         match self.pools.get_mut(usize::from(depth)) {
             Some(own) if own.awaited && own.pool.has_room() => {
                 own.awaited = false;
@@ -154,8 +154,8 @@ impl OwnCredit {
     }
 
     /// Returns how many pools are in use; their depths lie below.
-    pub(crate) fn depths(&self) -> u8 {
-        self.pools.len().min(usize::from(u8::MAX)) as u8
+    pub(crate) fn depths(&self) -> u16 {
+        self.pools.len().min(usize::from(u16::MAX)) as u16
     }
 
     pub(crate) fn grants(&self) -> &Grants {
@@ -169,7 +169,7 @@ pub(crate) struct GivenCredit {
     grants: Grants,
     pools: Vec<GivenPool>,
     /// Depths at which oneways have ended and the other side has not been told.
-    owed: Vec<u8>,
+    owed: Vec<u16>,
 }
 
 #[derive(Debug)]
@@ -192,10 +192,10 @@ impl GivenCredit {
         &self.grants
     }
 
-    fn pool(&mut self, depth: u8) -> &mut GivenPool {
+    fn pool(&mut self, depth: u16) -> &mut GivenPool {
         let index = usize::from(depth);
         for missing in self.pools.len()..=index {
-            let pool = Pool::new(&self.grants, missing as u8);
+            let pool = Pool::new(&self.grants, missing as u16);
             self.pools.push(GivenPool {
                 pool,
                 owed_calls: 0,
@@ -206,7 +206,7 @@ impl GivenCredit {
     }
 
     /// Charges what arrived.
-    pub(crate) fn charge(&mut self, depth: u8, bytes: u32) -> Result<(), Violation> {
+    pub(crate) fn charge(&mut self, depth: u16, bytes: u32) -> Result<(), Violation> {
         let given = self.pool(depth);
         if !given.pool.has_room() {
             return Err(Violation::CreditOverspent(depth));
@@ -216,12 +216,12 @@ impl GivenCredit {
     }
 
     /// Gives back what a call cost, whose reply is on its way.
-    pub(crate) fn call_answered(&mut self, depth: u8, bytes: u32) {
+    pub(crate) fn call_answered(&mut self, depth: u16, bytes: u32) {
         self.pool(depth).pool.give_back(1, u64::from(bytes));
     }
 
     /// Notes that a oneway has ended.
-    pub(crate) fn oneway_ended(&mut self, depth: u8, bytes: u32) {
+    pub(crate) fn oneway_ended(&mut self, depth: u16, bytes: u32) {
         let given = self.pool(depth);
         let first = given.owed_calls == 0;
         given.owed_calls += 1;

@@ -7,7 +7,7 @@ use crate::id::{CallId, ImportId};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question {
     /// The pool that its credit came from.
-    pub(crate) depth: u8,
+    pub(crate) depth: u16,
     /// The bytes that it cost.
     pub(crate) bytes: u32,
     /// Where its frame ends in this side's stream.
@@ -19,7 +19,7 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    pub(crate) fn new(depth: u8, bytes: u32, end: u64, alias: Option<ImportId>) -> Self {
+    pub(crate) fn new(depth: u16, bytes: u32, end: u64, alias: Option<ImportId>) -> Self {
         Self {
             depth,
             bytes,

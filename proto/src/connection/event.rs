@@ -109,7 +109,7 @@ pub enum IncomingRef {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a oneway whose receipt is not given back takes the other side's credit for ever"]
 pub struct OnewayReceipt {
-    pub(super) depth: u8,
+    pub(super) depth: u16,
     pub(super) bytes: u32,
 }
 

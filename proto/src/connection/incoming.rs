@@ -55,11 +55,9 @@ impl Connection {
 
     /// Charges a call to its pool. One that is nested too deeply, and will be refused, is charged as if it were not
     /// nested. Returns the pool.
-    fn charge(&mut self, depth: u16, bytes: u32) -> Result<u8, Violation> {
-        let pool = match u8::try_from(depth) {
-            Ok(depth) if depth <= self.given_credit.grants().max_depth => depth,
-            _ => 0,
-        };
+    fn charge(&mut self, depth: u16, bytes: u32) -> Result<u16, Violation> {
+        let is_too_deep = depth > self.given_credit.grants().max_depth;
+        let pool = if is_too_deep { 0 } else { depth };
         self.given_credit.charge(pool, bytes)?;
         Ok(pool)
     }

@@ -55,7 +55,7 @@ impl Connection {
         kind: Kind,
         id: CallId,
         flags: u8,
-    ) -> Result<(u8, usize), SendError> {
+    ) -> Result<(u16, usize), SendError> {
         let depth = self.check_call(call.extensions.depth())?;
         if self.is_established() && !self.is_agreed_codec(call.codec) {
             return Err(SendError::UnsupportedCodec(call.codec));
@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// Checks that a call of this depth may be made now.
-    fn check_call(&mut self, depth: u16) -> Result<u8, SendError> {
+    fn check_call(&mut self, depth: u16) -> Result<u16, SendError> {
         if self.is_closed() {
             return Err(SendError::Closed);
         }
@@ -88,19 +88,18 @@ impl Connection {
             return Err(SendError::Draining);
         }
         let limit = self.own_credit.grants().max_depth;
-        let pool = u8::try_from(depth).map_err(|_| SendError::DepthExceeded { limit })?;
-        if pool > limit {
-            return Err(self.defer(pool, SendError::DepthExceeded { limit }));
+        if depth > limit {
+            return Err(self.defer(depth, SendError::DepthExceeded { limit }));
         }
-        if self.own_credit.has_room(pool) {
-            Ok(pool)
+        if self.own_credit.has_room(depth) {
+            Ok(depth)
         } else {
             Err(SendError::NoCredit)
         }
     }
 
     /// Turns an error that the other side's hello may cure into a wait for it.
-    fn defer(&mut self, depth: u8, error: SendError) -> SendError {
+    fn defer(&mut self, depth: u16, error: SendError) -> SendError {
         if self.is_established() {
             return error;
         }

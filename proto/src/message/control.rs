@@ -35,7 +35,7 @@ impl Entry for u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CreditEntry {
     /// Of the calls at this depth.
-    pub depth: u8,
+    pub depth: u16,
     /// So many oneways.
     pub calls: u32,
     /// So many bytes.
@@ -43,17 +43,17 @@ pub struct CreditEntry {
 }
 
 impl Entry for CreditEntry {
-    const LENGTH: usize = 13;
+    const LENGTH: usize = 14;
 
     fn put(&self, out: &mut BytesMut) {
-        out.put_u8(self.depth);
+        out.put_u16_le(self.depth);
         out.put_u32_le(self.calls);
         out.put_u64_le(self.bytes);
     }
 
     fn take(bytes: &mut &[u8]) -> Self {
         Self {
-            depth: bytes.get_u8(),
+            depth: bytes.get_u16_le(),
             calls: bytes.get_u32_le(),
             bytes: bytes.get_u64_le(),
         }

@@ -311,8 +311,7 @@ fn encode_grants(grants: &Grants, out: &mut BytesMut) {
     out.put_u64_le(grants.call_bytes);
     out.put_u32_le(grants.depth_calls);
     out.put_u64_le(grants.depth_bytes);
-    out.put_u8(grants.max_depth);
-    out.put_u8(0);
+    out.put_u16_le(grants.max_depth);
     out.put_u16_le(grants.max_references);
     out.put_u16_le(grants.max_attachments);
     out.put_u16_le(0);
@@ -328,10 +327,7 @@ fn decode_grants(reader: &mut Reader) -> Result<Grants, DecodeError> {
     let call_bytes = reader.u64("the grants")?;
     let depth_calls = reader.u32("the grants")?;
     let depth_bytes = reader.u64("the grants")?;
-    let max_depth = reader.u8("the grants")?;
-    if reader.u8("the grants")? != 0 {
-        return Err(DecodeError::Reserved("the grants"));
-    }
+    let max_depth = reader.u16("the grants")?;
     let max_references = reader.u16("the grants")?;
     let max_attachments = reader.u16("the grants")?;
     reader.reserved_u16("the grants")?;
