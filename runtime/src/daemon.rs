@@ -12,7 +12,7 @@ use farref_proto::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use crate::codec::{Budget, CodecSet};
 use crate::daemon_object::{DaemonObjectProxy, Host};
@@ -83,7 +83,7 @@ struct Inner {
     connections: Arc<Semaphore>,
     /// One permit for each connection that may be in its handshake.
     handshakes: Arc<Semaphore>,
-    listeners: Mutex<Vec<AbortHandle>>,
+    listeners: Mutex<Vec<JoinHandle<()>>>,
     stopped: watch::Sender<bool>,
 }
 
@@ -463,7 +463,10 @@ impl DaemonHandle {
     ///
     /// Dropping the future leaves the daemon without listeners, and its sessions as they are.
     pub async fn shutdown(&self, how: Shutdown) {
-        self.stop_listening();
+        for listener in self.stop_listening() {
+            // Its address is free when its task has ended.
+            let _ = listener.await;
+        }
         match how {
             Shutdown::Abort => self.abort(),
             Shutdown::Drain(limit) => {
@@ -512,14 +515,15 @@ impl DaemonHandle {
         self.0.stopped.send_replace(true);
     }
 
-    fn stop_listening(&self) {
+    fn stop_listening(&self) -> Vec<JoinHandle<()>> {
         let listeners = std::mem::take(&mut *self.listeners());
-        for listener in listeners {
+        for listener in &listeners {
             listener.abort();
         }
+        listeners
     }
 
-    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<AbortHandle>> {
+    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.0
             .listeners
             .lock()
@@ -559,7 +563,7 @@ impl DaemonHandle {
                 }
             }
         });
-        self.listeners().push(task.abort_handle());
+        self.listeners().push(task);
     }
 
     /// Opens a session, or one that is refused for being `busy`. It takes up `place` until its transport is closed.
