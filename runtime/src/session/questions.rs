@@ -134,6 +134,10 @@ impl Questions {
 
     /// Gives a question up. Returns the call to cancel, if it was not answered yet; the references in an answer that
     /// nobody took are given back.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "who gives a question up must not use it again"
+    )]
     pub(crate) fn abandon(&mut self, question: Question, garbage: &mut Garbage) -> Option<CallId> {
         let Question(index) = question;
         let slot = std::mem::replace(&mut self.slots[index], Slot::Free);
