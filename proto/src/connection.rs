@@ -403,9 +403,7 @@ impl Connection {
 
     fn tell_of_credit(&mut self, depth: u16) {
         if self.own_credit.take_awaited(depth) {
-            self.events.push_back(Event::CreditAvailable {
-                depth,
-            });
+            self.events.push_back(Event::CreditAvailable { depth });
         }
     }
 }

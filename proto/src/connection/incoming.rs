@@ -110,7 +110,7 @@ impl Connection {
                 "pipelined and batched calls are not supported here".to_owned(),
             );
         }
-        if depth > u16::from(max_depth) {
+        if depth > max_depth {
             return refuse(
                 FaultKind::DepthExceeded,
                 format!("calls may nest {max_depth} deep, and this is {depth}"),
