@@ -12,6 +12,9 @@ use crate::error::{Fault, Result};
 use crate::object::{Export, ExportKind, ObjectIdentity};
 use crate::remote::{Bound, FarReference, Remote};
 
+/// Characters of a missing object's name that errors show. The peer may ask for many names, each up to 1 KiB long.
+const SHOWN_NAME: usize = 64;
+
 /// The objects that the peer may call, by the targets that it calls them by.
 pub(crate) struct Exports {
     /// The daemon itself, where this side has one.
@@ -29,8 +32,8 @@ enum Place {
     Object(Arc<Export>),
     /// The object was there and is not any more.
     Stale,
-    /// No object has the name.
-    Missing(String),
+    /// No object has the name, of which so much is kept as an error shows.
+    Missing(Box<str>),
 }
 
 impl Exports {
@@ -72,7 +75,11 @@ impl Exports {
 
     /// Notes that there is no object of the name that the peer asked for.
     pub(crate) fn name_missing(&mut self, alias: ExportId, name: String) {
-        self.named.insert(alias, Place::Missing(name));
+        let name = match name.char_indices().nth(SHOWN_NAME) {
+            Some((end, _)) => format!("{}...", &name[..end]),
+            None => name,
+        };
+        self.named.insert(alias, Place::Missing(name.into()));
     }
 
     /// The peer gave its last reference back.

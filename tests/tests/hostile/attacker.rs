@@ -237,11 +237,14 @@ impl Attacker {
         Header::peek(&self.input, u32::MAX).expect("the daemon is honest")
     }
 
-    /// The next reply.
+    /// The next reply. That the daemon gives up calls of its own meanwhile is passed over.
     pub(crate) fn reply(&mut self) -> Reply {
-        match self.receive() {
-            Some(Message::Reply(reply)) => reply,
-            other => panic!("a reply was expected, and {other:?} came"),
+        loop {
+            match self.receive() {
+                Some(Message::Reply(reply)) => return reply,
+                Some(Message::Cancel(_)) => {}
+                other => panic!("a reply was expected, and {other:?} came"),
+            }
         }
     }
 

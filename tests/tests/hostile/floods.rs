@@ -1,10 +1,11 @@
 //! More connections than there is room for, and connections that are reset.
 
+use bytes::BytesMut;
 use farref_proto::RefusalCode;
 use farref_proto::message::Message;
 
 use crate::arena::Arena;
-use crate::attacker::{Attacker, Ending, first_bytes, hello};
+use crate::attacker::{Attacker, Ending, POSTCARD, call, first_bytes, hello};
 
 #[test]
 fn connections_above_the_cap_are_refused_in_words() {
@@ -126,4 +127,39 @@ fn connections_that_are_closed_in_their_hello_disturb_nobody() {
         }
     });
     assert!(endured.peak < 128 << 10, "{} bytes", endured.peak);
+}
+
+#[test]
+fn calls_without_end_leave_room_for_others() {
+    let mut arena = Arena::new();
+    let endured = arena.endure(|address| {
+        let mut attacker = Attacker::settle(address);
+        let mut window = BytesMut::new();
+        for id in 0..1000 {
+            Message::Call(call(id, "add", POSTCARD, &[2, 3])).encode(&mut window);
+        }
+        for _ in 0..50 {
+            attacker.send(&window);
+            for _ in 0..1000 {
+                attacker.reply();
+            }
+        }
+    });
+    // The reader's buffer, and replies that wait to be written.
+    assert!(endured.peak < 1 << 20, "{} bytes", endured.peak);
+}
+
+#[test]
+fn newcomers_are_told_when_strangers_fill_the_door() {
+    let mut arena = Arena::with(|daemon| daemon.max_handshakes(16));
+    let endured = arena.endure(|address| {
+        let silent: Vec<_> = (0..16).map(|_| Attacker::connect(address)).collect();
+        // Connections are accepted in the order in which they came.
+        let mut newcomer = Attacker::connect(address);
+        newcomer.say_hello(hello());
+        let refused = newcomer.refusal().code;
+        drop((silent, newcomer));
+        refused
+    });
+    assert_eq!(endured.saw, RefusalCode::Busy);
 }

@@ -15,5 +15,6 @@ mod handshake;
 mod lengths;
 mod panics;
 mod recursion;
+mod senseless;
 mod silence;
 mod target;

@@ -26,10 +26,18 @@ pub(crate) trait Target {
     async fn nested(&self, lists: Vec<Vec<Vec<String>>>) -> u64;
     /// Panics at some inputs.
     async fn trip(&self, input: u32) -> u32;
+    /// The same on a thread where blocking is allowed.
+    #[blocking]
+    fn trip_blocking(&self, input: u32) -> u32;
+    /// The same for a caller that wants no answer.
+    #[oneway]
+    async fn trip_oneway(&self, input: u32);
     /// Takes a type whose decoding panics.
     async fn brittle(&self, value: Brittle) -> u32;
     /// Calls the caller back.
     async fn visit(&self, visitor: VisitorProxy) -> Result<u32, String>;
+    /// Calls the caller back, and panics when it is cancelled meanwhile.
+    async fn visit_and_break(&self, visitor: VisitorProxy) -> u32;
     /// Gives a new object out.
     async fn child(&self) -> TargetProxy;
 }
@@ -85,6 +93,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Panics when it is dropped.
+struct Breaks;
+
+impl Drop for Breaks {
+    fn drop(&mut self) {
+        panic!("{SECRET}");
+    }
+}
+
 impl Target for Bastion {
     async fn add(&self, a: u32, b: u32) -> u32 {
         a.wrapping_add(b)
@@ -114,6 +131,15 @@ impl Target for Bastion {
         input
     }
 
+    fn trip_blocking(&self, input: u32) -> u32 {
+        assert_ne!(input, TRIPS, "{SECRET}");
+        input
+    }
+
+    async fn trip_oneway(&self, input: u32) {
+        assert_ne!(input, TRIPS, "{SECRET}");
+    }
+
     async fn brittle(&self, value: Brittle) -> u32 {
         value.0
     }
@@ -121,6 +147,11 @@ impl Target for Bastion {
     async fn visit(&self, visitor: VisitorProxy) -> Result<u32, String> {
         let _waiting = Waiting::begin(&self.waiting);
         visitor.visited().await.map_err(|fault| fault.to_string())
+    }
+
+    async fn visit_and_break(&self, visitor: VisitorProxy) -> u32 {
+        let _breaks = Breaks;
+        visitor.visited().await.unwrap_or(0)
     }
 
     async fn child(&self) -> TargetProxy {
