@@ -55,6 +55,41 @@ use proc_macro::TokenStream;
 /// | `#[local]` | stays off the wire |
 /// | `#[name = ".."]`, `#[expose(name = "..")]` | the name on the wire, which is otherwise the method's |
 /// | `#[expose(spawn)]` | runs in a task of its own from the start |
+///
+/// # Examples
+///
+/// ```
+/// use farref::prelude::*;
+///
+/// /// A jukebox that several clients drive at once.
+/// #[expose]
+/// pub trait Jukebox {
+///     /// Loads a playlist and returns its number of tracks.
+///     async fn load_playlist(&self, name: &str) -> Result<u32, String>;
+///
+///     /// Starts playing. The caller does not wait for it.
+///     #[oneway]
+///     async fn play(&self);
+/// }
+///
+/// struct Machine;
+///
+/// impl Jukebox for Machine {
+///     async fn load_playlist(&self, name: &str) -> Result<u32, String> {
+///         if name == "90s rock" { Ok(42) } else { Err(format!("no list {name}")) }
+///     }
+///
+///     async fn play(&self) {}
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let jukebox = JukeboxProxy::new(Machine);
+/// let tracks = jukebox.load_playlist("90s rock").await?;
+/// assert_eq!(tracks, 42);
+/// # Ok::<_, CallError<String>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[proc_macro_attribute]
 pub fn expose(args: TokenStream, item: TokenStream) -> TokenStream {
     expose::expose(args.into(), &item.into()).into()
@@ -66,6 +101,26 @@ pub fn expose(args: TokenStream, item: TokenStream) -> TokenStream {
 /// caller and is also reported where the callback runs, because that is where somebody can mend it.
 ///
 /// On a method of an exposed trait it says the same of that method.
+///
+/// # Examples
+///
+/// ```
+/// use farref::prelude::*;
+///
+/// #[callback]
+/// pub trait Listener {
+///     #[oneway]
+///     async fn song_changed(&self, title: String);
+/// }
+///
+/// #[expose]
+/// pub trait Jukebox {
+///     /// Tells `listener` about every change.
+///     async fn watch(&self, listener: ListenerProxy);
+/// }
+///
+/// assert!(ListenerProxy::DESCRIPTOR.methods[0].flags.callback);
+/// ```
 #[proc_macro_attribute]
 pub fn callback(args: TokenStream, item: TokenStream) -> TokenStream {
     expose::callback(args.into(), &item.into()).into()
