@@ -175,8 +175,13 @@ impl<'call> Arguments<'call> {
             .map_err(|error| self.call.bad_arguments(name, &error))
     }
 
-    /// Ends decoding: the frame must hold nothing more.
+    /// Ends decoding: the frame must hold nothing more. References that no argument took are given back now, not when the
+    /// handler ends: they take more room than they took in the frame.
     pub fn finish(self) -> Result<()> {
+        let references = &self.call.references;
+        let untaken =
+            std::mem::take(&mut *references.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(untaken);
         self.decoder
             .finish()
             .map_err(|error| self.call.bad_arguments("", &error))

@@ -212,8 +212,8 @@ fn keep_secrets() {
     ONCE.call_once(|| {
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let text = panic.payload_as_str().unwrap_or_default();
-            if !text.contains(SECRET) {
+            let text = panic.payload().downcast_ref::<String>();
+            if !text.is_some_and(|text| text.contains(SECRET)) {
                 print(panic);
             }
         }));

@@ -296,7 +296,7 @@ impl Attacker {
 /// What an attacker grants: as much as anybody does, and depth without end.
 fn grants() -> Grants {
     let mut limits = Limits::default();
-    limits.max_depth = u8::MAX;
+    limits.max_depth = 255;
     limits.grants()
 }
 

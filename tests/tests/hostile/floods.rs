@@ -1,8 +1,8 @@
 //! More connections than there is room for, and connections that are reset.
 
 use bytes::BytesMut;
-use farref_proto::RefusalCode;
 use farref_proto::message::Message;
+use farref_proto::{FaultKind, Limits, Outcome, RefusalCode, ReplyStatus};
 
 use crate::arena::Arena;
 use crate::attacker::{Attacker, Ending, POSTCARD, call, first_bytes, hello};
@@ -162,4 +162,23 @@ fn newcomers_are_told_when_strangers_fill_the_door() {
         refused
     });
     assert_eq!(endured.saw, RefusalCode::Busy);
+}
+
+#[test]
+fn references_given_out_have_a_limit() {
+    let mut limits = Limits::default();
+    limits.exports = 100;
+    let mut arena = Arena::with(|daemon| daemon.limits(limits));
+    let endured = arena.endure(|address| {
+        let mut attacker = Attacker::settle(address);
+        for _ in 0..100 {
+            attacker.send_message(&Message::Call(call(0, "child", POSTCARD, &[])));
+            assert_eq!(attacker.reply().status, ReplyStatus::Ok);
+        }
+        let fault = attacker.ask("child", POSTCARD, &[]).fault();
+        attacker.make_another_good_call();
+        (fault.kind, fault.outcome)
+    });
+    assert_eq!(endured.saw, (FaultKind::Overloaded, Outcome::Ran));
+    assert!(endured.peak < 256 << 10, "{} bytes", endured.peak);
 }
