@@ -114,7 +114,7 @@ async fn an_address_that_is_taken_is_an_error_and_leaves_nothing_behind() {
         FaultKind::ConnectFailed,
         Outcome::NotStarted,
     );
-    Daemon::bind(memory).await.unwrap();
+    drop(Daemon::bind(memory).await.unwrap());
     assert_fault(
         &Daemon::bind("tcp://x").await.unwrap_err(),
         FaultKind::InvalidUri,
@@ -182,18 +182,10 @@ async fn a_public_address_needs_a_token_or_an_explicit_word() {
         fault.message().contains("token") && fault.message().contains("insecure_public"),
         "{fault}"
     );
-    Daemon::builder()
-        .listen(public)
-        .token("swordfish")
-        .bind()
-        .await
-        .unwrap();
-    Daemon::builder()
-        .listen(public)
-        .insecure_public(true)
-        .bind()
-        .await
-        .unwrap();
+    let known = Daemon::builder().listen(public).token("swordfish");
+    drop(known.bind().await.unwrap());
+    let open = Daemon::builder().listen(public).insecure_public(true);
+    drop(open.bind().await.unwrap());
 }
 
 #[tokio::test]
