@@ -360,7 +360,8 @@ impl Client {
             Nonce::from_bytes(random::bytes()),
         );
         config.limits = node.limits.clone();
-        config.codecs = node.codecs.bits();
+        // What it knows, also for its own calls; what it accepts is looked at in each call that comes.
+        config.codecs = Codec::available().bits();
         config.name.clone_from(&node.name);
         config.token = self.0.config.token.clone().map(Token::new);
         let identity = if config.token.is_some() {

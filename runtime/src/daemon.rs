@@ -577,7 +577,8 @@ impl DaemonHandle {
         let mut config =
             ServerConfig::new(random::instance_id(), Nonce::from_bytes(random::bytes()));
         config.limits = node.limits.clone();
-        config.codecs = node.codecs.bits();
+        // Those that it accepts and that of its own calls, which may differ; each call that comes is looked at.
+        config.codecs = node.codecs.bits() | CodecSet::from(node.codec).bits();
         config.name.clone_from(&node.name);
         config.token = self.0.token.clone().map(Token::new);
         config.refusal = busy.then(|| {

@@ -381,3 +381,13 @@ pub(crate) fn no_such_object(name: &str) -> Fault {
         format!("no object named `{name}` is registered there; ask the daemon which names it has"),
     )
 }
+
+/// The fault of a name whose object does not serve the interface that was asked for.
+pub(crate) fn other_interface(name: &str) -> Fault {
+    Fault::not_started(
+        FaultKind::Incompatible,
+        format!(
+            "the object named `{name}` does not serve this interface; ask the daemon which one it serves"
+        ),
+    )
+}

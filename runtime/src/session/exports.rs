@@ -34,6 +34,8 @@ enum Place {
     Stale,
     /// No object has the name, of which so much is kept as an error shows.
     Missing(Box<str>),
+    /// The object of this name does not serve the interface that was asked for.
+    OtherInterface(Box<str>),
 }
 
 impl Exports {
@@ -60,6 +62,7 @@ impl Exports {
         match place {
             Some(Place::Object(export)) => Ok(Arc::clone(export)),
             Some(Place::Missing(name)) => Err(crate::remote::no_such_object(name)),
+            Some(Place::OtherInterface(name)) => Err(crate::remote::other_interface(name)),
             Some(Place::Stale) => Err(stale()),
             Some(Place::Empty) | None => Err(Fault::not_started(
                 FaultKind::StaleReference,
@@ -73,13 +76,17 @@ impl Exports {
         self.named.insert(alias, Place::Object(export));
     }
 
-    /// Notes that there is no object of the name that the peer asked for.
-    pub(crate) fn name_missing(&mut self, alias: ExportId, name: String) {
+    /// Notes that there is no object of the name that the peer asked for, or none of the interface.
+    pub(crate) fn name_refused(&mut self, alias: ExportId, name: String, is_there: bool) {
         let name = match name.char_indices().nth(SHOWN_NAME) {
             Some((end, _)) => format!("{}...", &name[..end]),
             None => name,
         };
-        self.named.insert(alias, Place::Missing(name.into()));
+        let place = match is_there {
+            true => Place::OtherInterface(name.into()),
+            false => Place::Missing(name.into()),
+        };
+        self.named.insert(alias, place);
     }
 
     /// The peer gave its last reference back.

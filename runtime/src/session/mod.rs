@@ -521,7 +521,14 @@ fn send_fault(error: &SendError) -> Fault {
         }
         _ => FaultKind::Internal,
     };
-    Fault::not_started(kind, error.to_string())
+    let message = match error {
+        SendError::UnsupportedCodec(codec) => {
+            let name = Codec::from_id(*codec).map_or("this codec", Codec::name);
+            format!("the peer does not accept {name}; choose another with `with_codec`")
+        }
+        error => error.to_string(),
+    };
+    Fault::not_started(kind, message)
 }
 
 /// A call of the peer by its number.

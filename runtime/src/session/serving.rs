@@ -334,16 +334,11 @@ impl Session {
             }
             found => {
                 let fault = match found {
-                    Some(_) => Fault::not_started(
-                        FaultKind::Incompatible,
-                        format!(
-                            "the object named `{}` does not serve this interface",
-                            bind.name
-                        ),
-                    ),
+                    Some(_) => crate::remote::other_interface(&bind.name),
                     None => crate::remote::no_such_object(&bind.name),
                 };
-                state.exports.name_missing(bind.alias, bind.name);
+                let is_there = fault.kind() == FaultKind::Incompatible;
+                state.exports.name_refused(bind.alias, bind.name, is_there);
                 let _ = state.connection.reply_fault(
                     bind.call,
                     &fault.with_hop(&self.node.name).to_message(false),

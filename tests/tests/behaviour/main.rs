@@ -18,6 +18,8 @@ mod interfaces;
 mod near;
 mod order;
 mod pinned;
+mod processes;
 mod references;
 mod serial;
 mod support;
+mod versions;
