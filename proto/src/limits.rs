@@ -191,6 +191,20 @@ impl Grants {
     /// 16 million references.
     pub const MAX_REFERENCES: u32 = 1 << 24;
 
+    /// Returns these grants with nothing in flight that is more than `own` allows the other side.
+    pub(crate) fn within(self, own: &Self) -> Self {
+        Self {
+            calls: self.calls.min(own.calls),
+            call_bytes: self.call_bytes.min(own.call_bytes),
+            depth_calls: self.depth_calls.min(own.depth_calls),
+            depth_bytes: self.depth_bytes.min(own.depth_bytes),
+            max_depth: self.max_depth.min(own.max_depth),
+            references: self.references.min(own.references),
+            aliases: self.aliases.min(own.aliases),
+            ..self
+        }
+    }
+
     /// Tells whether each value lies between the floor and its maximum.
     pub(crate) fn is_sane(&self) -> bool {
         let floor = Self::FLOOR;

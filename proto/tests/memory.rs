@@ -70,7 +70,7 @@ fn frames_of_many_small_things_take_little_more_than_themselves() {
     let largest = limits.max_message as usize - 4;
     let mut annotations = BytesMut::new();
     annotations.put_slice(&[0; 20]);
-    let bytes = limits.max_annotations as usize / 4 * 4;
+    let bytes = limits.max_annotations as usize / 64 * 4;
     annotations.put_u16_le(bytes as u16 + 5);
     annotations.put_slice(&[4]);
     annotations.put_u16_le(bytes as u16 + 2);

@@ -107,7 +107,9 @@ impl Connection {
         self.state = State::Open;
         self.session.sample_clock(now, clock);
         self.session.establish(&peer.grants, now);
-        self.own_credit.raise(peer.grants);
+        // Tables on this side grow with what is in flight, so the other side's generosity does not decide it alone.
+        self.own_credit
+            .raise(peer.grants.within(self.given_credit.grants()));
         self.events.push_back(Event::Established(peer.clone()));
         self.peer = Some(peer);
         for depth in 0..self.own_credit.depths() {

@@ -14,8 +14,12 @@ const CHAIN: u8 = 2;
 const TRACE: u8 = 3;
 const ANNOTATIONS: u8 = 4;
 
-/// Bytes that an annotation costs beside its key and its value.
-const ANNOTATION_OVERHEAD: usize = 4;
+/// Bytes that frame an annotation's key and value.
+const ANNOTATION_FRAMING: usize = 4;
+
+/// Bytes that an annotation counts beside its key and its value: about what it takes in memory, so that many empty ones
+/// do not take more than they are charged for.
+const ANNOTATION_OVERHEAD: usize = 64;
 
 /// Bytes of the longest trace state.
 const MAX_TRACE_STATE: usize = 512;
@@ -112,7 +116,9 @@ impl Extensions {
         }
         if !self.annotations.is_empty() {
             out.put_u8(ANNOTATIONS);
-            out.put_u16_le((2 + self.annotation_bytes()) as u16);
+            let framing = ANNOTATION_OVERHEAD - ANNOTATION_FRAMING;
+            let bytes = self.annotation_bytes() - framing * self.annotations.len();
+            out.put_u16_le((2 + bytes) as u16);
             out.put_u16_le(self.annotations.len() as u16);
             for (key, value) in &self.annotations {
                 let key = cut(key, usize::from(u16::MAX));
@@ -203,10 +209,11 @@ fn decode_annotations(
 ) -> Result<Vec<(String, Bytes)>, DecodeError> {
     let limit = grants.max_annotations as usize;
     let count = usize::from(field.u16("the annotations")?);
-    if field.left() > limit {
+    let bytes = field.left() + count * (ANNOTATION_OVERHEAD - ANNOTATION_FRAMING);
+    if bytes > limit {
         return Err(DecodeError::TooMany {
             what: "bytes of annotations",
-            count: field.left(),
+            count: bytes,
             limit,
         });
     }

@@ -89,7 +89,7 @@ fn senders_keep_to_what_was_granted() {
         annotations: vec![("key".to_owned(), Bytes::from(vec![0; bytes]))],
         ..Extensions::default()
     };
-    let too_much = annotated(1018);
+    let too_much = annotated(958);
     let error = client
         .call(&OutgoingCall {
             extensions: &too_much,
@@ -104,7 +104,7 @@ fn senders_keep_to_what_was_granted() {
             limit: 1024
         }
     );
-    let enough = annotated(1017);
+    let enough = annotated(957);
     client
         .call(&OutgoingCall {
             extensions: &enough,
