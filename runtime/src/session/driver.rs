@@ -22,6 +22,9 @@ const COARSE: Duration = Duration::from_secs(1);
 /// How long the tasks of a session that has ended may take to write what is left, and to read until the peer closes its
 /// side: closing with bytes unread would make the system reset the connection, and what was written last would be lost.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a peer may take nothing of what is written to it, though it shows that it lives. What waits for it is bounded by
+/// the calls that it made, but would be kept for as long as it likes.
+const UNREAD: Duration = Duration::from_secs(60);
 /// How many slices are written at once.
 const SLICES: usize = 64;
 
@@ -102,8 +105,10 @@ impl Session {
         let mut clock = Box::pin(tokio::time::sleep_until(self.next_tick()));
         loop {
             let closed = self.is_closed();
-            let now = self.now();
-            self.lock().connection.poll_transmit(now, &mut chunks);
+            if chunks.is_empty() {
+                let now = self.now();
+                self.lock().connection.poll_transmit(now, &mut chunks);
+            }
             if chunks.is_empty() {
                 if closed {
                     let _ = writer.shutdown().await;
@@ -123,7 +128,8 @@ impl Session {
                 }
                 continue;
             }
-            let mut writing = std::pin::pin!(write_all(&mut writer, &mut chunks));
+            let mut stuck_since = None;
+            let mut writing = std::pin::pin!(write_some(&mut writer, &mut chunks));
             let written = loop {
                 tokio::select! {
                     biased;
@@ -132,6 +138,11 @@ impl Session {
                     () = clock.as_mut() => {
                         self.pass_time();
                         clock.as_mut().reset(self.next_tick());
+                        let now = Instant::now();
+                        if now - *stuck_since.get_or_insert(now) >= UNREAD {
+                            self.lost("the peer does not read what it is sent");
+                            return;
+                        }
                     }
                     () = is_set(&mut aborted) => return,
                 }
@@ -217,35 +228,37 @@ impl Drop for EndsWith {
     }
 }
 
-/// Writes all chunks, many in one system call.
-async fn write_all(
+/// Writes as much as the transport takes at once of chunks of which there are some, many in one system call, and removes
+/// what was written.
+async fn write_some(
     writer: &mut (dyn AsyncWrite + Send + Unpin),
     chunks: &mut Vec<Bytes>,
 ) -> io::Result<()> {
-    let mut first = 0;
-    while first < chunks.len() {
-        let mut written = if chunks.len() - first == 1 {
-            writer.write(&chunks[first]).await?
-        } else {
-            let slices: Vec<IoSlice<'_>> = chunks[first..]
-                .iter()
-                .take(SLICES)
-                .map(|chunk| IoSlice::new(chunk))
-                .collect();
-            writer.write_vectored(&slices).await?
-        };
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        while let Some(chunk) = chunks.get_mut(first).filter(|_| written > 0) {
-            let taken = written.min(chunk.len());
-            chunk.advance(taken);
-            written -= taken;
-            if chunk.is_empty() {
-                first += 1;
-            }
-        }
+    let mut written = if let [chunk] = chunks.as_slice() {
+        writer.write(chunk).await?
+    } else {
+        let slices: Vec<IoSlice<'_>> = chunks
+            .iter()
+            .take(SLICES)
+            .map(|chunk| IoSlice::new(chunk))
+            .collect();
+        writer.write_vectored(&slices).await?
+    };
+    if written == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
     }
-    chunks.clear();
-    writer.flush().await
+    let mut whole = 0;
+    for chunk in chunks.iter_mut() {
+        if chunk.len() > written {
+            chunk.advance(written);
+            break;
+        }
+        written -= chunk.len();
+        whole += 1;
+    }
+    chunks.drain(..whole);
+    if chunks.is_empty() {
+        writer.flush().await?;
+    }
+    Ok(())
 }

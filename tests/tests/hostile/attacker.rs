@@ -110,14 +110,7 @@ impl Attacker {
     /// Binds the object and calls it, as anybody may.
     pub(crate) fn make_good_call(&mut self) {
         let id = self.new_call();
-        self.send_message(&Message::Bind(Bind {
-            id,
-            alias: BASTION,
-            interface: fnv1a32(b"Target"),
-            name: NAME.to_owned(),
-            extensions: None,
-            unknown_extension: None,
-        }));
+        self.send_message(&bind(id));
         assert_eq!(self.reply().status, ReplyStatus::Ok, "the bind");
         self.next_call = 0;
         assert_eq!(
@@ -325,6 +318,18 @@ pub(crate) fn first_bytes(hello: ClientHello) -> BytesMut {
     let mut bytes = BytesMut::from(&PREAMBLE[..]);
     Message::ClientHello(Box::new(hello)).encode(&mut bytes);
     bytes
+}
+
+/// Gives the attacked object its number.
+pub(crate) fn bind(id: u32) -> Message {
+    Message::Bind(Bind {
+        id,
+        alias: BASTION,
+        interface: fnv1a32(b"Target"),
+        name: NAME.to_owned(),
+        extensions: None,
+        unknown_extension: None,
+    })
 }
 
 /// A call of a method of the attacked object.

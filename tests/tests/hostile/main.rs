@@ -18,3 +18,4 @@ mod recursion;
 mod senseless;
 mod silence;
 mod target;
+mod unread;

@@ -18,6 +18,8 @@ pub(crate) const SECRET: &str = "the safe opens at 7-31-5";
 pub(crate) trait Target {
     /// The honest call: what attackers make first, and victims all the time.
     async fn add(&self, a: u32, b: u32) -> u32;
+    /// Returns so many bytes of text.
+    async fn page(&self, size: u32) -> String;
     /// Takes elements of no size, which cost the sender nothing.
     async fn units(&self, units: Vec<()>) -> u64;
     /// Takes a value that nests.
@@ -105,6 +107,10 @@ impl Drop for Breaks {
 impl Target for Bastion {
     async fn add(&self, a: u32, b: u32) -> u32 {
         a.wrapping_add(b)
+    }
+
+    async fn page(&self, size: u32) -> String {
+        "x".repeat(size as usize)
     }
 
     async fn units(&self, units: Vec<()>) -> u64 {
