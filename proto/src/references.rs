@@ -6,5 +6,5 @@
 mod exports;
 mod imports;
 
-pub(crate) use self::exports::{Aliases, Exports};
+pub(crate) use self::exports::{Aliases, Exports, Key as ExportKey};
 pub(crate) use self::imports::Imports;

@@ -13,6 +13,7 @@ use crate::message::{
     OutgoingCall, OutgoingReply, ReplyStatus, SectionsView, TableEntry,
 };
 use crate::reason::DrainReason;
+use crate::references::ExportKey;
 
 impl Connection {
     /// Makes a call. Its reply comes as an event; until then the id is taken.
@@ -232,7 +233,12 @@ impl Connection {
         owner: InstanceId,
     ) -> Result<(ExportId, TableEntry), SendError> {
         let limit = self.limits.exports.min(self.own_credit.grants().references);
-        match self.exports.grant(object, interface, limit) {
+        let key = ExportKey {
+            owner,
+            object,
+            interface,
+        };
+        match self.exports.grant(key, limit) {
             Some(id) => Ok((
                 id,
                 TableEntry {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::Violation;
-use crate::id::{ALIAS_BIT, ExportId};
+use crate::id::{ALIAS_BIT, ExportId, InstanceId};
 
 #[derive(Debug)]
 enum Slot {
@@ -11,11 +11,20 @@ enum Slot {
         next: Option<u32>,
     },
     Exported {
-        object: u64,
-        interface: u32,
+        key: Key,
         grants: u32,
         revoked: bool,
     },
+}
+
+/// What is exported: an object, which has its number from its owner, under an interface.
+///
+/// The owner may be a third process whose references pass through this one, and numbers say nothing across owners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) owner: InstanceId,
+    pub(crate) object: u64,
+    pub(crate) interface: u32,
 }
 
 /// Objects of this side that the other side holds.
@@ -25,7 +34,9 @@ enum Slot {
 pub(crate) struct Exports {
     slots: Vec<Slot>,
     free: Option<u32>,
-    ids: HashMap<(u64, u32), u32>,
+    /// Where each object is that may be granted again.
+    ids: HashMap<Key, u32>,
+    held: usize,
     /// Ids whose objects were ended and the other side not yet told.
     revoked: Vec<u32>,
 }
@@ -37,6 +48,7 @@ impl Default for Exports {
             slots: vec![daemon],
             free: None,
             ids: HashMap::new(),
+            held: 0,
             revoked: Vec::new(),
         }
     }
@@ -46,19 +58,18 @@ impl Exports {
     /// Counts a grant of this object and interface, in the slot that they have or in a new one.
     ///
     /// Returns `None` if there are `limit` of them, or more grants of one than can be counted.
-    pub(crate) fn grant(&mut self, object: u64, interface: u32, limit: u32) -> Option<ExportId> {
-        if let Some(index) = self.ids.get(&(object, interface)) {
+    pub(crate) fn grant(&mut self, key: Key, limit: u32) -> Option<ExportId> {
+        if let Some(index) = self.ids.get(&key) {
             if let Some(Slot::Exported { grants, .. }) = self.slots.get_mut(*index as usize) {
                 *grants = grants.checked_add(1)?;
             }
             return Some(ExportId::new(*index));
         }
-        if self.ids.len() >= limit as usize {
+        if self.held >= limit as usize {
             return None;
         }
         let slot = Slot::Exported {
-            object,
-            interface,
+            key,
             grants: 1,
             revoked: false,
         };
@@ -76,7 +87,8 @@ impl Exports {
                 self.slots.len() as u32 - 1
             }
         };
-        self.ids.insert((object, interface), index);
+        self.ids.insert(key, index);
+        self.held += 1;
         Some(ExportId::new(index))
     }
 
@@ -86,18 +98,16 @@ impl Exports {
         let Some(slot @ Slot::Exported { .. }) = self.slots.get_mut(id as usize) else {
             return Err(over_released);
         };
-        if let Slot::Exported {
-            grants,
-            object,
-            interface,
-            ..
-        } = slot
-        {
+        if let Slot::Exported { grants, key, .. } = slot {
             *grants = grants.checked_sub(count).ok_or(over_released)?;
             if *grants > 0 {
                 return Ok(false);
             }
-            self.ids.remove(&(*object, *interface));
+            // A revoked object may have been granted anew, in another slot.
+            if self.ids.get(key) == Some(&id) {
+                self.ids.remove(key);
+            }
+            self.held -= 1;
         }
         *slot = Slot::Free { next: self.free };
         self.free = Some(id);
@@ -109,12 +119,13 @@ impl Exports {
         matches!(self.slots.get(id as usize), Some(Slot::Exported { .. }))
     }
 
-    /// Notes that the object was ended; the other side is to be told, once.
+    /// Notes that the object was ended; the other side is to be told, once. A new grant of it gets a slot of its own.
     pub(crate) fn revoke(&mut self, id: u32) {
-        if let Some(Slot::Exported { revoked, .. }) = self.slots.get_mut(id as usize)
+        if let Some(Slot::Exported { revoked, key, .. }) = self.slots.get_mut(id as usize)
             && !*revoked
         {
             *revoked = true;
+            self.ids.remove(key);
             self.revoked.push(id);
         }
     }
@@ -146,7 +157,7 @@ impl Exports {
 
     /// Returns how many objects are exported.
     pub(crate) fn len(&self) -> usize {
-        self.ids.len()
+        self.held
     }
 }
 
@@ -190,18 +201,53 @@ impl Aliases {
 mod tests {
     use super::*;
 
+    fn key(object: u64, interface: u32) -> Key {
+        Key {
+            owner: InstanceId::from_bytes([1; 16]),
+            object,
+            interface,
+        }
+    }
+
+    #[test]
+    fn numbers_of_two_owners_are_two_objects() {
+        let mut exports = Exports::default();
+        let ours = exports.grant(key(7, 1), 9);
+        let theirs = Key {
+            owner: InstanceId::from_bytes([2; 16]),
+            ..key(7, 1)
+        };
+        assert_ne!(exports.grant(theirs, 9), ours);
+    }
+
+    #[test]
+    fn a_revoked_object_is_granted_anew_in_another_slot() {
+        let mut exports = Exports::default();
+        let old = exports.grant(key(7, 1), 2).expect("there is room");
+        exports.revoke(old.index());
+        let new = exports.grant(key(7, 1), 2).expect("there is room");
+        assert_ne!(new, old);
+        assert_eq!(exports.grant(key(8, 1), 2), None, "both slots count");
+        assert_eq!(exports.release(old.index(), 1), Ok(true));
+        assert_eq!(exports.grant(key(7, 1), 2), Some(new));
+    }
+
     #[test]
     fn grants_of_one_object_share_a_slot() {
         let mut exports = Exports::default();
-        let id = exports.grant(7, 1, 2).expect("there is room");
+        let id = exports.grant(key(7, 1), 2).expect("there is room");
         assert_eq!(id.index(), 1, "slot 0 is the daemon");
-        assert_eq!(exports.grant(7, 1, 2), Some(id));
+        assert_eq!(exports.grant(key(7, 1), 2), Some(id));
         assert_ne!(
-            exports.grant(7, 2, 2),
+            exports.grant(key(7, 2), 2),
             Some(id),
             "another interface is another reference"
         );
-        assert_eq!(exports.grant(8, 1, 2), None, "the limit counts references");
+        assert_eq!(
+            exports.grant(key(8, 1), 2),
+            None,
+            "the limit counts references"
+        );
         assert_eq!(
             exports.release(id.index(), 3),
             Err(Violation::OverReleased(1))
@@ -212,7 +258,11 @@ mod tests {
             exports.release(id.index(), 1),
             Err(Violation::OverReleased(1))
         );
-        assert_eq!(exports.grant(8, 1, 2), Some(id), "the slot is used again");
+        assert_eq!(
+            exports.grant(key(8, 1), 2),
+            Some(id),
+            "the slot is used again"
+        );
         assert_eq!(exports.release(0, 1), Err(Violation::OverReleased(0)));
     }
 
@@ -220,14 +270,17 @@ mod tests {
     fn revoking_is_told_once_and_only_while_held() {
         let mut exports = Exports::default();
         let aliases = Aliases::default();
-        let id = exports.grant(7, 1, 9).expect("there is room").index();
+        let id = exports.grant(key(7, 1), 9).expect("there is room").index();
         exports.revoke(id);
         exports.revoke(id);
         assert_eq!(exports.take_revoked(&aliases), [id]);
-        let other = exports.grant(8, 1, 9).expect("there is room").index();
+        let other = exports.grant(key(8, 1), 9).expect("there is room").index();
         exports.revoke(other);
         exports.release(other, 1).expect("it was granted");
-        assert_eq!(exports.grant(9, 1, 9).map(ExportId::index), Some(other));
+        assert_eq!(
+            exports.grant(key(9, 1), 9).map(ExportId::index),
+            Some(other)
+        );
         assert_eq!(exports.take_revoked(&aliases), [] as [u32; 0]);
     }
 }

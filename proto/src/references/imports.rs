@@ -40,7 +40,9 @@ impl Imports {
         let full = self.exports_held() >= limit as usize;
         match self.imports.get_mut(&entry.id) {
             Some(import) => {
-                if import.object != entry.object || import.interface != entry.interface {
+                if (import.object, import.interface, import.owner)
+                    != (entry.object, entry.interface, entry.owner)
+                {
                     return Err(Violation::ReferenceChanged(entry.id));
                 }
                 let all = import
