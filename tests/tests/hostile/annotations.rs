@@ -1,15 +1,16 @@
 //! Notes beside the arguments, without end.
 
 use bytes::Bytes;
+use farref_proto::message::Message;
 use farref_proto::{CloseCode, Extensions};
 
 use crate::arena::Arena;
-use crate::attacker::{Answer, Attacker, POSTCARD, call, with_extensions};
+use crate::attacker::{Answer, Attacker, POSTCARD, call, export, with_extensions, with_table};
 
 /// What a daemon takes in one message, in bytes.
 const LIMIT: usize = 16 << 10;
-/// What an annotation costs beside key and value.
-const OVERHEAD: usize = 4;
+/// What an annotation counts beside key and value: about what it takes in memory.
+const OVERHEAD: usize = 64;
 
 fn annotated(annotations: Vec<(String, Bytes)>) -> Extensions {
     Extensions {
@@ -33,7 +34,7 @@ fn as_many_as_allowed_are_taken_and_one_byte_more_is_not() {
         let fits = with_extensions(call(0, "add", POSTCARD, &[2, 3]), one_of(LIMIT));
         let fits = attacker.ask_for(fits);
         let exceeds = with_extensions(call(0, "add", POSTCARD, &[2, 3]), one_of(LIMIT + 1));
-        attacker.send_message(&farref_proto::message::Message::Call(exceeds));
+        attacker.send_message(&Message::Call(exceeds));
         (fits, attacker.goodbye())
     });
     let (fits, goodbye) = endured.saw;
@@ -58,6 +59,36 @@ fn a_count_without_annotations_reserves_nothing() {
     });
     assert_eq!(endured.saw, CloseCode::Malformed);
     assert!(endured.peak < 128 << 10, "{} bytes", endured.peak);
+}
+
+#[test]
+fn empty_ones_are_charged_what_they_take() {
+    let mut arena = Arena::new();
+    let endured = arena.endure(|address| {
+        let mut attacker = Attacker::settle(address);
+        let many = annotated(vec![(String::new(), Bytes::new()); LIMIT / OVERHEAD + 1]);
+        let call = with_extensions(call(0, "add", POSTCARD, &[2, 3]), many);
+        attacker.send_message(&Message::Call(call));
+        attacker.goodbye().code
+    });
+    assert_eq!(endured.saw, CloseCode::Malformed);
+}
+
+#[test]
+fn calls_that_wait_hold_no_more_of_them_than_was_sent() {
+    let mut arena = Arena::new();
+    let many = annotated(vec![(String::new(), Bytes::new()); LIMIT / OVERHEAD]);
+    let endured = arena.endure(|address| {
+        let mut attacker = Attacker::settle(address);
+        for id in 0..64 {
+            let table = vec![export(1, "Visitor")];
+            let visit = with_table(call(id, "visit", POSTCARD, &[0]), table);
+            attacker.send_message(&Message::Call(with_extensions(visit, many.clone())));
+            attacker.callback();
+        }
+    });
+    let bound = 64 * LIMIT as u64 + (1 << 20);
+    assert!(endured.peak < bound, "{} bytes", endured.peak);
 }
 
 #[test]
