@@ -58,7 +58,7 @@ async fn drive(jukebox: JukeboxProxy) -> anyhow::Result<()> {
     jukebox.skip().await?;
     for _ in 0..3 {
         if let Some(track) = heard.recv().await {
-            println!("now playing: {} by {}", track.title, track.artist);
+            println!("now playing: {track}");
         }
     }
 
@@ -67,22 +67,16 @@ async fn drive(jukebox: JukeboxProxy) -> anyhow::Result<()> {
     println!("volume: {}", jukebox.volume().await?);
 
     // A deadline for one call.
-    let song = jukebox
-        .current_song()
-        .timeout(Duration::from_secs(2))
-        .await?;
-    println!(
-        "current song: {}",
-        song.map_or("none".to_owned(), |track| track.title)
-    );
+    let current = jukebox.current_song().timeout(Duration::from_secs(2));
+    if let Some(track) = current.await? {
+        println!("current song: {track}");
+    }
 
     // Bytes, there and back; and work that the jukebox does on a thread of its own.
     let sound: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
     println!("uploaded {} bytes", jukebox.upload("hum", &sound).await?);
-    println!(
-        "downloaded the same: {}",
-        jukebox.download("hum").await? == sound
-    );
+    let same = jukebox.download("hum").await? == sound;
+    println!("downloaded the same: {same}");
     println!("loudness: {:.2}", jukebox.loudness("hum").await?);
 
     // Calls are futures, many under way at once on one connection.
@@ -97,12 +91,8 @@ async fn drive(jukebox: JukeboxProxy) -> anyhow::Result<()> {
         title: "Hyperballad".to_owned(),
     };
     queue.push(track).await?;
-    println!(
-        "queued; next: {}",
-        queue
-            .pop()
-            .await?
-            .map_or("nothing".to_owned(), |track| track.title)
-    );
+    if let Some(track) = queue.pop().await? {
+        println!("next in the queue: {track}");
+    }
     Ok(())
 }

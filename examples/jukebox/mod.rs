@@ -4,6 +4,8 @@
 
 pub mod machine;
 
+use std::fmt;
+
 use farref::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,12 @@ pub struct Track {
     pub artist: String,
     /// What it is called.
     pub title: String,
+}
+
+impl fmt::Display for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}", self.title, self.artist)
+    }
 }
 
 /// What a jukebox may refuse to do. Callers get it as `CallError::App`.

@@ -155,12 +155,12 @@ const DRIVEN: [&str; 12] = [
     "now playing: Black by Pearl Jam",
     "now playing: Creep by Radiohead",
     "volume: 0.8",
-    "current song: Creep",
+    "current song: Creep by Radiohead",
     "uploaded 1048576 bytes",
     "downloaded the same: true",
     "loudness: 0.50",
     "found 1 and 0 tracks",
-    "queued; next: Hyperballad",
+    "next in the queue: Hyperballad by Björk",
 ];
 
 #[test]
