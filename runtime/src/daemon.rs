@@ -457,7 +457,8 @@ impl DaemonHandle {
         Ok(Peer::of(&session))
     }
 
-    /// Shuts the daemon down as `how` says, and waits until all sessions have ended. Doing it twice is doing it once.
+    /// Shuts the daemon down as `how` says, and waits until all sessions have ended. Its objects have no names then.
+    /// Doing it twice is doing it once.
     ///
     /// # Cancel safety
     ///
@@ -493,6 +494,7 @@ impl DaemonHandle {
                 }
             }
         }
+        self.0.node.unpublish_all();
         self.0.stopped.send_replace(true);
     }
 
@@ -512,6 +514,7 @@ impl DaemonHandle {
         for session in self.0.node.sessions() {
             session.abort();
         }
+        self.0.node.unpublish_all();
         self.0.stopped.send_replace(true);
     }
 

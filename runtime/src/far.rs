@@ -144,6 +144,8 @@ pub(crate) struct FarCall {
     reply_annotations: Annotations,
     encoded_by_name: bool,
     found_again: bool,
+    /// Whether an attempt before this one may have run.
+    may_have_run: bool,
     label: Label,
     intercepted: Option<Box<CallInfo>>,
 }
@@ -188,6 +190,7 @@ impl FarCall {
             reply_annotations: Annotations::new(),
             encoded_by_name: false,
             found_again: false,
+            may_have_run: false,
             label,
             intercepted: None,
         }
@@ -224,11 +227,18 @@ impl FarCall {
             match result {
                 Err(fault) if self.tries_again(&fault) => {
                     tracing::debug!(%fault, "a call is made again");
+                    self.may_have_run |= fault.may_have_run();
                     self.end();
                     self.state = State::Start;
                 }
                 result => {
                     self.end();
+                    let result = result.map_err(|fault| match fault.outcome() {
+                        Outcome::NotStarted if self.may_have_run => {
+                            fault.with_outcome(Outcome::Unknown)
+                        }
+                        _ => fault,
+                    });
                     if let Some(info) = self.intercepted.take() {
                         interceptor::after(
                             &self.remote.interceptors(),

@@ -159,6 +159,15 @@ impl Node {
         drop::<BTreeMap<_, _>>(gone);
     }
 
+    /// Takes all names away. An object that knows its daemon would otherwise hold it, and itself, for ever.
+    pub(crate) fn unpublish_all(&self) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = std::mem::take(&mut *names);
+        drop(names);
+        // As above.
+        drop(gone);
+    }
+
     /// The names, and the wire names of the interfaces under which their objects are served.
     pub(crate) fn names(&self) -> BTreeMap<String, String> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);

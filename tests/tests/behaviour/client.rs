@@ -28,6 +28,8 @@ struct Ticker {
     runs: Arc<AtomicU32>,
     /// How many calls to cut off.
     cut: Arc<AtomicU32>,
+    /// The daemon that the next call shuts down.
+    stops: Arc<std::sync::Mutex<Option<farref::DaemonHandle>>>,
 }
 
 impl Ticker {
@@ -35,6 +37,7 @@ impl Ticker {
         Ticker {
             runs: Arc::default(),
             cut: Arc::new(AtomicU32::new(calls)),
+            stops: Arc::default(),
         }
     }
 
@@ -52,6 +55,13 @@ impl Clock for Ticker {
         self.runs.fetch_add(1, Ordering::SeqCst) + 1
     }
     async fn fetch(&self) -> u32 {
+        let stops = self.stops.lock().unwrap().take();
+        if let Some(daemon) = stops {
+            let runs = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
+            // The session ends here, and with it the future that serves this call.
+            daemon.shutdown(Shutdown::Abort).await;
+            return runs;
+        }
         self.run()
     }
     async fn charge(&self) -> u32 {
@@ -376,4 +386,26 @@ async fn closing_and_aborting_a_session_end_it_on_both_sides() {
         }
         assert_eq!(clock.tick().await.unwrap(), 1);
     }
+}
+
+#[tokio::test]
+async fn an_attempt_that_may_have_run_is_not_forgotten_by_the_next_one() {
+    let start = || async {
+        let ticker = Ticker::cutting(1);
+        let (daemon, uri) = daemon_at(&"far://127.0.0.1:0".parse().unwrap(), ticker.clone()).await;
+        let clock: ClockProxy = Client::new().connect(&uri).await.unwrap();
+        (ticker, daemon, clock.with_max_retries(3))
+    };
+    // A reference cannot be found again: the second attempt never starts, and the first may have run.
+    let (ticker, _daemon, clock) = start().await;
+    let child = clock.child().await.unwrap().with_max_retries(3);
+    let fault = child.fetch().await.unwrap_err();
+    assert!(fault.may_have_run(), "{fault:?}");
+    assert_eq!(ticker.runs.load(Ordering::SeqCst), 1);
+    // Nobody is there any more for the second attempt.
+    let (ticker, daemon, clock) = start().await;
+    *ticker.stops.lock().unwrap() = Some((*daemon).clone());
+    let fault = clock.fetch().await.unwrap_err();
+    assert_fault(&fault, FaultKind::ConnectFailed, Outcome::Unknown);
+    assert_eq!(ticker.runs.load(Ordering::SeqCst), 1);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farref::prelude::*;
-use farref::{FaultKind, Limits, Outcome};
+use farref::{DaemonHandle, FaultKind, Limits, Outcome};
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::{Directory, Pair, assert_fault, memory_uri};
@@ -451,4 +451,42 @@ async fn a_peer_that_falls_silent_is_found() {
         assert!(begun.elapsed() <= 3 * Limits::PEER_TIMEOUT);
     }
     drop(plugs);
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_gone_holds_no_object() {
+    /// Knows the daemon that serves it, as objects may that register others.
+    struct Registrar(DaemonHandle, mpsc::UnboundedSender<()>);
+    impl Desk for Registrar {
+        async fn answer(&self) -> u32 {
+            self.0.register("another", Clerk::proxy()).unwrap();
+            42
+        }
+        async fn wait(&self) -> u32 {
+            0
+        }
+        async fn tell(&self) {}
+    }
+    impl Drop for Registrar {
+        fn drop(&mut self) {
+            let _ = self.1.send(());
+        }
+    }
+    for drop_it in [true, false] {
+        let (sender, mut dropped) = mpsc::unbounded_channel();
+        let daemon = Daemon::bind(memory_uri()).await.unwrap();
+        let registrar = Registrar((*daemon).clone(), sender);
+        let uri = daemon
+            .register("registrar", DeskProxy::new(registrar))
+            .unwrap();
+        let client = Client::new();
+        let desk: DeskProxy = client.connect(&uri).await.unwrap();
+        assert_eq!(desk.answer().await.unwrap(), 42);
+        assert!(daemon.registered().contains_key("another"));
+        match drop_it {
+            true => drop(daemon),
+            false => daemon.detach().shutdown(Shutdown::default()).await,
+        }
+        dropped.recv().await.unwrap();
+    }
 }

@@ -13,6 +13,7 @@ mod daemon;
 mod daemon_object;
 mod dynamic;
 mod errors;
+mod events;
 mod interceptors;
 mod interfaces;
 mod near;
