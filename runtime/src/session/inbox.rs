@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use farref_proto::{
-    ConnectionError, Event, FaultKind, IncomingCall, IncomingRef, OnewayReceipt,
-};
+use farref_proto::{ConnectionError, Event, FaultKind, IncomingCall, IncomingRef, OnewayReceipt};
 
 use super::{IncomingCallId, Phase, Session, State, Wakers};
 use crate::Outcome;
