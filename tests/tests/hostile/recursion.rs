@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use farref_proto::message::{Call, Message, Reply, ReplyStatus, Sections};
-use farref_proto::{Chain, ChainId, CloseCode, Extensions, FaultKind, Limits, Outcome};
+use farref_proto::{Chain, ChainId, CloseCode, Extensions, FaultKind, Limits};
 
 use crate::arena::Arena;
 use crate::attacker::{
