@@ -202,10 +202,10 @@ async fn two_honest_peers_that_flood_each_other_both_finish() {
         sink.flood(mine.clone(), 20, 100 << 10),
         back.flood(sink.clone(), 20, 1 << 10),
     );
-    assert_eq!((there, here), (40 * 300 << 10, 40 * 300 << 10));
+    assert_eq!((there, here), ((40 * 300) << 10, (40 * 300) << 10));
     assert_eq!(
         (nested_there.unwrap(), nested_here.unwrap()),
-        (20 * 100 << 10, 20 << 10)
+        ((20 * 100) << 10, 20 << 10)
     );
     drop((sink, back, mine));
     pair.at_baseline().await;

@@ -1,5 +1,10 @@
 //! Methods of every form, called near and far.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "twelve arguments are what an interface allows"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,10 +45,6 @@ pub(crate) struct Missing(String);
 trait Forms {
     async fn none(&self) -> u32;
     async fn one(&self, a: u8) -> u8;
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "twelve is what an interface allows"
-    )]
     async fn twelve(
         &self,
         a: u8,

@@ -23,9 +23,10 @@ impl Greeter for Object {
     async fn greet(&self, name: &str) -> String {
         let note =
             CallContext::current().and_then(|context| context.annotation("salutation").cloned());
-        let salutation = note.map_or("hello".to_owned(), |note| {
-            String::from_utf8(note.to_vec()).unwrap()
-        });
+        let salutation = note.map_or_else(
+            || "hello".to_owned(),
+            |note| String::from_utf8(note.to_vec()).unwrap(),
+        );
         format!("{salutation}, {name}")
     }
     async fn fail(&self) -> Result<(), String> {
