@@ -12,6 +12,7 @@ use crate::access::{Access, Serial, Shared, SharedArc};
 use crate::descriptor::{Interface, Method};
 use crate::dispatch::{HandlerFuture, Incoming};
 use crate::error::{Fault, Result};
+use crate::panics::Contained;
 use crate::proxy::Serve;
 use crate::random;
 use crate::remote::Remote;
@@ -89,14 +90,14 @@ impl Drop for Running {
 
 /// An object with the way in which calls enter it.
 pub struct Entry<A> {
-    access: A,
+    access: Contained<A>,
     pub(crate) meta: Arc<Meta>,
 }
 
 impl<A: Access> Entry<A> {
     pub(crate) fn new(access: A, limit: usize) -> Arc<Self> {
         Arc::new(Entry {
-            access,
+            access: Contained::new(access),
             meta: Arc::new(Meta::new(limit)),
         })
     }
@@ -246,7 +247,7 @@ impl<A: Access> Object<A> {
     pub fn limit(self, calls: usize) -> Self {
         match Arc::try_unwrap(self.entry) {
             Ok(entry) => Object {
-                entry: Entry::new(entry.access, calls),
+                entry: Entry::new(entry.access.into_inner(), calls),
             },
             Err(entry) => Object { entry },
         }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::Display;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::Fault;
@@ -12,6 +13,54 @@ use crate::{FaultKind, Outcome};
 /// What `run` leaves half done is never looked at again: a future that panicked is dropped.
 pub(crate) fn contain<R>(run: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(run))
+}
+
+/// An object of the application, whose drop may panic without harm: whoever drops it last, a session's reader maybe, goes
+/// on, and so do the objects that are dropped with it.
+pub(crate) struct Contained<T>(Option<T>);
+
+impl<T> Contained<T> {
+    pub(crate) fn new(object: T) -> Self {
+        Contained(Some(object))
+    }
+
+    pub(crate) fn into_inner(mut self) -> T {
+        self.0.take().expect("only this and drop take the object")
+    }
+}
+
+impl<T> Deref for Contained<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0
+            .as_ref()
+            .expect("only `into_inner` and drop take the object")
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        let object = self.0.take();
+        if let Err(panic) = contain(|| drop(object)) {
+            let message = message(&*panic);
+            tracing::error!(
+                object = std::any::type_name::<T>(),
+                message,
+                "an object panicked while it was dropped"
+            );
+        }
+    }
+}
+
+/// Drops what may be the last hold on an object of the application, and logs the panic of its drop.
+pub(crate) fn drop_contained<T>(value: T) {
+    if let Err(panic) = contain(|| drop(value)) {
+        tracing::error!(
+            message = message(&*panic),
+            "an object panicked when it was dropped"
+        );
+    }
 }
 
 /// The words of a panic.

@@ -35,6 +35,9 @@ trait User {
     async fn use_jukebox(&self, jukebox: JukeboxProxy) -> u32;
     async fn admin_of(&self, admin: AdminProxy) -> AdminProxy;
     async fn lend_jukebox(&self) -> JukeboxProxy;
+    /// Uses an object through both of its interfaces.
+    async fn use_both(&self, jukebox: JukeboxProxy, printer: PrinterProxy) -> (u32, usize);
+    async fn lend_both(&self) -> (JukeboxProxy, PrinterProxy, AdminProxy);
 }
 
 #[derive(Default)]
@@ -74,6 +77,17 @@ impl User for Machine {
     }
     async fn lend_jukebox(&self) -> JukeboxProxy {
         AdminProxy::new(Machine::default()).into()
+    }
+    async fn use_both(&self, jukebox: JukeboxProxy, printer: PrinterProxy) -> (u32, usize) {
+        assert!(same_object(&jukebox, &printer));
+        (
+            jukebox.play(1).await.unwrap(),
+            printer.print("four").await.unwrap(),
+        )
+    }
+    async fn lend_both(&self) -> (JukeboxProxy, PrinterProxy, AdminProxy) {
+        let object = Object::new(Machine::default());
+        (object.proxy(), object.proxy(), object.proxy())
     }
 }
 
@@ -196,4 +210,35 @@ fn the_descriptor_knows_what_is_extended() {
     );
     assert!(descriptor.extends(JukeboxProxy::DESCRIPTOR.hash));
     assert!(!JukeboxProxy::DESCRIPTOR.extends(descriptor.hash));
+}
+
+#[tokio::test]
+async fn one_object_is_passed_on_under_several_interfaces_at_once() {
+    let pair = Pair::tcp().await;
+    let user = pair.serve("user", UserProxy::new(Machine::default())).await;
+    let object = Object::new(Machine::default());
+    assert_eq!(
+        user.use_both(object.proxy(), object.proxy()).await.unwrap(),
+        (1, 4)
+    );
+    let (jukebox, printer, admin) = user.lend_both().await.unwrap();
+    assert_eq!(
+        (
+            jukebox.play(1).await.unwrap(),
+            printer.print("four").await.unwrap()
+        ),
+        (1, 4)
+    );
+    admin.reset().await.unwrap();
+    drop(jukebox);
+    pair.barrier().await;
+    assert_eq!(
+        (
+            printer.print("four").await.unwrap(),
+            admin.play(2).await.unwrap()
+        ),
+        (4, 2)
+    );
+    drop((user, printer, admin));
+    pair.at_baseline().await;
 }

@@ -268,7 +268,10 @@ async fn two_processes_call_each_other_a_thousand_deep_on_one_connection_and_no_
         assert_eq!(reached.unwrap(), u32::from(DEPTH));
     }
     let most = (mine.threads().await, echo.threads().await.unwrap());
-    assert_eq!(most, before, "not one thread more, in either process");
+    assert!(
+        most.0 <= before.0 && most.1 <= before.1,
+        "not one thread more, in either process: {before:?}, {most:?}"
+    );
     assert_eq!(client.peers().len(), 1);
     // Each process holds the other's entry, and is being asked about itself.
     for attempt in 0.. {
