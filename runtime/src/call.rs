@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
 use crate::codec::Codec;
-use crate::context::{Annotations, Scope, earlier};
+use crate::context::{Annotations, Scope, after, earlier};
 use crate::descriptor::Method;
 use crate::dispatch::{ArgumentsOut, RawReply};
 use crate::error::{Failure, Fault, Result};
@@ -92,7 +92,10 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
     ///
     /// A call that gave up fails with `DeadlineExceeded`: `NotStarted` if it was not sent by then, else `Unknown`.
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.deadline(Instant::now() + timeout)
+        match after(timeout) {
+            Some(deadline) => self.deadline(deadline),
+            None => self,
+        }
     }
 
     /// Gives up at this instant; see [`timeout`](Call::timeout).
@@ -240,13 +243,18 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                 State::Far(call) => {
                     let result = std::task::ready!(call.poll(cx));
                     let reply_annotations = call.take_reply_annotations();
+                    let deadline = call.deadline();
                     let refused = result
                         .as_ref()
                         .err()
                         .and_then(|fault| call.refused_types(fault));
                     if let Some(remote) = refused {
-                        let comparing =
-                            Box::pin(versions::compare(remote, P::DESCRIPTOR.name, self.method()));
+                        let comparing = Box::pin(versions::compare(
+                            remote,
+                            P::DESCRIPTOR.name,
+                            self.method(),
+                            deadline,
+                        ));
                         if let State::Far(call) = std::mem::replace(&mut self.state, State::Done) {
                             self.state = State::Comparing(call, comparing);
                         }
@@ -306,7 +314,7 @@ fn deadline_of(
     oneway: OnewayMode,
 ) -> Option<Instant> {
     let own = options.and_then(|options| options.deadline);
-    let own = earlier(own, timeout.map(|timeout| Instant::now() + timeout));
+    let own = earlier(own, timeout.and_then(after));
     match oneway {
         OnewayMode::Answered => earlier(own, Scope::current().and_then(|scope| scope.deadline)),
         // A oneway starts a chain of its own and inherits no deadline.

@@ -17,7 +17,7 @@ use crate::node::{Node, NodeConfig};
 use crate::proxy::{self, Proxy, ProxyOptions};
 use crate::random;
 use crate::remote::{FarReference, Remote};
-use crate::session::{Lifetime, Session};
+use crate::session::{Hold, Lifetime, Session};
 use crate::transport::{self, Transport};
 use crate::uri::{Address, Uri, UriError};
 use crate::{Identity, Outcome, Peer};
@@ -47,6 +47,9 @@ struct Inner {
     config: ClientBuilder,
     slots: Mutex<HashMap<Address, Arc<SessionSlot>>>,
 }
+
+/// How many places for sessions are kept before the unused ones are looked for.
+const MAX_UNUSED_SLOTS: usize = 64;
 
 /// A place for a session that proxies share. Held while one of them connects, so that the others wait for it.
 #[derive(Debug, Default)]
@@ -229,6 +232,10 @@ impl Client {
     pub(crate) fn reference(&self, uri: Uri, interface: u32) -> Remote {
         let slot = {
             let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            if slots.len() >= MAX_UNUSED_SLOTS {
+                // Those that no proxy knows any more.
+                slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+            }
             Arc::clone(slots.entry(uri.address().clone()).or_default())
         };
         Remote::Far(FarReference::named(self.clone(), uri, interface, slot))
@@ -249,8 +256,9 @@ impl Client {
         io: impl AsyncRead + AsyncWrite + Send + 'static,
         name: impl Into<String>,
     ) -> Result<Peer> {
-        let session = self.open(Transport::from_io(io, name.into()), Lifetime::UntilClosed);
-        session.established().await?;
+        let hold = self.open(Transport::from_io(io, name.into()), Lifetime::UntilClosed);
+        let session = Arc::clone(hold.session());
+        session.opened().await?;
         Ok(Peer::of(&session))
     }
 
@@ -284,7 +292,7 @@ impl Client {
             session.close("closed by the client");
         }
         for session in &sessions {
-            session.ended().await;
+            session.flushed().await;
         }
     }
 
@@ -301,18 +309,18 @@ impl Client {
     }
 
     /// The session of this slot, connected if need be. The handshake may still be under way: frames wait for it.
-    pub(crate) async fn session(&self, uri: &Uri, slot: &SessionSlot) -> Result<Arc<Session>> {
+    pub(crate) async fn session(&self, uri: &Uri, slot: &SessionSlot) -> Result<Hold> {
         let mut place = slot.0.lock().await;
-        if let Some(session) = place.upgrade().filter(|session| !session.is_closed()) {
-            return Ok(session);
+        if let Some(hold) = place.upgrade().and_then(|session| session.hold()) {
+            return Ok(hold);
         }
         let mut attempt = 1;
         loop {
             match self.transport(uri).await {
                 Ok(transport) => {
-                    let session = self.open(transport, Lifetime::WhileUsed);
-                    *place = Arc::downgrade(&session);
-                    return Ok(session);
+                    let hold = self.open(transport, Lifetime::WhileUsed);
+                    *place = Arc::downgrade(hold.session());
+                    return Ok(hold);
                 }
                 Err(fault) if attempt >= self.0.config.connect_attempts => return Err(fault),
                 Err(fault) => {
@@ -351,7 +359,7 @@ impl Client {
         }
     }
 
-    fn open(&self, transport: Transport, lifetime: Lifetime) -> Arc<Session> {
+    fn open(&self, transport: Transport, lifetime: Lifetime) -> Hold {
         let node = Arc::clone(&self.0.node);
         let mut config = ClientConfig::new(
             random::instance_id(),
@@ -371,9 +379,11 @@ impl Client {
         };
         let connection = Connection::client(config, Time::ZERO);
         let session = Session::new(node, lifetime, transport.peer.clone(), identity, connection);
+        // Held before its tasks run, so that it is not taken for unused.
+        let hold = session.first_hold();
         self.0.node.add_session(&session);
         session.drive(transport, None);
-        session
+        hold
     }
 }
 

@@ -8,7 +8,8 @@ use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use farref_proto::ChainId;
@@ -203,6 +204,11 @@ impl Scope {
     }
 }
 
+/// The instant after this time; none if it is beyond what the clock can tell.
+pub(crate) fn after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
 /// The earlier of two instants, either of which may be missing.
 pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
@@ -333,22 +339,37 @@ impl fmt::Debug for CallContext {
 
 /// Values of any type, one of each, that live as long as a session.
 #[derive(Default)]
-pub struct Storage(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+pub struct Storage(Mutex<Values>);
+
+#[derive(Default)]
+struct Values {
+    by_type: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// Whether the session has ended: nothing is kept any more.
+    is_closed: bool,
+}
 
 impl Storage {
-    /// The value of this type, if one was put here.
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        values.get(&TypeId::of::<T>()).cloned()?.downcast().ok()
+    fn lock(&self) -> MutexGuard<'_, Values> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a value here and returns the one of its type that it replaces.
+    /// The value of this type, if one was put here.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let value = self.lock().by_type.get(&TypeId::of::<T>()).cloned();
+        value?.downcast().ok()
+    }
+
+    /// Puts a value here and returns the one of its type that it replaces. Once the session has ended nothing is kept.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        values
-            .insert(TypeId::of::<T>(), Arc::new(value))?
-            .downcast()
-            .ok()
+        let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
+        let mut values = self.lock();
+        if values.is_closed {
+            drop(values);
+            return None;
+        }
+        let replaced = values.by_type.insert(TypeId::of::<T>(), value);
+        drop(values);
+        replaced?.downcast().ok()
     }
 
     /// The value of this type, put here by `make` if it is missing.
@@ -358,31 +379,40 @@ impl Storage {
         }
         // `make` is the application's code and runs outside the lock, so two calls may race: the first one's value stays.
         let value = Arc::new(make());
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = values
+        let mut values = self.lock();
+        if values.is_closed {
+            return value;
+        }
+        let kept = values
+            .by_type
             .entry(TypeId::of::<T>())
             .or_insert_with(|| Arc::clone(&value) as Arc<dyn Any + Send + Sync>);
-        Arc::clone(entry).downcast().unwrap_or(value)
-    }
-
-    /// Drops all values, now that the session has ended.
-    pub(crate) fn clear(&self) {
-        let values = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let kept = Arc::clone(kept);
         drop(values);
+        kept.downcast().unwrap_or(value)
     }
 
     /// Takes the value of this type out.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        values.remove(&TypeId::of::<T>())?.downcast().ok()
+        let value = self.lock().by_type.remove(&TypeId::of::<T>());
+        value?.downcast().ok()
+    }
+
+    /// Drops all values, now that the session has ended.
+    pub(crate) fn close(&self) {
+        let mut values = self.lock();
+        values.is_closed = true;
+        let all = std::mem::take(&mut values.by_type);
+        drop(values);
+        // Dropping them is the application's code.
+        drop(all);
     }
 }
 
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("Storage")
-            .field("values", &values.len())
+            .field("values", &self.lock().by_type.len())
             .finish()
     }
 }

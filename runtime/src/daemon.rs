@@ -416,9 +416,9 @@ impl DaemonHandle {
         let Some(identity) = proxy::to_remote(proxy).identity() else {
             return;
         };
-        self.0.node.unpublish_object(identity.object);
+        self.0.node.unpublish_object(identity);
         for session in self.0.node.sessions() {
-            session.revoke(identity.object);
+            session.revoke(identity);
         }
     }
 
@@ -453,7 +453,7 @@ impl DaemonHandle {
         name: impl Into<String>,
     ) -> Result<Peer> {
         let session = self.open(Transport::from_io(io, name.into()), false, None);
-        session.established().await?;
+        session.opened().await?;
         Ok(Peer::of(&session))
     }
 
@@ -490,7 +490,7 @@ impl DaemonHandle {
                     session.close("the daemon shut down");
                 }
                 for session in sessions {
-                    session.ended().await;
+                    session.flushed().await;
                 }
             }
         }
@@ -534,17 +534,14 @@ impl DaemonHandle {
     }
 
     fn listen(&self, mut listener: Listener) {
-        // The task must not keep the daemon alive: its owner decides.
-        let daemon = Arc::downgrade(&self.0);
+        // A detached daemon lives as long as this task; the owner of another ends it.
+        let daemon = self.clone();
         let connections = Arc::clone(&self.0.connections);
         let handshakes = Arc::clone(&self.0.handshakes);
         let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
         let task = tokio::spawn(async move {
             loop {
                 let transport = listener.accept().await;
-                let Some(daemon) = daemon.upgrade().map(DaemonHandle) else {
-                    return;
-                };
                 let connection = Arc::clone(&connections).try_acquire_owned();
                 let handshake = Arc::clone(&handshakes).try_acquire_owned();
                 match (connection, handshake) {

@@ -101,6 +101,13 @@ pub struct MethodFlags {
     pub spawn: bool,
 }
 
+impl MethodFlags {
+    /// Whether a call runs on when its caller gives up: because it must, or because a thread cannot be stopped.
+    pub(crate) fn runs_to_its_end(self) -> bool {
+        self.no_cancel || self.blocking
+    }
+}
+
 /// An argument of a method.
 #[derive(Debug)]
 pub struct Argument {

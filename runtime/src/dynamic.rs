@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::codec::{self, ArgumentsEncoder, Codec};
+use crate::context::after;
 use crate::descriptor::{InterfaceInfo, MethodInfo, ValueInfo};
 use crate::dispatch::{RawReply, buffer};
 use crate::error::{CallError, Fault, Result};
@@ -143,7 +143,7 @@ impl DynProxy {
         };
         let interface = match interface {
             Some(interface) => interface,
-            None => versions::describe(remote.clone()).await?,
+            None => versions::describe(remote.clone(), None).await?,
         };
         Ok(DynProxy {
             remote,
@@ -205,7 +205,7 @@ impl DynProxy {
             interface: method.interface.clone().into(),
             method: method.name.clone().into(),
         };
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = self.timeout.and_then(after);
         let retries = (!method.flags.idempotent).then_some(0);
         let mut options = CallOptions::default();
         let call = FarCall::new(

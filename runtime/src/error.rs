@@ -108,6 +108,12 @@ impl Fault {
         self.change(|detail| detail.backtrace = Some(backtrace))
     }
 
+    /// Replaces the kind, where more is known than at the place where the fault was made.
+    #[must_use]
+    pub(crate) fn with_kind(self, kind: FaultKind) -> Self {
+        self.change(|detail| detail.kind = kind)
+    }
+
     /// Adds the name of a process that this fault passed through, nearest to its origin first.
     #[must_use]
     pub(crate) fn with_hop(self, hop: impl Into<String>) -> Self {

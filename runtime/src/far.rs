@@ -32,7 +32,7 @@ use crate::interceptor::{self, CallInfo, Direction};
 use crate::loopback::Loopback;
 use crate::object::ExportKind;
 use crate::references;
-use crate::remote::{Bound, Remote};
+use crate::remote::{Bound, Remote, Turn};
 use crate::session::{Question, SendState, Ticket};
 
 /// How a method is named on the wire.
@@ -150,11 +150,19 @@ pub(crate) struct FarCall {
     intercepted: Option<Box<CallInfo>>,
 }
 
+/// Finds an object, and its caller's turn to call it.
+type Binding = Pin<Box<dyn Future<Output = Result<(Arc<Bound>, Option<Turn>)>> + Send>>;
+
 enum State {
     Start,
     Intercepting(Pin<Box<dyn Future<Output = (CallInfo, Result<()>)> + Send>>),
-    Binding(Pin<Box<dyn Future<Output = Result<Arc<Bound>>> + Send>>),
-    Queued(Arc<Bound>, Ticket),
+    Binding(Binding),
+    Queued {
+        bound: Arc<Bound>,
+        ticket: Ticket,
+        /// Kept until the call is sent.
+        _turn: Option<Turn>,
+    },
     Waiting(Arc<Bound>, Question),
     Loopback(Loopback),
     Done,
@@ -194,6 +202,11 @@ impl FarCall {
             label,
             intercepted: None,
         }
+    }
+
+    /// When the call gives up.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.extras.deadline
     }
 
     pub(crate) fn take_reply_annotations(&mut self) -> Annotations {
@@ -319,10 +332,16 @@ impl FarCall {
                     }
                 }
                 State::Binding(binding) => match ready!(binding.as_mut().poll(cx)) {
-                    Ok(bound) => self.state = State::Queued(bound, Ticket::none()),
+                    Ok((bound, turn)) => {
+                        self.state = State::Queued {
+                            bound,
+                            ticket: Ticket::none(),
+                            _turn: turn,
+                        }
+                    }
                     Err(fault) => return Poll::Ready(Err(fault)),
                 },
-                State::Queued(bound, ticket) => {
+                State::Queued { bound, ticket, .. } => {
                     let Some(encoded) = &self.encoded else {
                         return Poll::Ready(Err(already_sent()));
                     };
@@ -395,7 +414,11 @@ impl FarCall {
                 Loopback::start(export, encoded, self.oneway, extras).map(State::Loopback)
             }
             Remote::Far(reference) => Ok(match reference.ready()? {
-                Some(bound) => State::Queued(bound, Ticket::none()),
+                Some(bound) => State::Queued {
+                    bound,
+                    ticket: Ticket::none(),
+                    _turn: None,
+                },
                 None => {
                     let reference = Arc::clone(reference);
                     State::Binding(Box::pin(async move { reference.bind().await }))
@@ -415,7 +438,14 @@ impl FarCall {
     /// Leaves the current state: gives a place in the queue up, or cancels what is under way.
     fn end(&mut self) {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Queued(bound, ticket) => bound.session.leave_queue(self.extras.depth(), ticket),
+            State::Queued { bound, ticket, .. } => {
+                // A oneway waits with the calls that nobody waits for.
+                let depth = match self.oneway {
+                    OnewayMode::Answered => self.extras.depth(),
+                    OnewayMode::Plain | OnewayMode::Ordered => 0,
+                };
+                bound.session.leave_queue(depth, ticket);
+            }
             State::Waiting(bound, question) => bound.session.abandon(question),
             State::Loopback(loopback) => loopback.abandon(),
             State::Start | State::Intercepting(_) | State::Binding(_) | State::Done => {}

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::codec::{Budget, Codec, CodecSet};
 use crate::error::{Fault, Result};
 use crate::interceptor::{Interceptor, Interceptors};
-use crate::object::Export;
+use crate::object::{Export, ObjectIdentity};
 use crate::session::Session;
 use crate::{FaultKind, Outcome};
 
@@ -148,11 +148,11 @@ impl Node {
     }
 
     /// Takes all names of an object away.
-    pub(crate) fn unpublish_object(&self, object: u64) {
+    pub(crate) fn unpublish_object(&self, object: ObjectIdentity) {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         let (gone, kept) = std::mem::take(&mut *names)
             .into_iter()
-            .partition(|(_, export)| export.identity.object == object);
+            .partition(|(_, export)| export.identity == object);
         *names = kept;
         drop(names);
         // Dropping the last holder of an object runs the application's code: not under the lock.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use farref_proto::{FaultKind, ImportId};
@@ -45,6 +46,9 @@ struct Named {
     /// Where its session comes from: shared by all proxies to one address, or its own.
     slot: Arc<SessionSlot>,
     bound: Mutex<Option<Arc<Bound>>>,
+    /// Calls that find the object do so one after the other, and are sent in that order.
+    turns: Arc<tokio::sync::Mutex<()>>,
+    binders: AtomicUsize,
 }
 
 /// An object's place in the books of a session, given back when it is dropped.
@@ -73,13 +77,14 @@ impl Bound {
         Bound::new(session, import, interface, OnceLock::new())
     }
 
+    /// Called under the session's lock, or by somebody who holds the session.
     fn new(
         session: Arc<Session>,
         import: ImportId,
         interface: u32,
         found: OnceLock<Result<ObjectIdentity>>,
     ) -> Arc<Self> {
-        session.hold();
+        session.count_holder();
         Arc::new(Bound {
             session,
             import,
@@ -142,63 +147,101 @@ impl FarReference {
             interface,
             slot,
             bound: Mutex::new(None),
+            turns: Arc::default(),
+            binders: AtomicUsize::new(0),
         })))
     }
 
-    /// The place in a live session, if there is one already.
+    /// The place in a live session, if there is one already and nobody is about to use it first.
     pub(crate) fn ready(&self) -> Result<Option<Arc<Bound>>> {
         match &self.0 {
             Kind::Held(bound) if bound.session.is_closed() => Err(stale()),
             Kind::Held(bound) => Ok(Some(Arc::clone(bound))),
-            Kind::Named(named) => Ok(named
-                .bound()
-                .as_ref()
-                .filter(|bound| bound.is_usable())
-                .cloned()),
+            Kind::Named(named) if named.binders.load(Ordering::Acquire) > 0 => Ok(None),
+            Kind::Named(named) => Ok(named.usable()),
         }
     }
 
     /// Connects if need be, and asks for the object. Does not wait for the answer: calls may follow at once.
-    pub(crate) async fn bind(&self) -> Result<Arc<Bound>> {
-        if let Some(bound) = self.ready()? {
-            return Ok(bound);
-        }
+    ///
+    /// The caller keeps the turn that comes with the place until its call is sent: those that asked later come later.
+    pub(crate) async fn bind(self: Arc<Self>) -> Result<(Arc<Bound>, Option<Turn>)> {
         let Kind::Named(named) = &self.0 else {
-            return Err(stale());
+            return Ok((self.ready()?.ok_or_else(stale)?, None));
         };
-        let session = named.client.session(&named.uri, &named.slot).await?;
-        let bound = session
-            .bind(named.uri.object().unwrap_or_default(), named.interface)
-            .await?;
-        let mut place = named.bound();
-        // Of two calls that found the object at the same time, the first one's place is used.
-        if let Some(other) = place.as_ref().filter(|other| other.is_usable()) {
-            let other = Arc::clone(other);
-            drop(place);
-            return Ok(other);
+        let binder = Binder::new(&self);
+        let guard = Arc::clone(&named.turns).lock_owned().await;
+        let turn = Turn {
+            _guard: guard,
+            _binder: binder,
+        };
+        if let Some(bound) = named.usable() {
+            return Ok((bound, Some(turn)));
         }
-        let old = place.replace(Arc::clone(&bound));
-        drop(place);
+        let hold = named.client.session(&named.uri, &named.slot).await?;
+        let name = named.uri.object().unwrap_or_default();
+        let bound = hold.session().bind(name, named.interface).await?;
+        let old = named.bound().replace(Arc::clone(&bound));
         drop(old);
-        Ok(bound)
+        Ok((bound, Some(turn)))
+    }
+
+    /// Looks at the place in a session, if there is one. Nothing that is looked at is kept: the last hold on a place
+    /// must not be dropped by somebody who has the session's lock.
+    fn with_place<R>(&self, look: impl FnOnce(&Arc<Bound>) -> R) -> Option<R> {
+        match &self.0 {
+            Kind::Held(bound) => Some(look(bound)),
+            Kind::Named(named) => named.bound().as_ref().map(look),
+        }
     }
 
     fn place(&self) -> Option<Arc<Bound>> {
-        match &self.0 {
-            Kind::Held(bound) => Some(Arc::clone(bound)),
-            Kind::Named(named) => named.bound().clone(),
-        }
+        self.with_place(Arc::clone)
     }
 
     /// The import in the books of this session, if it is there: such a reference goes home.
     pub(crate) fn import_in(&self, session: &Session) -> Option<ImportId> {
-        let bound = self.place()?;
-        (std::ptr::eq(&*bound.session, session) && !bound.session.is_closed())
-            .then_some(bound.import)
+        self.with_place(|bound| {
+            let is_here = std::ptr::eq(&*bound.session, session) && !bound.session.is_closed();
+            is_here.then_some(bound.import)
+        })?
     }
 }
 
+/// Somebody who is finding a named object and has not sent its call yet.
+struct Binder(Arc<FarReference>);
+
+impl Binder {
+    fn new(reference: &Arc<FarReference>) -> Self {
+        if let Kind::Named(named) = &reference.0 {
+            named.binders.fetch_add(1, Ordering::AcqRel);
+        }
+        Binder(Arc::clone(reference))
+    }
+}
+
+impl Drop for Binder {
+    fn drop(&mut self) {
+        if let Kind::Named(named) = &self.0.0 {
+            named.binders.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// The turn to send the next call to a named object that was just found.
+pub(crate) struct Turn {
+    _guard: tokio::sync::OwnedMutexGuard<()>,
+    _binder: Binder,
+}
+
 impl Named {
+    fn usable(&self) -> Option<Arc<Bound>> {
+        self.bound()
+            .as_ref()
+            .filter(|bound| bound.is_usable())
+            .cloned()
+    }
+
     fn bound(&self) -> MutexGuard<'_, Option<Arc<Bound>>> {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -242,7 +285,9 @@ impl Remote {
     /// What the object is, as far as that is known without a round trip.
     pub(crate) fn identity(&self) -> Option<ObjectIdentity> {
         match self {
-            Remote::Far(reference) => reference.place()?.found.get()?.as_ref().ok().copied(),
+            Remote::Far(reference) => {
+                reference.with_place(|bound| bound.found.get()?.as_ref().ok().copied())?
+            }
             Remote::Local(export) => Some(export.identity),
             Remote::Dead(_) => None,
         }
@@ -306,7 +351,11 @@ impl Remote {
 
     pub(crate) async fn ensure_connected(self) -> Result<()> {
         match self {
-            Remote::Far(reference) => reference.bind().await?.found().await.map(drop),
+            Remote::Far(reference) => {
+                let (bound, turn) = reference.bind().await?;
+                drop(turn);
+                bound.found().await.map(drop)
+            }
             Remote::Local(_) => Ok(()),
             Remote::Dead(fault) => Err(fault),
         }

@@ -54,7 +54,10 @@ impl<A: Answer> Running<A> {
     ///
     /// Nothing is registered to wake it: if it is pending, it must be polled again.
     pub(crate) fn poll_in_place(&mut self) -> Poll<Result<Reply>> {
-        self.poll_handler(&mut Context::from_waker(Waker::noop()))
+        // Whatever many handlers in a row consume of the reader's own budget must not make one falsely pending.
+        let poll = std::future::poll_fn(|cx| self.poll_handler(cx));
+        std::pin::pin!(tokio::task::unconstrained(poll))
+            .poll(&mut Context::from_waker(Waker::noop()))
     }
 
     /// Answers with what [`poll_in_place`](Running::poll_in_place) gave.
@@ -115,7 +118,11 @@ impl<A: Answer> Future for Running<A> {
         let result = match this.poll_handler(cx) {
             Poll::Ready(result) => result,
             Poll::Pending => {
-                let Some(deadline) = this.scope.deadline.filter(|_| !this.flags.no_cancel) else {
+                let Some(deadline) = this
+                    .scope
+                    .deadline
+                    .filter(|_| !this.flags.runs_to_its_end())
+                else {
                     return Poll::Pending;
                 };
                 let timer = this

@@ -6,6 +6,8 @@
 
 use std::fmt::Display;
 
+use tokio::time::Instant;
+
 use crate::codec::Codec;
 use crate::descriptor::{InterfaceInfo, Method};
 use crate::error::{Fault, Result};
@@ -16,7 +18,7 @@ use crate::shape::{Shape, compatible};
 use crate::{FaultKind, Outcome};
 
 /// Asks an object what it is.
-pub(crate) async fn describe(remote: Remote) -> Result<InterfaceInfo> {
+pub(crate) async fn describe(remote: Remote, deadline: Option<Instant>) -> Result<InterfaceInfo> {
     let key = MethodKey {
         index: u16::MAX,
         hash: DESCRIBE,
@@ -32,7 +34,7 @@ pub(crate) async fn describe(remote: Remote) -> Result<InterfaceInfo> {
         label,
         encoded,
         OnewayMode::Answered,
-        None,
+        deadline,
         Some(0),
         None,
     );
@@ -45,9 +47,10 @@ pub(crate) async fn compare(
     remote: Remote,
     interface: &'static str,
     method: &'static Method,
+    deadline: Option<Instant>,
 ) -> Result<()> {
     let by_name = remote.accepts(Codec::MessagePack);
-    let theirs = describe(remote).await?;
+    let theirs = describe(remote, deadline).await?;
     let Some(other) = theirs
         .methods
         .iter()

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
-use super::{Phase, Session};
+use super::{Phase, Queued, Session};
 use crate::error::Fault;
 use crate::transport::Transport;
 use crate::{FaultKind, Outcome};
@@ -51,6 +51,7 @@ impl Session {
         let writing = Arc::clone(self);
         tokio::spawn(async move {
             let _kept = place;
+            let _written = Written(Arc::clone(&writing));
             let _ends = EndsWith(Arc::clone(&writing));
             tokio::select! {
                 () = Arc::clone(&writing).write(writer) => {}
@@ -105,9 +106,17 @@ impl Session {
         let mut clock = Box::pin(tokio::time::sleep_until(self.next_tick()));
         loop {
             let closed = self.is_closed();
-            if chunks.is_empty() {
-                let now = self.now();
-                self.lock().connection.poll_transmit(now, &mut chunks);
+            let now = self.now();
+            let discards = {
+                let mut state = self.lock();
+                if chunks.is_empty() && !state.discards {
+                    state.connection.poll_transmit(now, &mut chunks);
+                }
+                state.discards
+            };
+            if discards {
+                let _ = writer.shutdown().await;
+                return;
             }
             if chunks.is_empty() {
                 if closed {
@@ -190,8 +199,12 @@ impl Session {
             _ => (FaultKind::SessionLost, Outcome::Unknown),
         };
         tracing::warn!(peer = %self.address, %error, "a connection ends");
-        self.fail(&Fault::new(kind, outcome, error.to_string()));
-        self.writer.notify_one();
+        let queued = match error {
+            // Whoever is silent reads nothing either.
+            ConnectionError::PeerTimeout => Queued::Discarded,
+            _ => Queued::Written,
+        };
+        self.fail(&Fault::new(kind, outcome, error.to_string()), queued);
     }
 
     fn lost(&self, text: &str) {
@@ -201,13 +214,12 @@ impl Session {
         } else {
             FaultKind::SessionLost
         };
-        self.fail(&Fault::new(
-            kind,
-            Outcome::Unknown,
-            format!("the session with {} is lost: {text}", self.address),
-        ));
+        let message = format!("the session with {} is lost: {text}", self.address);
+        self.fail(
+            &Fault::new(kind, Outcome::Unknown, message),
+            Queued::Discarded,
+        );
         self.aborted.send_replace(true);
-        self.writer.notify_one();
     }
 }
 
@@ -225,6 +237,15 @@ impl Drop for EndsWith {
         if !self.0.is_closed() {
             self.0.lost("its runtime has ended");
         }
+    }
+}
+
+/// Says that nothing more is written when the task that writes ends.
+struct Written(Arc<Session>);
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.0.written.send_replace(true);
     }
 }
 

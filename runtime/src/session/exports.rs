@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use farref_proto::{Connection, DAEMON_TARGET, EntryKind, ExportId, IncomingRef, TableEntry};
+use farref_proto::{
+    Connection, DAEMON_TARGET, EntryKind, ExportId, IncomingRef, SendError, TableEntry,
+};
 
+use super::Session;
 use super::inbox::Garbage;
-use super::{Session, send_fault};
 use crate::FaultKind;
 use crate::error::{Fault, Result};
 use crate::object::{Export, ExportKind, ObjectIdentity};
@@ -109,28 +111,37 @@ impl Exports {
         connection: &mut Connection,
         references: &[Remote],
         session: &Session,
-    ) -> Result<Vec<TableEntry>> {
+        garbage: &mut Garbage,
+    ) -> Result<Vec<TableEntry>, SendError> {
         let mut table = Vec::with_capacity(references.len());
         for reference in references {
             let entry = match reference {
-                Remote::Dead(_) => TableEntry::DEAD,
-                Remote::Local(export) => self.export(connection, export)?,
+                Remote::Dead(_) => Ok(TableEntry::DEAD),
+                Remote::Local(export) => self.export(connection, export),
                 Remote::Far(far) => match far.import_in(session) {
                     // It goes home.
-                    Some(import) => connection.home_entry(import),
-                    None => self.export(connection, &forward(reference))?,
+                    Some(import) => Ok(connection.home_entry(import)),
+                    None => self.export(connection, &forward(reference)),
                 },
             };
-            table.push(entry);
+            match entry {
+                Ok(entry) => table.push(entry),
+                Err(error) => {
+                    self.take_back(connection, &table, garbage);
+                    return Err(error);
+                }
+            }
         }
         Ok(table)
     }
 
-    fn export(&mut self, connection: &mut Connection, export: &Arc<Export>) -> Result<TableEntry> {
+    fn export(
+        &mut self,
+        connection: &mut Connection,
+        export: &Arc<Export>,
+    ) -> Result<TableEntry, SendError> {
         let ObjectIdentity { owner, object } = export.identity;
-        let (id, entry) = connection
-            .export(object, export.interface, owner)
-            .map_err(|error| send_fault(&error))?;
+        let (id, entry) = connection.export(object, export.interface, owner)?;
         let index = id.index() as usize;
         if self.transferred.len() <= index {
             self.transferred.resize(index + 1, Place::Empty);
@@ -160,10 +171,11 @@ impl Exports {
     pub(crate) fn revoke(
         &mut self,
         connection: &mut Connection,
-        object: u64,
+        object: ObjectIdentity,
         garbage: &mut Garbage,
     ) {
-        let is_it = |place: &Place| matches!(place, Place::Object(export) if export.identity.object == object);
+        let is_it =
+            |place: &Place| matches!(place, Place::Object(export) if export.identity == object);
         for (index, place) in self.transferred.iter_mut().enumerate() {
             if is_it(place) {
                 garbage.add(std::mem::replace(place, Place::Stale));

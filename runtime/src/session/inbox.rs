@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use farref_proto::{ConnectionError, Event, FaultKind, IncomingCall, IncomingRef, OnewayReceipt};
 
+use super::ending::{Queued, Served};
 use super::{IncomingCallId, Phase, Session, State, Wakers};
 use crate::Outcome;
 use crate::error::{Fault, Result};
 use crate::object::{Export, ObjectIdentity};
+use crate::panics;
 use crate::remote::{Bound, Remote};
 
 /// What is to be dropped or woken once the lock is free.
@@ -22,13 +24,26 @@ pub(crate) struct Garbage {
 
 impl Garbage {
     /// Wakes who waits, and drops the rest.
-    pub(crate) fn wake(self) {
-        for (bound, found) in self.found {
+    pub(crate) fn wake(mut self) {
+        for (bound, found) in self.found.drain(..) {
             bound.answer(found);
         }
-        for waker in self.wakers {
+        for waker in self.wakers.drain(..) {
             waker.wake();
         }
+    }
+}
+
+impl Drop for Garbage {
+    fn drop(&mut self) {
+        let Garbage {
+            exports,
+            references,
+            ..
+        } = self;
+        // Each may be the last hold on an object, and one whose drop panics takes nothing else along.
+        exports.drain(..).for_each(panics::drop_contained);
+        references.drain(..).for_each(panics::drop_contained);
     }
 }
 
@@ -39,6 +54,7 @@ pub(crate) struct Arrived {
     pub(crate) references: Vec<Remote>,
     /// For a oneway: what to give back when its handler has ended.
     pub(crate) receipt: Option<OnewayReceipt>,
+    pub(crate) served: Served,
 }
 
 /// The work that a read brought, in the order in which it came.
@@ -59,7 +75,7 @@ impl Session {
         let mut guard = self.lock();
         let handled = guard.connection.handle_bytes(now, input);
         let closed = self.take_events(&mut guard, &mut garbage, work);
-        let idle = self.is_idle(&guard);
+        let ending = self.end_if_idle(&mut guard);
         let transmit = guard.connection.has_transmit();
         drop(guard);
         garbage.wake();
@@ -67,10 +83,10 @@ impl Session {
             self.writer.notify_one();
         }
         if let Some(fault) = closed {
-            self.fail(&fault);
-        } else if idle {
-            self.close("no longer used");
+            // It reads nothing more, so what is queued never runs.
+            self.fail(&fault, Queued::Discarded);
         }
+        self.finish(ending);
         handled
     }
 
@@ -84,7 +100,7 @@ impl Session {
         drop(guard);
         garbage.wake();
         if let Some(fault) = closed {
-            self.fail(&fault);
+            self.fail(&fault, Queued::Discarded);
         }
         handled
     }
@@ -105,7 +121,7 @@ impl Session {
                 }
                 Event::Call(call) => work.push(self.arrived(state, call, None)),
                 Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),
-                Event::Bind(bind) => self.serve_bind(state, bind),
+                Event::Bind(bind) => self.serve_bind(state, bind, garbage),
                 Event::Cancel(call) => work.push(Work::Cancel(call)),
                 Event::Released(id) => state.exports.released(id, garbage),
                 Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
@@ -154,6 +170,7 @@ impl Session {
             target,
             references,
             receipt,
+            served: Served::begin(self),
         }))
     }
 }

@@ -2,30 +2,29 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use super::Session;
+use super::inbox::Arrived;
 use super::serving::SessionAnswer;
 use crate::serve::Running;
 
 /// The oneways that wait for one before them, by the target that they are for. A target is here while one of its
 /// oneways is under way in a task.
 #[derive(Default)]
-pub(crate) struct OrderedOneways(Mutex<HashMap<u32, VecDeque<Running<SessionAnswer>>>>);
+pub(crate) struct OrderedOneways(Mutex<Queues>);
 
-impl Session {
-    /// Whether an ordered oneway to this target must wait; if so it waits from now on.
-    pub(crate) fn queue_ordered(
-        &self,
-        target: u32,
-        oneway: Running<SessionAnswer>,
-    ) -> Option<Running<SessionAnswer>> {
-        let mut queues = self
-            .ordered
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match queues.entry(target) {
+type Queues = HashMap<u32, VecDeque<Box<Arrived>>>;
+
+impl OrderedOneways {
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits behind the oneway to this target that is under way; gives the oneway back if there is none.
+    fn queue(&self, target: u32, oneway: Box<Arrived>) -> Option<Box<Arrived>> {
+        match self.lock().entry(target) {
             Entry::Occupied(mut queue) => {
                 queue.get_mut().push_back(oneway);
                 None
@@ -34,33 +33,61 @@ impl Session {
         }
     }
 
-    /// Runs an ordered oneway to its end, and then those that came for the same target meanwhile.
-    pub(crate) fn run_ordered(self: &Arc<Self>, target: u32, first: Running<SessionAnswer>) {
-        self.ordered
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(target, VecDeque::new());
-        let session = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut next = Some(first);
-            while let Some(oneway) = next {
-                oneway.await;
-                next = session.next_ordered(target);
-            }
-        });
-    }
-
-    fn next_ordered(&self, target: u32) -> Option<Running<SessionAnswer>> {
-        let mut queues = self
-            .ordered
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn next(&self, target: u32) -> Option<Box<Arrived>> {
+        let mut queues = self.lock();
         let next = queues.get_mut(&target)?.pop_front();
         if next.is_none() {
             queues.remove(&target);
         }
         next
+    }
+}
+
+/// The turn of one target's oneways. Dropped early, when the runtime ends, it takes those that wait along.
+struct Turn {
+    session: Arc<Session>,
+    target: u32,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let waiting = self.session.ordered.lock().remove(&self.target);
+        drop(waiting);
+    }
+}
+
+impl Session {
+    /// Serves an ordered oneway when those before it have ended.
+    pub(super) fn serve_ordered(self: &Arc<Self>, oneway: Box<Arrived>) {
+        let target = oneway.call.target.index();
+        let Some(oneway) = self.ordered.queue(target, oneway) else {
+            return;
+        };
+        // Its handler is made only now: making one may hand the call over already.
+        let (mut handler, _) = self.handler(*oneway);
+        match handler.poll_in_place() {
+            Poll::Ready(result) => handler.answer(result),
+            Poll::Pending => self.run_ordered(target, handler),
+        }
+    }
+
+    /// Runs an ordered oneway to its end, and then those that came for the same target meanwhile.
+    fn run_ordered(self: &Arc<Self>, target: u32, first: Running<SessionAnswer>) {
+        self.ordered.lock().insert(target, VecDeque::new());
+        let turn = Turn {
+            session: Arc::clone(self),
+            target,
+        };
+        tokio::spawn(async move {
+            let session = &turn.session;
+            let mut next = Some(first);
+            while let Some(oneway) = next {
+                oneway.await;
+                next = session
+                    .ordered
+                    .next(target)
+                    .map(|oneway| session.handler(*oneway).0);
+            }
+        });
     }
 }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use farref_proto::{
-    CallId, Connection, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus,
-};
+use farref_proto::{CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus};
 
 use super::Session;
 use super::inbox::Garbage;
@@ -155,17 +153,24 @@ impl Questions {
         }
     }
 
-    /// Ends all questions with the session.
-    pub(crate) fn fail(&mut self, fault: &Fault, connection: &Connection, garbage: &mut Garbage) {
+    /// Ends all questions with the session; `outcome` says of each whether it may have run.
+    pub(crate) fn fail(
+        &mut self,
+        fault: &Fault,
+        garbage: &mut Garbage,
+        outcome: impl Fn(CallId) -> Outcome,
+    ) {
         for slot in &mut self.slots {
             if let Slot::Asked { waker, call } = slot {
                 garbage.wakers.extend(waker.take());
-                // What never left this process cannot have run.
-                *slot = Slot::Failed(
-                    fault
-                        .clone()
-                        .with_outcome(connection.outcome_if_lost(*call)),
-                );
+                let outcome = outcome(*call);
+                let fault = fault.clone().with_outcome(outcome);
+                // What was sent with the first flight reached a session, though its handshake was never seen to end.
+                let was_sent = outcome != Outcome::NotStarted;
+                *slot = Slot::Failed(match fault.kind() {
+                    FaultKind::ConnectFailed if was_sent => fault.with_kind(FaultKind::SessionLost),
+                    _ => fault,
+                });
             }
         }
         for asker in self.by_call.drain(..) {
@@ -182,6 +187,11 @@ impl Questions {
                 .wakers
                 .extend(queue.into_iter().map(|(_, waker)| waker));
         }
+    }
+
+    /// Whether anybody waits for room.
+    pub(crate) fn has_queues(&self) -> bool {
+        !self.queues.is_empty()
     }
 
     /// Whether it is the turn of this caller: nobody at its depth came before.

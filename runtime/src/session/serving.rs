@@ -1,7 +1,6 @@
 //! Serving the calls that arrive on a session.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,21 +8,15 @@ use farref_proto::{
     Connection, IncomingBind, OnewayReceipt, OutgoingReply, ReplyStatus, SendError,
 };
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
+use super::ending::Served;
 use super::inbox::{Arrived, Garbage, Work};
 use super::{IncomingCallId, Session, State};
-use crate::call::deadline_exceeded;
 use crate::codec::Codec;
 use crate::context::Scope;
-use crate::descriptor::{InterfaceInfo, MethodFlags};
-use crate::dispatch::{HandlerFuture, Incoming, Reply, buffer};
+use crate::dispatch::{Reply, buffer};
 use crate::error::{Fault, Result};
-use crate::forward;
-use crate::interceptor::{self, CallInfo, Direction};
-use crate::object::{Export, ExportKind};
-use crate::peer::Peer;
-use crate::serve::{Answer, Running};
+use crate::serve::Answer;
 use crate::{FaultKind, Outcome};
 
 /// A handler that holds the reader longer than this is named in a warning.
@@ -53,11 +46,13 @@ impl Answers {
 
 /// The way of a result back to the caller.
 pub(crate) struct SessionAnswer {
-    session: Arc<Session>,
-    kind: AnswerKind,
+    pub(super) session: Arc<Session>,
+    pub(super) kind: AnswerKind,
+    /// Given back when the caller is answered.
+    pub(super) _served: Served,
 }
 
-enum AnswerKind {
+pub(super) enum AnswerKind {
     Call(IncomingCallId),
     Oneway(OnewayReceipt),
 }
@@ -65,7 +60,6 @@ enum AnswerKind {
 impl Answer for SessionAnswer {
     fn answer(self, scope: &Scope, result: Result<Reply>) {
         let annotations = scope.take_reply_annotations();
-        let session = Arc::clone(&self.session);
         match self.kind {
             AnswerKind::Call(call) => self.session.reply(call, scope, result, annotations),
             AnswerKind::Oneway(receipt) => {
@@ -83,8 +77,6 @@ impl Answer for SessionAnswer {
                 self.session.oneway_done(receipt);
             }
         }
-        session.serving.fetch_sub(1, Ordering::AcqRel);
-        session.node.served.notify_waiters();
     }
 }
 
@@ -93,7 +85,7 @@ impl Session {
     pub(crate) fn perform(self: &Arc<Self>, work: &mut Vec<Work>) {
         for work in work.drain(..) {
             match work {
-                Work::Call(arrived) => self.serve(*arrived),
+                Work::Call(arrived) => self.serve(arrived),
                 Work::Cancel(call) => {
                     let handler = self.lock().answers.remove(call);
                     if let Some(handler) = handler {
@@ -104,22 +96,13 @@ impl Session {
         }
     }
 
-    fn serve(self: &Arc<Self>, arrived: Arrived) {
-        let is_ordered = arrived.call.ordered;
-        let target = arrived.call.target.index();
-        let (handler, flags) = self.handler(arrived);
-        if is_ordered {
-            let Some(mut handler) = self.queue_ordered(target, handler) else {
-                return;
-            };
-            match handler.poll_in_place() {
-                Poll::Ready(result) => handler.answer(result),
-                Poll::Pending => self.run_ordered(target, handler),
-            }
+    fn serve(self: &Arc<Self>, arrived: Box<Arrived>) {
+        if arrived.call.ordered {
+            self.serve_ordered(arrived);
             return;
         }
-        let mut handler = handler;
-        if !flags.spawn && !flags.blocking {
+        let (mut handler, flags) = self.handler(*arrived);
+        if !flags.spawn {
             let begun = std::time::Instant::now();
             let polled = handler.poll_in_place();
             let took = begun.elapsed();
@@ -135,7 +118,7 @@ impl Session {
         let call = handler.answer_to().and_then(SessionAnswer::call);
         let task = tokio::spawn(handler);
         if let Some(call) = call
-            && !flags.no_cancel
+            && !flags.runs_to_its_end()
             && !task.is_finished()
         {
             let mut state = self.lock();
@@ -148,170 +131,8 @@ impl Session {
         }
     }
 
-    /// Makes the handler of a call that arrived; one that cannot be served gets a handler that says why.
-    fn handler(self: &Arc<Self>, arrived: Arrived) -> (Running<SessionAnswer>, MethodFlags) {
-        let Arrived {
-            call,
-            target,
-            references,
-            receipt,
-        } = arrived;
-        let kind = match receipt {
-            Some(receipt) => AnswerKind::Oneway(receipt),
-            None => AnswerKind::Call(call.id),
-        };
-        self.serving.fetch_add(1, Ordering::AcqRel);
-        let answer = SessionAnswer {
-            session: Arc::clone(self),
-            kind,
-        };
-        let codec = Codec::from_id(call.codec).filter(|codec| self.node.codecs.contains(*codec));
-        let method = target.as_ref().ok().and_then(|export| match &export.kind {
-            ExportKind::Object(exported) => {
-                exported.find(usize::from(call.method_index), call.method_hash)
-            }
-            ExportKind::Forward(_) => None,
-        });
-        let chain = OnceLock::new();
-        let depth = call.depth();
-        let extensions = call
-            .extensions
-            .map(|extensions| *extensions)
-            .unwrap_or_default();
-        if let Some(known) = extensions.chain {
-            let _ = chain.set(known.id);
-        }
-        let scope = Arc::new(Scope {
-            chain,
-            depth,
-            level: 0,
-            deadline: extensions.deadline.map(|deadline| self.instant(deadline)),
-            session: Some(Arc::clone(self)),
-            interface: method
-                .as_ref()
-                .map_or("", |(exported, ..)| exported.interface.name),
-            method: method.as_ref().map_or("", |(.., method)| method.name),
-            annotations: extensions.annotations,
-            replaced_annotations: OnceLock::new(),
-            reply_annotations: Mutex::default(),
-        });
-        let flags = method
-            .as_ref()
-            .map_or_else(MethodFlags::default, |(.., method)| method.flags);
-        let future: HandlerFuture = match (&target, codec) {
-            (Err(fault), _) => refuse(fault.clone()),
-            (_, None) => refuse(self.unsupported_codec(call.codec)),
-            _ if scope
-                .deadline
-                .is_some_and(|deadline| deadline <= Instant::now()) =>
-            {
-                refuse(deadline_exceeded(Outcome::NotStarted))
-            }
-            (Ok(export), Some(codec)) => {
-                let incoming = Incoming {
-                    scope: Arc::clone(&scope),
-                    codec,
-                    budget: self.node.budget,
-                    body: call.body,
-                    attachments: call.attachments,
-                    references: Mutex::new(references),
-                };
-                match (&export.kind, method) {
-                    (ExportKind::Forward(remote), _) => forward::call(
-                        remote.clone(),
-                        crate::far::MethodKey {
-                            index: call.method_index,
-                            hash: call.method_hash,
-                            shape: call.shape,
-                        },
-                        incoming,
-                        receipt_mode(&answer, call.ordered),
-                    ),
-                    (ExportKind::Object(exported), None) if call.method_hash == DESCRIBE => {
-                        let info = InterfaceInfo::of(exported.interface);
-                        Box::pin(async move { incoming.encode(false, &info) })
-                    }
-                    (ExportKind::Object(exported), None) => {
-                        refuse(no_such_method(exported.interface.name, call.method_index))
-                    }
-                    (ExportKind::Object(exported), Some((_, _, method))) => {
-                        let differs = call.shape != 0 && call.shape != method.shape_hash();
-                        if differs {
-                            refuse(incompatible(&scope))
-                        } else if self.node.incoming.is_empty() {
-                            let (found, index) = match exported
-                                .find(usize::from(call.method_index), call.method_hash)
-                            {
-                                Some((found, index, _)) => (found, index),
-                                None => (exported, usize::MAX),
-                            };
-                            found.serve(index, incoming)
-                        } else {
-                            self.intercepted(
-                                Arc::clone(export),
-                                call.method_index,
-                                call.method_hash,
-                                incoming,
-                            )
-                        }
-                    }
-                }
-            }
-        };
-        (Running::new(future, scope, flags, answer), flags)
-    }
-
-    /// The same handler with the daemon's interceptors around it.
-    fn intercepted(
-        self: &Arc<Self>,
-        export: Arc<Export>,
-        index: u16,
-        hash: u32,
-        incoming: Incoming,
-    ) -> HandlerFuture {
-        let interceptors = self.node.incoming.clone();
-        let mut info = CallInfo {
-            direction: Direction::Incoming,
-            interface: incoming.scope.interface.into(),
-            method: incoming.scope.method.into(),
-            peer: Some(Peer::of(self)),
-            deadline: incoming.scope.deadline,
-            depth: incoming.scope.depth,
-            annotations: incoming.scope.annotations.clone(),
-        };
-        Box::pin(async move {
-            let result = match interceptor::before(&interceptors, &mut info).await {
-                Err(fault) => Err(fault.with_outcome(Outcome::NotStarted)),
-                Ok(()) => {
-                    incoming.scope.replace_annotations(&info.annotations);
-                    let ExportKind::Object(exported) = &export.kind else {
-                        return Err(no_such_method("", index));
-                    };
-                    match exported.find(usize::from(index), hash) {
-                        Some((found, index, _)) => found.serve(index, incoming).await,
-                        None => Err(no_such_method(exported.interface.name, index)),
-                    }
-                }
-            };
-            interceptor::after(&interceptors, &info, result.as_ref().map(drop));
-            result
-        })
-    }
-
-    fn unsupported_codec(&self, codec: u8) -> Fault {
-        let name = Codec::from_id(codec)
-            .map_or_else(|| format!("codec {codec}"), |codec| codec.to_string());
-        Fault::not_started(
-            FaultKind::UnsupportedCodec,
-            format!(
-                "{name} is not accepted here; accepted are {}",
-                self.node.codecs
-            ),
-        )
-    }
-
     /// Answers a bind. Done under the lock, since calls to the name may follow in the same read.
-    pub(super) fn serve_bind(&self, state: &mut State, bind: IncomingBind) {
+    pub(super) fn serve_bind(&self, state: &mut State, bind: IncomingBind, garbage: &mut Garbage) {
         match self.node.find(&bind.name) {
             Some(export) if bind.interface == 0 || export.serves(bind.interface) => {
                 let identity = export.identity;
@@ -334,7 +155,11 @@ impl Session {
             }
             found => {
                 let fault = match found {
-                    Some(_) => crate::remote::other_interface(&bind.name),
+                    Some(export) => {
+                        // It may be the last hold on the object, whose drop is the application's code.
+                        garbage.exports.push(export);
+                        crate::remote::other_interface(&bind.name)
+                    }
                     None => crate::remote::no_such_object(&bind.name),
                 };
                 let is_there = fault.kind() == FaultKind::Incompatible;
@@ -362,14 +187,18 @@ impl Session {
         let mut guard = self.lock();
         let state = &mut *guard;
         let mut fault = None;
+        let mut sent = Ok(());
         state.answers.remove(call);
         if state.closed.is_none() {
             match &result {
                 Ok(reply) => {
-                    match state
-                        .exports
-                        .transfer(&mut state.connection, &reply.references, self)
-                    {
+                    let transferred = state.exports.transfer(
+                        &mut state.connection,
+                        &reply.references,
+                        self,
+                        &mut garbage,
+                    );
+                    match transferred {
                         Ok(table) => {
                             let outgoing = OutgoingReply {
                                 status: if reply.is_error {
@@ -392,7 +221,7 @@ impl Session {
                                 fault = Some(unsendable(scope, &error));
                             }
                         }
-                        Err(refused) => fault = Some(refused.with_outcome(Outcome::Ran)),
+                        Err(error) => fault = Some(unsendable(scope, &error)),
                     }
                 }
                 Err(failed) => fault = Some(failed.clone()),
@@ -401,20 +230,17 @@ impl Session {
                 let message = fault
                     .with_hop(&self.node.name)
                     .to_message(self.node.backtraces);
-                if let Err(error) = state.connection.reply_fault(call, &message) {
-                    tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
-                }
+                sent = state.connection.reply_fault(call, &message);
             }
         }
-        let idle = self.is_idle(state);
         drop(guard);
         drop(garbage);
         if let Ok(reply) = result {
             buffer::give(reply.body);
         }
         self.writer.notify_one();
-        if idle {
-            self.close("no longer used");
+        if let Err(error) = sent {
+            tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
         }
     }
 
@@ -428,21 +254,6 @@ impl Session {
     }
 }
 
-/// The reserved method by which any object describes itself: FNV-1a of `farref.describe`.
-pub(crate) const DESCRIBE: u32 = farref_proto::fnv1a32(b"farref.describe");
-
-fn refuse(fault: Fault) -> HandlerFuture {
-    Box::pin(std::future::ready(Err(fault)))
-}
-
-fn receipt_mode(answer: &SessionAnswer, ordered: bool) -> crate::far::OnewayMode {
-    match (&answer.kind, ordered) {
-        (AnswerKind::Call(_), _) => crate::far::OnewayMode::Answered,
-        (AnswerKind::Oneway(_), false) => crate::far::OnewayMode::Plain,
-        (AnswerKind::Oneway(_), true) => crate::far::OnewayMode::Ordered,
-    }
-}
-
 impl SessionAnswer {
     fn call(&self) -> Option<IncomingCallId> {
         match self.kind {
@@ -452,28 +263,10 @@ impl SessionAnswer {
     }
 }
 
-fn no_such_method(interface: &str, index: u16) -> Fault {
-    Fault::not_started(
-        FaultKind::NoSuchMethod,
-        format!(
-            "`{interface}` has no method that answers to number {index} of the caller's interface; compare the versions"
-        ),
-    )
-}
-
-fn incompatible(scope: &Scope) -> Fault {
-    Fault::not_started(
-        FaultKind::Incompatible,
-        format!(
-            "the types of `{}` differ between the caller and the object",
-            scope.call_name()
-        ),
-    )
-}
-
 fn unsendable(scope: &Scope, error: &SendError) -> Fault {
     let kind = match error {
-        SendError::TooLarge { .. } => FaultKind::TooLarge,
+        SendError::TooLarge { .. } | SendError::TooMany { .. } => FaultKind::TooLarge,
+        SendError::TooManyExports { .. } => FaultKind::Overloaded,
         _ => FaultKind::Unencodable,
     };
     Fault::new(

@@ -1,0 +1,286 @@
+//! How a session ends: told to, no longer used, or lost.
+//!
+//! What depends on a session ends in two steps. Under the lock it is marked and taken out of the books, so that nothing
+//! new begins and every outcome is true; outside the lock it is woken, aborted and dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use farref_proto::{CloseCode, CloseReason, DrainCode, DrainReason, FaultKind, ImportId};
+use tokio::task::AbortHandle;
+
+use super::inbox::Garbage;
+use super::{Lifetime, Phase, Session, State};
+use crate::Outcome;
+use crate::error::{Fault, Result};
+use crate::object::ObjectIdentity;
+
+/// What becomes of the frames that are queued when a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    /// They are written, so the calls among them may yet run.
+    Written,
+    /// They never leave this process.
+    Discarded,
+}
+
+/// What is to be done about an ended session outside its lock.
+#[must_use = "whoever ends a session under its lock finishes outside it"]
+pub(super) struct Ending {
+    fault: Fault,
+    garbage: Garbage,
+    handlers: Vec<AbortHandle>,
+}
+
+/// Keeps a session from ending as no longer used.
+#[derive(Debug)]
+pub(crate) struct Hold(Arc<Session>);
+
+impl Hold {
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.0
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.let_go(None);
+    }
+}
+
+/// Ends a session whose opening is given up.
+struct Opening<'a>(&'a Session);
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A call or a oneway of the peer that is being served, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Served(Arc<Session>);
+
+impl Served {
+    pub(super) fn begin(session: &Arc<Session>) -> Self {
+        session.serving.fetch_add(1, Ordering::AcqRel);
+        Served(Arc::clone(session))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let session = &*self.0;
+        session.serving.fetch_sub(1, Ordering::AcqRel);
+        session.node.served.notify_waiters();
+        // Only a session that nobody holds can be idle now, and most are held.
+        if session.lifetime == Lifetime::WhileUsed && session.holders.load(Ordering::Acquire) == 0 {
+            let ending = session.end_if_idle(&mut session.lock());
+            session.finish(ending);
+        }
+    }
+}
+
+impl Session {
+    /// Holds the session, unless it has ended.
+    pub(crate) fn hold(self: &Arc<Self>) -> Option<Hold> {
+        let state = self.lock();
+        if state.closed.is_some() {
+            return None;
+        }
+        self.count_holder();
+        drop(state);
+        Some(Hold(Arc::clone(self)))
+    }
+
+    /// Holds a session that nobody else knows yet.
+    pub(crate) fn first_hold(self: &Arc<Self>) -> Hold {
+        self.count_holder();
+        Hold(Arc::clone(self))
+    }
+
+    /// Waits until the handshake is done. A session that does not get there, or whose future is dropped before, ends.
+    pub(crate) async fn opened(&self) -> Result<()> {
+        let opening = Opening(self);
+        self.established().await?;
+        std::mem::forget(opening);
+        Ok(())
+    }
+
+    /// Counts a place in the books that is held from outside. The caller holds the session's lock, or the session in
+    /// another way.
+    pub(crate) fn count_holder(&self) {
+        self.holders.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Gives one place in the books back.
+    pub(crate) fn release(&self, import: ImportId) {
+        self.let_go(Some(import));
+    }
+
+    fn let_go(&self, import: Option<ImportId>) {
+        let mut state = self.lock();
+        self.holders.fetch_sub(1, Ordering::AcqRel);
+        if let Some(import) = import
+            && state.closed.is_none()
+        {
+            state.connection.release(import, 1);
+        }
+        let ending = self.end_if_idle(&mut state);
+        drop(state);
+        self.writer.notify_one();
+        self.finish(ending);
+    }
+
+    /// Ends the session if nothing on either side needs it any more.
+    pub(super) fn end_if_idle(&self, state: &mut State) -> Option<Ending> {
+        let is_held = self.holders.load(Ordering::Acquire) > 0;
+        if self.lifetime == Lifetime::UntilClosed || is_held || state.closed.is_some() {
+            return None;
+        }
+        let tables = state.connection.tables();
+        let is_idle = tables.exports == 0
+            && tables.aliases == 0
+            && tables.calls_in == 0
+            && tables.calls_out == 0
+            && self.serving.load(Ordering::Acquire) == 0
+            && !state.questions.has_queues();
+        if is_idle {
+            self.end_with_goodbye(state, "no longer used")
+        } else {
+            None
+        }
+    }
+
+    fn end_with_goodbye(&self, state: &mut State, text: &str) -> Option<Ending> {
+        if state.closed.is_some() {
+            return None;
+        }
+        state
+            .connection
+            .close(&CloseReason::new(CloseCode::Done, text));
+        let fault = Fault::new(
+            FaultKind::SessionLost,
+            Outcome::Unknown,
+            format!("the session was ended: {text}"),
+        );
+        self.end(state, &fault, Queued::Written)
+    }
+
+    /// Ends everything that depends on this session, the first time that it is called.
+    fn end(&self, state: &mut State, fault: &Fault, queued: Queued) -> Option<Ending> {
+        if state.closed.is_some() {
+            return None;
+        }
+        let mut garbage = Garbage::default();
+        let State {
+            questions,
+            exports,
+            connection,
+            ..
+        } = state;
+        questions.fail(fault, &mut garbage, |call| match queued {
+            // A refusal means that nothing ran, whatever was sent before it.
+            Queued::Written if fault.kind() != FaultKind::Refused => Outcome::Unknown,
+            _ => connection.outcome_if_lost(call),
+        });
+        exports.clear(&mut garbage);
+        state.closed = Some(fault.clone());
+        state.discards = queued == Queued::Discarded;
+        self.closed.store(true, Ordering::Release);
+        Some(Ending {
+            fault: fault.clone(),
+            garbage,
+            handlers: state.answers.take(),
+        })
+    }
+
+    pub(super) fn finish(&self, ending: Option<Ending>) {
+        let Some(Ending {
+            fault,
+            garbage,
+            handlers,
+        }) = ending
+        else {
+            return;
+        };
+        tracing::debug!(session = self.number, peer = %self.address, %fault, "a session ended");
+        self.phase.send_replace(Phase::Closed(fault));
+        for handler in handlers {
+            handler.abort();
+        }
+        garbage.wake();
+        self.storage.close();
+        self.node.served.notify_waiters();
+        self.writer.notify_one();
+    }
+
+    /// Ends the session for a reason that is not this side's.
+    pub(crate) fn fail(&self, fault: &Fault, queued: Queued) {
+        let ending = self.end(&mut self.lock(), fault, queued);
+        self.finish(ending);
+    }
+
+    /// Ends the session once all that is queued is written.
+    pub(crate) fn close(&self, text: &str) {
+        let ending = self.end_with_goodbye(&mut self.lock(), text);
+        self.finish(ending);
+    }
+
+    /// Ends the session at once.
+    pub(crate) fn abort(&self) {
+        let fault = Fault::new(
+            FaultKind::SessionLost,
+            Outcome::Unknown,
+            "the session was aborted",
+        );
+        self.fail(&fault, Queued::Discarded);
+        self.aborted.send_replace(true);
+    }
+
+    /// Tells the peer that no new calls are accepted.
+    pub(crate) fn drain(&self) {
+        let mut state = self.lock();
+        if state.closed.is_none() {
+            let reason = DrainReason::new(DrainCode::ShuttingDown, "the daemon is shutting down");
+            state.connection.drain(reason);
+        }
+        drop(state);
+        self.writer.notify_one();
+    }
+
+    /// Waits until no call and no oneway of the peer is being served.
+    pub(crate) async fn served(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.node.served.notified());
+            ended.as_mut().enable();
+            if self.serving.load(Ordering::Acquire) == 0 || self.is_closed() {
+                return;
+            }
+            // Each end of a handler wakes this, as the end of the session does.
+            ended.await;
+        }
+    }
+
+    /// Waits until the session has ended and all is written that will ever be.
+    pub(crate) async fn flushed(&self) {
+        let mut written = self.written.subscribe();
+        // The session itself holds the sender.
+        let _ = written.wait_for(|written| *written).await;
+    }
+
+    /// Makes references to this object stale for the peer.
+    pub(crate) fn revoke(&self, object: ObjectIdentity) {
+        let mut garbage = Garbage::default();
+        let mut guard = self.lock();
+        let State {
+            exports,
+            connection,
+            ..
+        } = &mut *guard;
+        exports.revoke(connection, object, &mut garbage);
+        drop(guard);
+        drop(garbage);
+        self.writer.notify_one();
+    }
+}

@@ -1,0 +1,224 @@
+//! From a call that arrived to the handler that serves it; one that cannot be served gets a handler that says why.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::time::Instant;
+
+use super::Session;
+use super::inbox::Arrived;
+use super::serving::{AnswerKind, SessionAnswer};
+use crate::call::deadline_exceeded;
+use crate::codec::Codec;
+use crate::context::Scope;
+use crate::descriptor::{InterfaceInfo, MethodFlags};
+use crate::dispatch::{HandlerFuture, Incoming};
+use crate::error::Fault;
+use crate::far::{MethodKey, OnewayMode};
+use crate::forward;
+use crate::interceptor::{self, CallInfo, Direction};
+use crate::object::{Export, ExportKind};
+use crate::peer::Peer;
+use crate::serve::Running;
+use crate::{FaultKind, Outcome};
+
+/// The reserved method by which any object describes itself: FNV-1a of `farref.describe`.
+pub(crate) const DESCRIBE: u32 = farref_proto::fnv1a32(b"farref.describe");
+
+impl Session {
+    /// Makes the handler of a call that arrived; one that cannot be served gets a handler that says why.
+    pub(super) fn handler(
+        self: &Arc<Self>,
+        arrived: Arrived,
+    ) -> (Running<SessionAnswer>, MethodFlags) {
+        let Arrived {
+            call,
+            target,
+            references,
+            receipt,
+            served,
+        } = arrived;
+        let kind = match receipt {
+            Some(receipt) => AnswerKind::Oneway(receipt),
+            None => AnswerKind::Call(call.id),
+        };
+        let answer = SessionAnswer {
+            session: Arc::clone(self),
+            kind,
+            _served: served,
+        };
+        let codec = Codec::from_id(call.codec).filter(|codec| self.node.codecs.contains(*codec));
+        let method = target.as_ref().ok().and_then(|export| match &export.kind {
+            ExportKind::Object(exported) => {
+                exported.find(usize::from(call.method_index), call.method_hash)
+            }
+            ExportKind::Forward(_) => None,
+        });
+        let chain = OnceLock::new();
+        let depth = call.depth();
+        let extensions = call
+            .extensions
+            .map(|extensions| *extensions)
+            .unwrap_or_default();
+        if let Some(known) = extensions.chain {
+            let _ = chain.set(known.id);
+        }
+        let scope = Arc::new(Scope {
+            chain,
+            depth,
+            level: 0,
+            deadline: extensions.deadline.map(|deadline| self.instant(deadline)),
+            session: Some(Arc::clone(self)),
+            interface: method
+                .as_ref()
+                .map_or("", |(exported, ..)| exported.interface.name),
+            method: method.as_ref().map_or("", |(.., method)| method.name),
+            annotations: extensions.annotations,
+            replaced_annotations: OnceLock::new(),
+            reply_annotations: Mutex::default(),
+        });
+        let flags = method
+            .as_ref()
+            .map_or_else(MethodFlags::default, |(.., method)| method.flags);
+        let future: HandlerFuture = match (&target, codec) {
+            (Err(fault), _) => refuse(fault.clone()),
+            (_, None) => refuse(self.unsupported_codec(call.codec)),
+            _ if scope
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now()) =>
+            {
+                refuse(deadline_exceeded(Outcome::NotStarted))
+            }
+            (Ok(export), Some(codec)) => {
+                let incoming = Incoming {
+                    scope: Arc::clone(&scope),
+                    codec,
+                    budget: self.node.budget,
+                    body: call.body,
+                    attachments: call.attachments,
+                    references: Mutex::new(references),
+                };
+                match (&export.kind, method) {
+                    (ExportKind::Forward(remote), _) => forward::call(
+                        remote.clone(),
+                        MethodKey {
+                            index: call.method_index,
+                            hash: call.method_hash,
+                            shape: call.shape,
+                        },
+                        incoming,
+                        receipt_mode(&answer, call.ordered),
+                    ),
+                    (ExportKind::Object(exported), None) if call.method_hash == DESCRIBE => {
+                        let info = InterfaceInfo::of(exported.interface);
+                        Box::pin(async move { incoming.encode(false, &info) })
+                    }
+                    (ExportKind::Object(exported), None) => {
+                        refuse(no_such_method(exported.interface.name, call.method_index))
+                    }
+                    (ExportKind::Object(exported), Some((_, _, method))) => {
+                        let differs = call.shape != 0 && call.shape != method.shape_hash();
+                        if differs {
+                            refuse(incompatible(&scope))
+                        } else if self.node.incoming.is_empty() {
+                            let (found, index) = match exported
+                                .find(usize::from(call.method_index), call.method_hash)
+                            {
+                                Some((found, index, _)) => (found, index),
+                                None => (exported, usize::MAX),
+                            };
+                            found.serve(index, incoming)
+                        } else {
+                            self.intercepted(
+                                Arc::clone(export),
+                                call.method_index,
+                                call.method_hash,
+                                incoming,
+                            )
+                        }
+                    }
+                }
+            }
+        };
+        (Running::new(future, scope, flags, answer), flags)
+    }
+
+    /// The same handler with the daemon's interceptors around it.
+    fn intercepted(
+        self: &Arc<Self>,
+        export: Arc<Export>,
+        index: u16,
+        hash: u32,
+        incoming: Incoming,
+    ) -> HandlerFuture {
+        let interceptors = self.node.incoming.clone();
+        let mut info = CallInfo {
+            direction: Direction::Incoming,
+            interface: incoming.scope.interface.into(),
+            method: incoming.scope.method.into(),
+            peer: Some(Peer::of(self)),
+            deadline: incoming.scope.deadline,
+            depth: incoming.scope.depth,
+            annotations: incoming.scope.annotations.clone(),
+        };
+        Box::pin(async move {
+            let result = match interceptor::before(&interceptors, &mut info).await {
+                Err(fault) => Err(fault.with_outcome(Outcome::NotStarted)),
+                Ok(()) => {
+                    incoming.scope.replace_annotations(&info.annotations);
+                    let ExportKind::Object(exported) = &export.kind else {
+                        return Err(no_such_method("", index));
+                    };
+                    match exported.find(usize::from(index), hash) {
+                        Some((found, index, _)) => found.serve(index, incoming).await,
+                        None => Err(no_such_method(exported.interface.name, index)),
+                    }
+                }
+            };
+            interceptor::after(&interceptors, &info, result.as_ref().map(drop));
+            result
+        })
+    }
+
+    fn unsupported_codec(&self, codec: u8) -> Fault {
+        let name = Codec::from_id(codec)
+            .map_or_else(|| format!("codec {codec}"), |codec| codec.to_string());
+        Fault::not_started(
+            FaultKind::UnsupportedCodec,
+            format!(
+                "{name} is not accepted here; accepted are {}",
+                self.node.codecs
+            ),
+        )
+    }
+}
+
+fn refuse(fault: Fault) -> HandlerFuture {
+    Box::pin(std::future::ready(Err(fault)))
+}
+
+fn receipt_mode(answer: &SessionAnswer, ordered: bool) -> OnewayMode {
+    match (&answer.kind, ordered) {
+        (AnswerKind::Call(_), _) => OnewayMode::Answered,
+        (AnswerKind::Oneway(_), false) => OnewayMode::Plain,
+        (AnswerKind::Oneway(_), true) => OnewayMode::Ordered,
+    }
+}
+
+fn no_such_method(interface: &str, index: u16) -> Fault {
+    Fault::not_started(
+        FaultKind::NoSuchMethod,
+        format!(
+            "`{interface}` has no method that answers to number {index} of the caller's interface; compare the versions"
+        ),
+    )
+}
+
+fn incompatible(scope: &Scope) -> Fault {
+    Fault::not_started(
+        FaultKind::Incompatible,
+        format!(
+            "the types of `{}` differ between the caller and the object",
+            scope.call_name()
+        ),
+    )
+}

@@ -1,0 +1,218 @@
+//! Sending calls and asking for names: at once if there is room, else in the order in which they came.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use farref_proto::{Chain, Extensions, FaultKind, OutgoingCall, SendError};
+
+use super::inbox::Garbage;
+use super::{Question, SendState, Session, Ticket};
+use crate::Outcome;
+use crate::codec::Codec;
+use crate::error::{Fault, Result};
+use crate::far::{Encoded, Extras, OnewayMode};
+use crate::remote::Bound;
+
+/// A place in the queue for room of those who ask for names, given up when it is dropped.
+struct Place<'a> {
+    session: &'a Session,
+    ticket: Ticket,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let ticket = std::mem::replace(&mut self.ticket, Ticket::none());
+        self.session.leave_queue(0, ticket);
+    }
+}
+
+impl Session {
+    /// Sends a call if there is room, or queues for room.
+    pub(crate) fn send(
+        &self,
+        target: u32,
+        encoded: &Encoded,
+        oneway: OnewayMode,
+        extras: &Extras,
+        ticket: &mut Ticket,
+        cx: &Context<'_>,
+    ) -> Result<SendState> {
+        let is_nested = extras.depth() > 0;
+        let is_oneway = oneway != OnewayMode::Answered;
+        let depth = if is_oneway { 0 } else { extras.depth() };
+        let extensions = Extensions {
+            deadline: extras.deadline.map(|deadline| self.time(deadline)),
+            // A oneway starts a chain of its own.
+            chain: extras
+                .scope
+                .as_ref()
+                .filter(|_| !is_oneway)
+                .map(|scope| Chain {
+                    id: scope.chain(),
+                    depth,
+                }),
+            annotations: extras.annotations.clone(),
+            ..Extensions::default()
+        };
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(fault) = &state.closed {
+            return Err(fault.clone().with_outcome(Outcome::NotStarted));
+        }
+        if !state.questions.may_send(depth, ticket) {
+            if is_oneway && is_nested && state.connection.is_established() {
+                return Err(overloaded());
+            }
+            state.questions.queue(depth, ticket, cx.waker());
+            return Ok(SendState::Queued);
+        }
+        let mut garbage = Garbage::default();
+        let transferred = state.exports.transfer(
+            &mut state.connection,
+            &encoded.references,
+            self,
+            &mut garbage,
+        );
+        let table = transferred.as_deref().unwrap_or_default();
+        let call = OutgoingCall {
+            target,
+            method_index: encoded.key.index,
+            method_hash: encoded.key.hash,
+            shape: encoded.key.shape,
+            codec: encoded.codec.id(),
+            extensions: &extensions,
+            table,
+            body: &encoded.body,
+            attachments: &encoded.attachments,
+        };
+        let sent = match (&transferred, oneway) {
+            (Err(error), _) => Err(error.clone()),
+            (Ok(_), OnewayMode::Answered) => state.connection.call(&call).map(Some),
+            (Ok(_), OnewayMode::Plain) => state.connection.oneway(&call, false).map(|()| None),
+            (Ok(_), OnewayMode::Ordered) => state.connection.oneway(&call, true).map(|()| None),
+        };
+        let outcome = match sent {
+            Ok(Some(id)) => Ok(SendState::Sent(state.questions.ask(id))),
+            Ok(None) => Ok(SendState::Oneway),
+            // Whoever serves a call must not wait for a oneway: two sides could wait for each other.
+            Err(SendError::NoCredit) if is_oneway && is_nested => Err(overloaded()),
+            Err(SendError::NoCredit | SendError::NotEstablished) => Ok(SendState::Queued),
+            Err(error) => Err(send_fault(&error)),
+        };
+        let mut next = None;
+        match outcome {
+            Ok(SendState::Queued) => {
+                state
+                    .exports
+                    .take_back(&mut state.connection, table, &mut garbage);
+                state.questions.queue(depth, ticket, cx.waker());
+            }
+            Ok(_) => next = state.questions.dequeue(depth, ticket),
+            Err(_) => {
+                state
+                    .exports
+                    .take_back(&mut state.connection, table, &mut garbage);
+                next = state.questions.dequeue(depth, ticket);
+            }
+        }
+        drop(guard);
+        drop(garbage);
+        if let Some(waker) = next {
+            waker.wake();
+        }
+        self.writer.notify_one();
+        outcome
+    }
+
+    /// Gives a place in the queue for room up.
+    pub(crate) fn leave_queue(&self, depth: u16, mut ticket: Ticket) {
+        let next = self.lock().questions.dequeue(depth, &mut ticket);
+        if let Some(waker) = next {
+            waker.wake();
+        }
+    }
+
+    /// Asks the peer for the object of this name. Waits for room to ask, not for the answer.
+    pub(crate) async fn bind(self: &Arc<Self>, name: &str, interface: u32) -> Result<Arc<Bound>> {
+        let mut place = Place {
+            session: self,
+            ticket: Ticket::none(),
+        };
+        let asked = std::future::poll_fn(|cx| {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            if let Some(fault) = &state.closed {
+                return Poll::Ready(Err(fault.clone().with_outcome(Outcome::NotStarted)));
+            }
+            let asked = if state.questions.may_send(0, &place.ticket) {
+                state.connection.bind(name, interface)
+            } else {
+                Err(SendError::NoCredit)
+            };
+            match asked {
+                Ok((call, import)) => {
+                    let bound = Bound::asked(Arc::clone(self), import, interface);
+                    state.questions.ask_for(call, Arc::downgrade(&bound));
+                    let next = state.questions.dequeue(0, &mut place.ticket);
+                    drop(guard);
+                    if let Some(waker) = next {
+                        waker.wake();
+                    }
+                    Poll::Ready(Ok(bound))
+                }
+                Err(SendError::NoCredit | SendError::NotEstablished) => {
+                    state.questions.queue(0, &mut place.ticket, cx.waker());
+                    Poll::Pending
+                }
+                Err(error) => Poll::Ready(Err(send_fault(&error))),
+            }
+        });
+        let bound = asked.await?;
+        self.writer.notify_one();
+        Ok(bound)
+    }
+
+    /// Forgets a call whose caller gave up, and asks the peer to cancel it.
+    pub(crate) fn abandon(&self, question: Question) {
+        let mut garbage = Garbage::default();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(call) = state.questions.abandon(question, &mut garbage) {
+            state.connection.cancel(call);
+        }
+        drop(guard);
+        drop(garbage);
+        self.writer.notify_one();
+    }
+}
+
+fn overloaded() -> Fault {
+    Fault::not_started(
+        FaultKind::Overloaded,
+        "the peer has as many unfinished oneways as it takes, and a handler must not wait for them; call it instead, or \
+         send it later",
+    )
+}
+
+/// What a refusal of the protocol means to a caller.
+fn send_fault(error: &SendError) -> Fault {
+    let kind = match error {
+        SendError::TooLarge { .. } | SendError::TooMany { .. } => FaultKind::TooLarge,
+        SendError::UnsupportedCodec(_) => FaultKind::UnsupportedCodec,
+        SendError::Draining => FaultKind::ShuttingDown,
+        SendError::Closed => FaultKind::SessionLost,
+        SendError::DepthExceeded { .. } => FaultKind::DepthExceeded,
+        SendError::TooManyExports { .. } | SendError::TooManyAliases { .. } => {
+            FaultKind::Overloaded
+        }
+        _ => FaultKind::Internal,
+    };
+    let message = match error {
+        SendError::UnsupportedCodec(codec) => {
+            let name = Codec::from_id(*codec).map_or("this codec", Codec::name);
+            format!("the peer does not accept {name}; choose another with `with_codec`")
+        }
+        error => error.to_string(),
+    };
+    Fault::not_started(kind, message)
+}
