@@ -103,6 +103,7 @@ mod serial;
 mod serve;
 mod session;
 pub mod shape;
+mod start_queue;
 mod transport;
 mod uri;
 mod versions;

@@ -8,6 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use farref_proto::FaultKind;
@@ -23,6 +24,9 @@ use crate::panics;
 use crate::proxy::Proxy;
 use crate::remote::Remote;
 use crate::serial::{SerialGuard, SerialLock};
+
+/// How many calls may wait for a pinned object's thread; one more is refused.
+const MAX_WAITING: usize = 1024;
 
 /// What serving a call of a pinned object comes to.
 pub type LocalHandlerFuture = Pin<Box<dyn Future<Output = Result<Reply>>>>;
@@ -87,14 +91,26 @@ struct Job {
 
 struct PinnedMethods {
     jobs: mpsc::UnboundedSender<Job>,
+    /// Calls that wait for the object's thread.
+    waiting: Arc<AtomicUsize>,
     interface: &'static Interface,
 }
 
 impl ServeMethods for PinnedMethods {
     fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
         let (reply, answered) = oneshot::channel();
-        // Handed over at once, so that calls start in the order in which they came. The channel is unbounded, but the
-        // calls in it are bounded by the credit of those who made them.
+        // A call that is given up stays in the channel until the thread looks at it, so credit alone is no bound.
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            let interface = self.interface.name;
+            return Box::pin(std::future::ready(Err(Fault::not_started(
+                FaultKind::Overloaded,
+                format!(
+                    "{MAX_WAITING} calls wait for the thread that the `{interface}` is pinned to; call again later"
+                ),
+            ))));
+        }
+        // Handed over at once, so that calls start in the order in which they came.
         let sent = self.jobs.send(Job { index, call, reply });
         let interface = self.interface.name;
         Box::pin(async move {
@@ -132,9 +148,12 @@ pub fn pinned_serial<P: Proxy, T: 'static>(object: T, handlers: &'static [LocalH
 fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHandler<T>]) -> P {
     let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
     let interface = P::DESCRIPTOR;
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let taken = Arc::clone(&waiting);
     tokio::task::spawn_local(async move {
         let entry = Rc::new(LocalEntry(access));
         while let Some(Job { index, call, reply }) = queue.recv().await {
+            taken.fetch_sub(1, Ordering::AcqRel);
             let scope = Arc::clone(&call.scope);
             let no_cancel = interface
                 .methods
@@ -152,10 +171,14 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
             });
         }
     });
-    let methods = Box::new(PinnedMethods { jobs, interface });
-    let meta = Meta::new(usize::MAX);
+    let methods = Box::new(PinnedMethods {
+        jobs,
+        waiting,
+        interface,
+    });
+    let meta = Arc::new(Meta::new(usize::MAX));
     P::from_remote(Remote::Local(Export::of_object(
-        &meta,
+        meta,
         methods,
         Box::new(()),
         interface,

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use farref_proto::FaultKind;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use crate::Outcome;
 use crate::codec::Budget;
@@ -20,14 +19,16 @@ use crate::error::{Fault, Result};
 use crate::far::{Encoded, Extras, OnewayMode};
 use crate::object::{Export, ExportKind};
 use crate::serve::{Answer, Running};
+use crate::start_queue::Cancel;
 
 /// A call under way within this process.
 pub(crate) struct Loopback {
     reply: Option<oneshot::Receiver<(Result<Reply>, Annotations)>>,
-    task: Option<AbortHandle>,
+    cancel: Option<Arc<Cancel>>,
 }
 
-struct Sender(Option<oneshot::Sender<(Result<Reply>, Annotations)>>);
+/// The way of a result back to the caller, if there is one who waits.
+pub(crate) struct Sender(Option<oneshot::Sender<(Result<Reply>, Annotations)>>);
 
 impl Answer for Sender {
     fn answer(self, scope: &Scope, result: Result<Reply>) {
@@ -89,11 +90,16 @@ impl Loopback {
             OnewayMode::Plain | OnewayMode::Ordered => (None, None),
         };
         let flags: MethodFlags = method.flags;
-        let task = runtime.spawn(Running::new(future, scope, flags, Sender(sender)));
-        let cancellable = reply.is_some() && !flags.no_cancel;
+        let call = Running::new(future, scope, flags, Sender(sender));
+        let ordered = oneway == OnewayMode::Ordered;
+        let cancel = exported
+            .meta
+            .starts()
+            .push(&runtime, call, flags.spawn, ordered);
+        let is_cancellable = reply.is_some() && !flags.runs_to_its_end();
         Ok(Loopback {
             reply,
-            task: cancellable.then(|| task.abort_handle()),
+            cancel: is_cancellable.then_some(cancel),
         })
     }
 
@@ -106,7 +112,7 @@ impl Loopback {
             return Poll::Ready(Ok(RawReply::empty(crate::codec::Codec::Postcard)));
         };
         let answered = std::task::ready!(Pin::new(reply).poll(cx));
-        self.task = None;
+        self.cancel = None;
         Poll::Ready(match answered {
             Ok((result, notes)) => {
                 *annotations = notes;
@@ -122,8 +128,8 @@ impl Loopback {
 
     /// Cancels the call, unless its method runs to its end anyway.
     pub(crate) fn abandon(self) {
-        if let Some(task) = self.task {
-            task.abort();
+        if let Some(cancel) = self.cancel {
+            cancel.cancel();
         }
     }
 }

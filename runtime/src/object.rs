@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use farref_proto::{FaultKind, InstanceId};
 
@@ -12,11 +12,13 @@ use crate::access::{Access, Serial, Shared, SharedArc};
 use crate::descriptor::{Interface, Method};
 use crate::dispatch::{HandlerFuture, Incoming};
 use crate::error::{Fault, Result};
+use crate::loopback::Sender;
 use crate::panics::Contained;
 use crate::proxy::Serve;
 use crate::random;
 use crate::remote::Remote;
 use crate::serial::SerialLock;
+use crate::start_queue::StartQueue;
 
 /// What two references to one object have in common: the process that owns it, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +34,8 @@ pub struct Meta {
     /// How many calls may be inside at once; the next one is refused.
     limit: usize,
     running: AtomicUsize,
+    /// Calls of this process that are handed over; made when the first is.
+    starts: OnceLock<Arc<StartQueue<Sender>>>,
 }
 
 impl ObjectIdentity {
@@ -52,6 +56,19 @@ impl Meta {
             identity: ObjectIdentity::unique(),
             limit,
             running: AtomicUsize::new(0),
+            starts: OnceLock::new(),
+        }
+    }
+
+    /// The calls of this process that are handed over to the object.
+    pub(crate) fn starts(&self) -> &Arc<StartQueue<Sender>> {
+        self.starts.get_or_init(Arc::default)
+    }
+
+    /// Waits until calls that were handed over before have started.
+    async fn in_turn(&self) {
+        if let Some(starts) = self.starts.get() {
+            starts.passed().await;
         }
     }
 
@@ -104,6 +121,7 @@ impl<A: Access> Entry<A> {
 
     /// Waits until the call that is being served may enter.
     pub async fn enter(&self) -> Result<Inside<A::Guard<'_>>> {
+        self.meta.in_turn().await;
         let running = self.meta.begin_call()?;
         Ok(Inside {
             guard: self.access.enter().await?,
@@ -115,6 +133,7 @@ impl<A: Access> Entry<A> {
 impl<A: crate::access::AccessMut> Entry<A> {
     /// Waits until the call that is being served may enter, and lends the object mutably.
     pub async fn enter_mut(&self) -> Result<Inside<A::GuardMut<'_>>> {
+        self.meta.in_turn().await;
         let running = self.meta.begin_call()?;
         Ok(Inside {
             guard: self.access.enter_mut().await?,
@@ -295,6 +314,7 @@ pub(crate) enum ExportKind {
 }
 
 pub(crate) struct Exported {
+    pub(crate) meta: Arc<Meta>,
     pub(crate) interface: &'static Interface,
     serve: Box<dyn ServeMethods>,
     /// An `Arc<dyn Near>` of the interface's object-safe twin, from which a proxy is made again.
@@ -336,11 +356,11 @@ impl Export {
     ) -> Arc<Self> {
         let meta = Arc::clone(&entry.meta);
         let serve = Box::new(Handlers { entry, handlers });
-        Export::of_object(&meta, serve, Box::new(near), interface, bases)
+        Export::of_object(meta, serve, Box::new(near), interface, bases)
     }
 
     pub(crate) fn of_object(
-        meta: &Meta,
+        meta: Arc<Meta>,
         serve: Box<dyn ServeMethods>,
         near: Box<dyn Any + Send + Sync>,
         interface: &'static Interface,
@@ -350,6 +370,7 @@ impl Export {
             identity: meta.identity,
             interface: interface.hash,
             kind: ExportKind::Object(Exported {
+                meta,
                 interface,
                 serve,
                 near,
