@@ -15,6 +15,7 @@ mod dynamic;
 mod errors;
 mod events;
 mod faults;
+mod handover;
 mod interceptors;
 mod interfaces;
 mod near;
