@@ -341,3 +341,45 @@ async fn calls_that_wait_for_a_serial_object_count_against_its_limit() {
         call.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_blocking_call_that_is_given_up_keeps_its_place_until_its_thread_is_free() {
+    #[expose]
+    trait Heavy {
+        #[blocking]
+        fn heavy(&self);
+    }
+    struct Object(
+        std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+        mpsc::UnboundedSender<()>,
+    );
+    impl Heavy for Object {
+        fn heavy(&self) {
+            self.1.send(()).unwrap();
+            self.0.lock().unwrap().recv().unwrap();
+        }
+    }
+    let pair = Pair::tcp().await;
+    let (release, released) = std::sync::mpsc::channel();
+    let (entered_sender, mut entered) = mpsc::unbounded_channel();
+    let heavy = pair
+        .serve(
+            "heavy",
+            HeavyProxy::new(Object(released.into(), entered_sender)),
+        )
+        .await;
+    let call = tokio::spawn(async move { heavy.heavy().await });
+    entered.recv().await.unwrap();
+    call.abort();
+    assert!(call.await.is_err());
+    for _ in 0..20 {
+        pair.barrier().await;
+        assert_eq!(
+            pair.daemon_tables().calls_in,
+            1,
+            "its handler has not ended"
+        );
+    }
+    release.send(()).unwrap();
+    pair.at_baseline().await;
+}
