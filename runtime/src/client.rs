@@ -14,7 +14,7 @@ use crate::codec::{Budget, Codec, CodecSet};
 use crate::error::{Fault, Result};
 use crate::interceptor::{Interceptor, Interceptors};
 use crate::node::{Node, NodeConfig};
-use crate::proxy::{self, Proxy, ProxyOptions};
+use crate::proxy::{self, Proxy};
 use crate::random;
 use crate::remote::{FarReference, Remote};
 use crate::session::{Hold, Lifetime, Session};
@@ -64,7 +64,6 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     connect_attempts: u32,
     connect_wait: Duration,
-    options: ProxyOptions,
     max_retries: u32,
 }
 
@@ -76,7 +75,6 @@ impl Default for ClientBuilder {
             connect_timeout: Duration::from_secs(10),
             connect_attempts: 1,
             connect_wait: Duration::from_millis(500),
-            options: ProxyOptions::default(),
             max_retries: 0,
         }
     }
@@ -110,7 +108,7 @@ impl ClientBuilder {
 
     /// How long each call may take unless it says otherwise; the default, and zero, is no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+        self.node.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
         self
     }
 
@@ -222,11 +220,7 @@ impl Client {
     pub fn lazy<P: Proxy>(&self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<P> {
         let uri = uri.try_into().map_err(|error| Fault::from(error.into()))?;
         let remote = self.reference(uri, P::DESCRIPTOR.hash);
-        let mut proxy = P::from_remote(remote);
-        if self.0.config.options.timeout.is_some() {
-            proxy.set_options(&Arc::new(self.0.config.options.clone()));
-        }
-        Ok(proxy)
+        Ok(proxy::far(remote))
     }
 
     pub(crate) fn reference(&self, uri: Uri, interface: u32) -> Remote {
@@ -298,6 +292,10 @@ impl Client {
 
     pub(crate) fn codec(&self) -> Codec {
         self.0.node.codec
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.0.node.timeout
     }
 
     pub(crate) fn max_retries(&self) -> u32 {

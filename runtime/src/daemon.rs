@@ -1,5 +1,8 @@
 //! The serving side: listens, hosts named objects, ends in good order.
 
+mod accepting;
+mod builder;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -7,28 +10,19 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use farref_proto::{
-    Connection, FaultKind, Limits, Nonce, Refusal, RefusalCode, ServerConfig, Time, Token,
-};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::codec::{Budget, CodecSet};
-use crate::daemon_object::{DaemonObjectProxy, Host};
-use crate::error::{Fault, Result};
+use crate::Peer;
+use crate::error::Result;
 use crate::interceptor::Interceptor;
-use crate::node::{Node, NodeConfig};
+use crate::node::Node;
 use crate::proxy::{self, Proxy};
-use crate::random;
-use crate::session::{Lifetime, Session};
 use crate::transport::Transport;
-use crate::transport::listener::Listener;
 use crate::uri::{Address, Uri, UriError};
-use crate::{Identity, Outcome, Peer};
 
-/// How many connections one listener refuses at once with a reason.
-const MAX_REFUSALS: usize = 64;
+pub use self::builder::DaemonBuilder;
 
 /// Listens for other processes and hosts the objects that they call.
 ///
@@ -102,209 +96,6 @@ impl Default for Shutdown {
     fn default() -> Self {
         Shutdown::Drain(Duration::from_secs(30))
     }
-}
-
-/// Says how a [`Daemon`] behaves.
-#[must_use = "a builder does nothing until `bind` is called"]
-pub struct DaemonBuilder {
-    node: NodeConfig,
-    listen: Vec<Result<Uri>>,
-    advertise: Option<(String, Option<u16>)>,
-    token: Option<Vec<u8>>,
-    insecure_public: bool,
-    max_connections: usize,
-    max_handshakes: usize,
-    drain_timeout: Duration,
-}
-
-impl Default for DaemonBuilder {
-    fn default() -> Self {
-        DaemonBuilder {
-            node: NodeConfig::default(),
-            listen: Vec::new(),
-            advertise: None,
-            token: None,
-            insecure_public: false,
-            max_connections: 1024,
-            max_handshakes: 256,
-            drain_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl DaemonBuilder {
-    /// Listens here, too. Port 0 lets the system choose one.
-    pub fn listen(mut self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Self {
-        self.listen
-            .push(uri.try_into().map_err(|error| Fault::from(error.into())));
-        self
-    }
-
-    /// The host, and maybe the port, that URIs of registered objects name instead of those that the daemon is bound to:
-    /// where it is reached from outside through address translation.
-    pub fn advertise(mut self, host: impl Into<String>, port: Option<u16>) -> Self {
-        self.advertise = Some((host.into(), port));
-        self
-    }
-
-    /// Lets only those in who prove that they hold this shared secret. It never travels.
-    pub fn token(mut self, token: impl AsRef<[u8]>) -> Self {
-        self.token = Some(token.as_ref().to_vec());
-        self
-    }
-
-    /// Allows listening on an address that other machines reach, though anybody may then call. Without this, such an
-    /// address needs a [`token`](DaemonBuilder::token).
-    pub fn insecure_public(mut self, allowed: bool) -> Self {
-        self.insecure_public = allowed;
-        self
-    }
-
-    /// What peers are granted, and what is taken from them.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.node.limits = limits;
-        self
-    }
-
-    /// How many connections may be open at once; the default is 1024. One more is refused.
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections.min(Semaphore::MAX_PERMITS);
-        self
-    }
-
-    /// How many connections may be in their handshake at once; the default is 256. One more is refused.
-    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
-        self.max_handshakes = handshakes.min(Semaphore::MAX_PERMITS);
-        self
-    }
-
-    /// What decoding one message may cost.
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.node.budget = budget;
-        self
-    }
-
-    /// The codecs that calls may come in; the default is all that this build has.
-    pub fn accept_codecs(mut self, codecs: CodecSet) -> Self {
-        self.node.codecs = codecs;
-        self
-    }
-
-    /// How this process encodes the calls that it makes to its peers' objects; the default is postcard.
-    pub fn codec(mut self, codec: crate::Codec) -> Self {
-        self.node.codec = codec;
-        self
-    }
-
-    /// What this daemon calls itself; the default is the program's file name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.node.name = name.into();
-        self
-    }
-
-    /// Tells callers what a handler said when it panicked; off by default, since strangers should not know.
-    pub fn backtraces(mut self, shown: bool) -> Self {
-        self.node.backtraces = shown;
-        self
-    }
-
-    /// Sees every call that comes in.
-    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
-        self.node.incoming.push(Arc::new(interceptor));
-        self
-    }
-
-    /// Sees every call that this process makes to its peers' objects.
-    pub fn callback_interceptor(mut self, interceptor: impl Interceptor) -> Self {
-        self.node.outgoing.push(Arc::new(interceptor));
-        self
-    }
-
-    /// How long [`run_until`](Daemon::run_until) lets calls under way end; the default is 30 s.
-    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.drain_timeout = timeout;
-        self
-    }
-
-    /// Starts the daemon. Without a place to listen it serves only what [`serve_io`](DaemonHandle::serve_io) gives it.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidUri`; `Misuse`, if an address is public and there is no token; `ConnectFailed`, if an address cannot be
-    /// bound. Whatever fails leaves nothing behind.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves nothing behind.
-    pub async fn bind(self) -> Result<Daemon> {
-        let mut listeners = Vec::new();
-        let mut uris = Vec::new();
-        for uri in self.listen {
-            let uri = uri?;
-            let cannot = |error: &std::io::Error| {
-                Fault::not_started(
-                    FaultKind::ConnectFailed,
-                    format!("cannot listen at {uri}: {error}"),
-                )
-                .with_cause(error)
-            };
-            let listener = Listener::bind(uri.address())
-                .await
-                .map_err(|error| cannot(&error))?;
-            let is_public = listener
-                .socket_address()
-                .is_some_and(|address| !address.ip().is_loopback());
-            if is_public && self.token.is_none() && !self.insecure_public {
-                return Err(public_without_token(&uri));
-            }
-            let address = listener
-                .address(uri.address())
-                .map_err(|error| cannot(&error))?;
-            uris.push(advertised(address, self.advertise.as_ref())?);
-            listeners.push(listener);
-        }
-        let daemon = DaemonHandle(Arc::new(Inner {
-            node: Node::new(self.node),
-            uris,
-            token: self.token,
-            drain_timeout: self.drain_timeout,
-            connections: Arc::new(Semaphore::new(self.max_connections)),
-            handshakes: Arc::new(Semaphore::new(self.max_handshakes)),
-            listeners: Mutex::default(),
-            stopped: watch::Sender::new(false),
-        }));
-        let host = DaemonObjectProxy::new(Host::new(Arc::downgrade(&daemon.0.node)));
-        daemon.0.node.set_daemon(proxy::to_export(&host));
-        for listener in listeners {
-            daemon.listen(listener);
-        }
-        Ok(Daemon {
-            handle: daemon,
-            detached: false,
-        })
-    }
-}
-
-fn advertised(address: Address, advertise: Option<&(String, Option<u16>)>) -> Result<Uri> {
-    let address = match (address, advertise) {
-        (Address::Tcp { port, .. }, Some((host, advertised))) => Address::Tcp {
-            host: host.clone(),
-            port: advertised.unwrap_or(port),
-        },
-        (address, _) => address,
-    };
-    Ok(Uri::new(address)?)
-}
-
-fn public_without_token(uri: &Uri) -> Fault {
-    Fault::new(
-        FaultKind::Misuse,
-        Outcome::NotStarted,
-        format!(
-            "{uri} can be reached from other machines, and anybody there could call: set a token with \
-             `Daemon::builder().token(..)`, listen on 127.0.0.1, or allow it with `insecure_public(true)`"
-        ),
-    )
 }
 
 impl Daemon {
@@ -532,78 +323,6 @@ impl DaemonHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn listen(&self, mut listener: Listener) {
-        // A detached daemon lives as long as this task; the owner of another ends it.
-        let daemon = self.clone();
-        let connections = Arc::clone(&self.0.connections);
-        let handshakes = Arc::clone(&self.0.handshakes);
-        let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-        let task = tokio::spawn(async move {
-            loop {
-                let transport = listener.accept().await;
-                let connection = Arc::clone(&connections).try_acquire_owned();
-                let handshake = Arc::clone(&handshakes).try_acquire_owned();
-                match (connection, handshake) {
-                    (Ok(connection), Ok(handshake)) => {
-                        let session = daemon.open(transport, false, Some(connection));
-                        tokio::spawn(async move {
-                            // An error ends the session, too, and its own task reports it.
-                            let _ = session.established().await;
-                            drop(handshake);
-                        });
-                    }
-                    _ => {
-                        tracing::warn!(peer = %transport.peer, "a connection is refused: there are as many as allowed");
-                        // Saying so takes a while; in a flood the rest are closed without a word.
-                        if let Ok(refusal) = Arc::clone(&refusals).try_acquire_owned() {
-                            daemon.open(transport, true, Some(refusal));
-                        }
-                    }
-                }
-            }
-        });
-        self.listeners().push(task);
-    }
-
-    /// Opens a session, or one that is refused for being `busy`. It takes up `place` until its transport is closed.
-    fn open(
-        &self,
-        transport: Transport,
-        busy: bool,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Arc<Session> {
-        let node = Arc::clone(&self.0.node);
-        let mut config =
-            ServerConfig::new(random::instance_id(), Nonce::from_bytes(random::bytes()));
-        config.limits = node.limits.clone();
-        // Those that it accepts and that of its own calls, which may differ; each call that comes is looked at.
-        config.codecs = node.codecs.bits() | CodecSet::from(node.codec).bits();
-        config.name.clone_from(&node.name);
-        config.token = self.0.token.clone().map(Token::new);
-        config.refusal = busy.then(|| {
-            Refusal::new(
-                RefusalCode::Busy,
-                "there are as many connections as allowed",
-            )
-        });
-        let identity = if config.token.is_some() {
-            Identity::Token
-        } else {
-            Identity::Anonymous
-        };
-        let connection = Connection::server(config, Time::ZERO);
-        let session = Session::new(
-            node,
-            Lifetime::UntilClosed,
-            transport.peer.clone(),
-            identity,
-            connection,
-        );
-        self.0.node.add_session(&session);
-        session.drive(transport, place);
-        session
-    }
 }
 
 impl fmt::Debug for Daemon {
@@ -615,13 +334,5 @@ impl fmt::Debug for Daemon {
 impl fmt::Debug for DaemonHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("DaemonHandle").field(&self.0.uris).finish()
-    }
-}
-
-impl fmt::Debug for DaemonBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DaemonBuilder")
-            .field("listen", &self.listen)
-            .finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use farref_proto::Limits;
 use tokio::sync::Notify;
@@ -24,6 +25,8 @@ pub(crate) struct Node {
     pub(crate) limits: Limits,
     /// How calls are encoded unless their proxy says otherwise.
     pub(crate) codec: Codec,
+    /// How long calls may take unless their proxy says otherwise.
+    pub(crate) timeout: Option<Duration>,
     /// What is accepted from peers.
     pub(crate) codecs: CodecSet,
     pub(crate) budget: Budget,
@@ -46,6 +49,7 @@ pub(crate) struct NodeConfig {
     pub(crate) name: String,
     pub(crate) limits: Limits,
     pub(crate) codec: Codec,
+    pub(crate) timeout: Option<Duration>,
     pub(crate) codecs: CodecSet,
     pub(crate) budget: Budget,
     pub(crate) backtraces: bool,
@@ -59,6 +63,7 @@ impl Default for NodeConfig {
             name: default_name(),
             limits: Limits::default(),
             codec: Codec::Postcard,
+            timeout: None,
             codecs: CodecSet::default(),
             budget: Budget::default(),
             backtraces: false,
@@ -84,6 +89,7 @@ impl Node {
             name: config.name,
             limits: config.limits,
             codec: config.codec,
+            timeout: config.timeout,
             codecs: config.codecs,
             budget: config.budget,
             backtraces: config.backtraces,

@@ -254,8 +254,22 @@ pub(crate) fn from_remote<P: Proxy>(remote: Remote) -> Result<P> {
                 ),
             )),
         },
-        Remote::Far(_) | Remote::Dead(_) => Ok(P::from_remote(remote)),
+        Remote::Far(_) | Remote::Dead(_) => Ok(far(remote)),
     }
+}
+
+/// Makes a proxy of what another process owns, whose calls take as long as the client's configuration says.
+pub(crate) fn far<P: Proxy>(remote: Remote) -> P {
+    let timeout = remote.timeout();
+    let mut proxy = P::from_remote(remote);
+    if timeout.is_some() {
+        let options = ProxyOptions {
+            timeout,
+            ..ProxyOptions::default()
+        };
+        proxy.set_options(&Arc::new(options));
+    }
+    proxy
 }
 
 /// An export of what `proxy` points at, to be registered or served.

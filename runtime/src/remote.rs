@@ -322,6 +322,15 @@ impl Remote {
         }
     }
 
+    /// How long calls may take unless their proxy says otherwise.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        match (self, self.client()) {
+            (_, Some(client)) => client.timeout(),
+            (Remote::Far(reference), None) => reference.place()?.session.timeout(),
+            _ => None,
+        }
+    }
+
     /// How often an idempotent call is made again unless its proxy says otherwise.
     pub(crate) fn max_retries(&self) -> u32 {
         self.client().map_or(0, Client::max_retries)

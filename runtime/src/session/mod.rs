@@ -183,6 +183,11 @@ impl Session {
         self.node.outgoing.clone()
     }
 
+    /// How long calls may take unless their proxy says otherwise.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.node.timeout
+    }
+
     /// How calls are encoded unless their proxy says otherwise.
     pub(crate) fn codec(&self) -> Codec {
         self.node.codec

@@ -1,0 +1,230 @@
+//! Saying how a daemon behaves, and starting it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use farref_proto::{FaultKind, Limits};
+use tokio::sync::{Semaphore, watch};
+
+use super::{Daemon, DaemonHandle, Inner};
+use crate::Outcome;
+use crate::codec::{Budget, CodecSet};
+use crate::daemon_object::{DaemonObjectProxy, Host};
+use crate::error::{Fault, Result};
+use crate::interceptor::Interceptor;
+use crate::node::{Node, NodeConfig};
+use crate::proxy;
+use crate::transport::listener::Listener;
+use crate::uri::{Address, Uri, UriError};
+
+/// Says how a [`Daemon`] behaves.
+#[must_use = "a builder does nothing until `bind` is called"]
+pub struct DaemonBuilder {
+    node: NodeConfig,
+    listen: Vec<Result<Uri>>,
+    advertise: Option<(String, Option<u16>)>,
+    token: Option<Vec<u8>>,
+    insecure_public: bool,
+    max_connections: usize,
+    max_handshakes: usize,
+    drain_timeout: Duration,
+}
+
+impl Default for DaemonBuilder {
+    fn default() -> Self {
+        DaemonBuilder {
+            node: NodeConfig::default(),
+            listen: Vec::new(),
+            advertise: None,
+            token: None,
+            insecure_public: false,
+            max_connections: 1024,
+            max_handshakes: 256,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl DaemonBuilder {
+    /// Listens here, too. Port 0 lets the system choose one.
+    pub fn listen(mut self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Self {
+        self.listen
+            .push(uri.try_into().map_err(|error| Fault::from(error.into())));
+        self
+    }
+
+    /// The host, and maybe the port, that URIs of registered objects name instead of those that the daemon is bound to:
+    /// where it is reached from outside through address translation.
+    pub fn advertise(mut self, host: impl Into<String>, port: Option<u16>) -> Self {
+        self.advertise = Some((host.into(), port));
+        self
+    }
+
+    /// Lets only those in who prove that they hold this shared secret. It never travels.
+    pub fn token(mut self, token: impl AsRef<[u8]>) -> Self {
+        self.token = Some(token.as_ref().to_vec());
+        self
+    }
+
+    /// Allows listening on an address that other machines reach, though anybody may then call. Without this, such an
+    /// address needs a [`token`](DaemonBuilder::token).
+    pub fn insecure_public(mut self, allowed: bool) -> Self {
+        self.insecure_public = allowed;
+        self
+    }
+
+    /// What peers are granted, and what is taken from them.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.node.limits = limits;
+        self
+    }
+
+    /// How many connections may be open at once; the default is 1024. One more is refused.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// How many connections may be in their handshake at once; the default is 256. One more is refused.
+    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
+        self.max_handshakes = handshakes.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// What decoding one message may cost.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.node.budget = budget;
+        self
+    }
+
+    /// The codecs that calls may come in; the default is all that this build has.
+    pub fn accept_codecs(mut self, codecs: CodecSet) -> Self {
+        self.node.codecs = codecs;
+        self
+    }
+
+    /// How this process encodes the calls that it makes to its peers' objects; the default is postcard.
+    pub fn codec(mut self, codec: crate::Codec) -> Self {
+        self.node.codec = codec;
+        self
+    }
+
+    /// What this daemon calls itself; the default is the program's file name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.node.name = name.into();
+        self
+    }
+
+    /// Tells callers what a handler said when it panicked; off by default, since strangers should not know.
+    pub fn backtraces(mut self, shown: bool) -> Self {
+        self.node.backtraces = shown;
+        self
+    }
+
+    /// Sees every call that comes in.
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.node.incoming.push(Arc::new(interceptor));
+        self
+    }
+
+    /// Sees every call that this process makes to its peers' objects.
+    pub fn callback_interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.node.outgoing.push(Arc::new(interceptor));
+        self
+    }
+
+    /// How long [`run_until`](Daemon::run_until) lets calls under way end; the default is 30 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Starts the daemon. Without a place to listen it serves only what [`serve_io`](DaemonHandle::serve_io) gives it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidUri`; `Misuse`, if an address is public and there is no token; `ConnectFailed`, if an address cannot be
+    /// bound. Whatever fails leaves nothing behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn bind(self) -> Result<Daemon> {
+        let mut listeners = Vec::new();
+        let mut uris = Vec::new();
+        for uri in self.listen {
+            let uri = uri?;
+            let cannot = |error: &std::io::Error| {
+                Fault::not_started(
+                    FaultKind::ConnectFailed,
+                    format!("cannot listen at {uri}: {error}"),
+                )
+                .with_cause(error)
+            };
+            let listener = Listener::bind(uri.address())
+                .await
+                .map_err(|error| cannot(&error))?;
+            let is_public = listener
+                .socket_address()
+                .is_some_and(|address| !address.ip().is_loopback());
+            if is_public && self.token.is_none() && !self.insecure_public {
+                return Err(public_without_token(&uri));
+            }
+            let address = listener
+                .address(uri.address())
+                .map_err(|error| cannot(&error))?;
+            uris.push(advertised(address, self.advertise.as_ref())?);
+            listeners.push(listener);
+        }
+        let daemon = DaemonHandle(Arc::new(Inner {
+            node: Node::new(self.node),
+            uris,
+            token: self.token,
+            drain_timeout: self.drain_timeout,
+            connections: Arc::new(Semaphore::new(self.max_connections)),
+            handshakes: Arc::new(Semaphore::new(self.max_handshakes)),
+            listeners: Mutex::default(),
+            stopped: watch::Sender::new(false),
+        }));
+        let host = DaemonObjectProxy::new(Host::new(Arc::downgrade(&daemon.0.node)));
+        daemon.0.node.set_daemon(proxy::to_export(&host));
+        for listener in listeners {
+            daemon.listen(listener);
+        }
+        Ok(Daemon {
+            handle: daemon,
+            detached: false,
+        })
+    }
+}
+
+fn advertised(address: Address, advertise: Option<&(String, Option<u16>)>) -> Result<Uri> {
+    let address = match (address, advertise) {
+        (Address::Tcp { port, .. }, Some((host, advertised))) => Address::Tcp {
+            host: host.clone(),
+            port: advertised.unwrap_or(port),
+        },
+        (address, _) => address,
+    };
+    Ok(Uri::new(address)?)
+}
+
+fn public_without_token(uri: &Uri) -> Fault {
+    Fault::new(
+        FaultKind::Misuse,
+        Outcome::NotStarted,
+        format!(
+            "{uri} can be reached from other machines, and anybody there could call: set a token with \
+             `Daemon::builder().token(..)`, listen on 127.0.0.1, or allow it with `insecure_public(true)`"
+        ),
+    )
+}
+
+impl fmt::Debug for DaemonBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DaemonBuilder")
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}
