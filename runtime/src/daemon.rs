@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 
 use crate::Peer;
 use crate::error::Result;
-use crate::interceptor::Interceptor;
 use crate::node::Node;
 use crate::proxy::{self, Proxy};
 use crate::transport::Transport;

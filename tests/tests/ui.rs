@@ -22,13 +22,27 @@ fn one_mistake_is_one_short_error() {
         let kind = kind.expect("is readable").path();
         for file in std::fs::read_dir(&kind).expect("is a folder") {
             let file = file.expect("is readable").path();
-            if file.extension().is_none_or(|extension| extension != "stderr") {
+            if file
+                .extension()
+                .is_none_or(|extension| extension != "stderr")
+            {
                 continue;
             }
             let message = std::fs::read_to_string(&file).expect("is text");
-            let errors = message.lines().filter(|line| line.starts_with("error")).count();
-            let expected = if kind.ends_with("several") { 2..=9 } else { 1..=1 };
-            assert!(expected.contains(&errors), "{}: {errors} errors", file.display());
+            let errors = message
+                .lines()
+                .filter(|line| line.starts_with("error"))
+                .count();
+            let expected = if kind.ends_with("several") {
+                2..=9
+            } else {
+                1..=1
+            };
+            assert!(
+                expected.contains(&errors),
+                "{}: {errors} errors",
+                file.display()
+            );
             let lines = message.lines().count();
             assert!(lines <= 25 * errors, "{}: {lines} lines", file.display());
             seen += 1;
