@@ -146,9 +146,9 @@ impl DynProxy {
             None => versions::describe(remote.clone(), None).await?,
         };
         Ok(DynProxy {
+            timeout: remote.timeout(),
             remote,
             interface: Arc::new(interface),
-            timeout: None,
         })
     }
 

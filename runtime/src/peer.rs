@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::context::Storage;
 use crate::error::Result;
-use crate::proxy::Proxy;
+use crate::proxy::{self, Proxy};
 use crate::remote::{FarReference, Remote};
 use crate::session::{Session, TableSizes};
 
@@ -104,7 +104,7 @@ impl Peer {
     pub async fn object<P: Proxy>(&self, name: &str) -> Result<P> {
         let bound = self.0.bind(name, P::DESCRIPTOR.hash).await?;
         bound.found().await?;
-        Ok(P::from_remote(Remote::Far(FarReference::held(bound))))
+        Ok(proxy::far(Remote::Far(FarReference::held(bound))))
     }
 
     /// Tells the peer goodbye when all that was queued is written, and ends the session.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use farref_proto::{FaultKind, ImportId};
 use tokio::sync::Notify;

@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use farref_proto::{CallId, Connection, PeerInfo, Time};
 use tokio::sync::{Notify, watch};

@@ -19,6 +19,8 @@ trait Clock {
     async fn charge(&self) -> u32;
     async fn session(&self) -> u64;
     async fn child(&self) -> ClockProxy;
+    /// Whether the call has a deadline.
+    async fn limited(&self) -> bool;
     #[idempotent]
     async fn refuse(&self) -> Result<(), String>;
 }
@@ -76,6 +78,9 @@ impl Clock for Ticker {
     }
     async fn child(&self) -> ClockProxy {
         ClockProxy::new(self.clone())
+    }
+    async fn limited(&self) -> bool {
+        CallContext::current().unwrap().deadline().is_some()
     }
     async fn refuse(&self) -> Result<(), String> {
         self.run();
@@ -408,4 +413,24 @@ async fn an_attempt_that_may_have_run_is_not_forgotten_by_the_next_one() {
     let fault = clock.fetch().await.unwrap_err();
     assert_fault(&fault, FaultKind::ConnectFailed, Outcome::Unknown);
     assert_eq!(ticker.runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_clients_timeout_holds_for_every_proxy_that_it_makes() {
+    let (_daemon, uri) = daemon_at(&memory_uri(), Ticker::default()).await;
+    let minute = Duration::from_secs(60);
+    let client = Client::builder().timeout(minute).build();
+    let clock: ClockProxy = client.connect(&uri).await.unwrap();
+    let child = clock.child().await.unwrap();
+    let named: ClockProxy = client.peers()[0].object("clock").await.unwrap();
+    let dedicated = clock.dedicated().unwrap();
+    for proxy in [clock, child, named, dedicated] {
+        assert_eq!(proxy.options().timeout, Some(minute));
+        assert!(proxy.limited().await.unwrap());
+        let patient = proxy.with_timeout(Duration::ZERO);
+        assert!(!patient.limited().await.unwrap());
+    }
+    let dynamic = client.dynamic(&uri).await.unwrap();
+    let limited = dynamic.call("limited", serde_json::Value::Null);
+    assert_eq!(limited.await.unwrap(), serde_json::json!(true));
 }

@@ -332,3 +332,34 @@ async fn a_panic_frees_the_object() {
     );
     assert_eq!(fragile.count().await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn a_oneway_to_itself_starts_a_chain_of_its_own_and_waits_its_turn() {
+    #[expose]
+    trait Echo {
+        async fn call(&self, me: EchoProxy);
+        #[oneway]
+        async fn tell(&self);
+    }
+    struct Object(mpsc::UnboundedSender<&'static str>);
+    impl Echo for Object {
+        async fn call(&self, me: EchoProxy) {
+            me.tell().await.unwrap();
+            tokio::task::yield_now().await;
+            self.0.send("called").unwrap();
+        }
+        async fn tell(&self) {
+            self.0.send("told").unwrap();
+        }
+    }
+    let pair = Pair::tcp().await;
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let near = EchoProxy::serial(Object(sender));
+    let far = pair.serve("echo", near.clone()).await;
+    for echo in [near, far] {
+        echo.call(echo.clone()).await.unwrap();
+        assert_eq!(events.recv().await, Some("called"));
+        assert_eq!(events.recv().await, Some("told"));
+    }
+    pair.at_baseline().await;
+}
