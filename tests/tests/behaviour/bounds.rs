@@ -183,6 +183,15 @@ async fn a_call_larger_than_the_window_moves_through_it() {
 
 #[tokio::test]
 async fn two_honest_peers_that_flood_each_other_both_finish() {
+    flood_each_other().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_honest_peers_that_flood_each_other_on_many_threads_both_finish() {
+    flood_each_other().await;
+}
+
+async fn flood_each_other() {
     let tight = || limits(|limits| (limits.calls, limits.call_bytes) = (16, 64 << 10));
     let pair = Pair::of(
         Daemon::builder().limits(tight()),

@@ -331,3 +331,76 @@ async fn a_chain_is_known_through_a_middleman() {
         "{error:?}"
     );
 }
+
+/// Calls on from object to object, each of which is entered by one call at a time.
+#[expose]
+trait Hop {
+    async fn hop(&self, way: Vec<HopProxy>) -> Result<u32, FaultText>;
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FaultText(String);
+
+struct Stone;
+
+impl Hop for Stone {
+    async fn hop(&self, mut way: Vec<HopProxy>) -> Result<u32, FaultText> {
+        tokio::task::yield_now().await;
+        let Some(next) = way.pop() else { return Ok(0) };
+        match next.hop(way).await {
+            Ok(hops) => Ok(hops + 1),
+            Err(CallError::App(text)) => Err(text),
+            Err(CallError::Fault(fault)) => Err(FaultText(format!("{:?}", fault.kind()))),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn serial_objects_that_call_each_other_in_any_order_never_hang() {
+    let pair = Pair::tcp().await;
+    let mut stones = Vec::new();
+    for name in ["one", "two", "three"] {
+        // All objects live in one process, where each circle is found; calls go there and back.
+        stones.push(pair.serve(name, HopProxy::serial(Stone)).await);
+    }
+    let tasks: Vec<_> = (0..12_usize)
+        .map(|task| {
+            let stones = stones.clone();
+            tokio::spawn(async move {
+                let (mut served, mut refused) = (0, 0);
+                for round in 0..30_usize {
+                    let way: Vec<_> = (0..3)
+                        .map(|step| stones[(task + round * step) % 3].clone())
+                        .collect();
+                    let call = stones[(task + 2 * round) % 3].hop(way);
+                    match tokio::time::timeout(Duration::from_secs(60), call)
+                        .await
+                        .expect("no hang")
+                    {
+                        Ok(hops) => {
+                            assert_eq!(hops, 3);
+                            served += 1;
+                        }
+                        Err(error) => {
+                            assert_eq!(
+                                error.app().map(|text| text.0.as_str()),
+                                Some("WouldDeadlock"),
+                                "{error:?}"
+                            );
+                            refused += 1;
+                        }
+                    }
+                }
+                (served, refused)
+            })
+        })
+        .collect();
+    let mut all = 0;
+    for task in tasks {
+        let (served, refused) = task.await.unwrap();
+        all += served + refused;
+    }
+    assert_eq!(all, 12 * 30);
+    drop(stones);
+    pair.at_baseline().await;
+}
