@@ -233,12 +233,17 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                 }
                 State::Near(call) => {
                     let result = std::task::ready!(call.poll(cx));
-                    let scope = Arc::clone(&call.scope);
+                    let (scope, callback) = (Arc::clone(&call.scope), call.callback);
                     self.state = State::Done;
                     if let Some(options) = &mut self.options {
                         options.reply_annotations = scope.take_reply_annotations();
                     }
-                    return Poll::Ready(X::from_raw(result));
+                    let is_fault = result.is_err();
+                    let result = X::from_raw(result);
+                    if callback && result.is_err() && !is_fault {
+                        tracing::error!(call = %scope.call_name(), "a callback returned an error");
+                    }
+                    return Poll::Ready(result);
                 }
                 State::Far(call) => {
                     let result = std::task::ready!(call.poll(cx));
@@ -249,12 +254,8 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                         .err()
                         .and_then(|fault| call.refused_types(fault));
                     if let Some(remote) = refused {
-                        let comparing = Box::pin(versions::compare(
-                            remote,
-                            P::DESCRIPTOR.name,
-                            self.method(),
-                            deadline,
-                        ));
+                        let comparing =
+                            versions::compare(remote, P::DESCRIPTOR.name, self.method(), deadline);
                         if let State::Far(call) = std::mem::replace(&mut self.state, State::Done) {
                             self.state = State::Comparing(call, comparing);
                         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -253,7 +254,13 @@ impl DaemonHandle {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the daemon without listeners, and its sessions as they are.
-    pub async fn shutdown(&self, how: Shutdown) {
+    pub fn shutdown(&self, how: Shutdown) -> impl Future<Output = ()> + Send {
+        // In a box, so that it is compiled here and not in each application.
+        let ended: Pin<Box<dyn Future<Output = ()> + Send + '_>> = Box::pin(self.end(how));
+        ended
+    }
+
+    async fn end(&self, how: Shutdown) {
         for listener in self.stop_listening() {
             // Its address is free when its task has ended.
             let _ = listener.await;

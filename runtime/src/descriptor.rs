@@ -1,8 +1,10 @@
 //! What an interface looks like: the const descriptor behind proxies, tools and gateways.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::shape::Shape;
+use crate::codec::{self, Budget, CodecError};
+use crate::shape::{self, Shape};
 
 /// An interface: its wire name, its methods, and the interfaces that it extends.
 ///
@@ -165,7 +167,11 @@ impl Method {
 }
 
 /// A description of an interface that travels: what `DynProxy`, command lines and gateways work with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// In every codec it is one byte string, which holds its fields in postcard. So a program that never asks for one has
+/// little of it to compile.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Bytes", into = "Bytes")]
 pub struct InterfaceInfo {
     /// The name on the wire.
     pub name: String,
@@ -215,6 +221,47 @@ pub struct ValueInfo {
     pub shape: Shape,
     /// The type's JSON Schema as text, where it has one.
     pub schema: Option<String>,
+}
+
+/// The fields of an [`InterfaceInfo`] as they stand in its byte string.
+#[derive(Serialize, Deserialize)]
+struct InterfaceFields {
+    name: String,
+    docs: String,
+    bases: Vec<String>,
+    methods: Vec<MethodInfo>,
+}
+
+impl TryFrom<Bytes> for InterfaceInfo {
+    type Error = CodecError;
+
+    fn try_from(bytes: Bytes) -> Result<Self, CodecError> {
+        if shape::is_tracing() {
+            return Ok(InterfaceInfo::default());
+        }
+        let fields: InterfaceFields = codec::decode_postcard(&bytes, &Budget::default())?;
+        Ok(InterfaceInfo {
+            name: fields.name,
+            docs: fields.docs,
+            bases: fields.bases,
+            methods: fields.methods,
+        })
+    }
+}
+
+impl From<InterfaceInfo> for Bytes {
+    fn from(info: InterfaceInfo) -> Self {
+        let fields = InterfaceFields {
+            name: info.name,
+            docs: info.docs,
+            bases: info.bases,
+            methods: info.methods,
+        };
+        let mut bytes = Vec::new();
+        // Nothing in a description can fail to be encoded; if it did, the bytes would be refused by who reads them.
+        let _ = codec::encode_postcard(&fields, &mut bytes);
+        Bytes::from(bytes)
+    }
 }
 
 impl InterfaceInfo {

@@ -1,7 +1,7 @@
 //! What frames reach: a reference to an object of another process, or to an object of this one.
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -359,7 +359,13 @@ impl Remote {
         }
     }
 
-    pub(crate) async fn ensure_connected(self) -> Result<()> {
+    /// Connects if need be, and waits until the object is found. In a box, so that it is compiled here and not in each
+    /// application.
+    pub(crate) fn ensure_connected(self) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+        Box::pin(self.connected())
+    }
+
+    async fn connected(self) -> Result<()> {
         match self {
             Remote::Far(reference) => {
                 let (bound, turn) = reference.bind().await?;

@@ -5,6 +5,7 @@
 //! in MessagePack; of others the error names method, argument and field.
 
 use std::fmt::Display;
+use std::pin::Pin;
 
 use tokio::time::Instant;
 
@@ -42,8 +43,19 @@ pub(crate) async fn describe(remote: Remote, deadline: Option<Instant>) -> Resul
     reply.and_then(crate::dispatch::decode_value::<InterfaceInfo>)
 }
 
+/// Finds out whether a refused call can be made by name; see [`compare_types`]. In a box, so that it is compiled here and
+/// not in each application.
+pub(crate) fn compare(
+    remote: Remote,
+    interface: &'static str,
+    method: &'static Method,
+    deadline: Option<Instant>,
+) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+    Box::pin(compare_types(remote, interface, method, deadline))
+}
+
 /// Finds out whether a refused call can be made by name. Fails with the first thing that stands in the way.
-pub(crate) async fn compare(
+async fn compare_types(
     remote: Remote,
     interface: &'static str,
     method: &'static Method,

@@ -118,6 +118,22 @@ impl FromStr for Codec {
     }
 }
 
+/// Encodes a value in postcard, whatever else there is, and appends it to `out`.
+pub(crate) fn encode_postcard<T: Serialize>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    postcard::encode(value, out)
+}
+
+/// Decodes a value from postcard, whatever else there is.
+pub(crate) fn decode_postcard<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    budget: &Budget,
+) -> Result<T, CodecError> {
+    postcard::decode(bytes, &Meter::new(budget, bytes.len()))
+}
+
 /// Appends the encoded value to `out`.
 ///
 /// On an error `out` holds a part of the value; the caller truncates it.

@@ -1,6 +1,7 @@
 //! Saying how a daemon behaves, and starting it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -150,7 +151,13 @@ impl DaemonBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing behind.
-    pub async fn bind(self) -> Result<Daemon> {
+    pub fn bind(self) -> impl Future<Output = Result<Daemon>> + Send {
+        // In a box, so that it is compiled here and not in each application.
+        let started: Pin<Box<dyn Future<Output = Result<Daemon>> + Send>> = Box::pin(self.start());
+        started
+    }
+
+    async fn start(self) -> Result<Daemon> {
         let mut listeners = Vec::new();
         let mut uris = Vec::new();
         for uri in self.listen {
