@@ -5,6 +5,7 @@ mod arguments;
 mod hostile;
 mod round_trip;
 mod values;
+mod wire;
 
 use super::{Budget, Codec, CodecError, decode, encode};
 
