@@ -18,10 +18,11 @@ fn body(codec: Codec) -> (Vec<u8>, Vec<Bytes>) {
         title: "a".to_owned(),
         length: Some(300),
     };
-    let mut encoder = ArgumentsEncoder::new(codec, 3, &mut out, &mut attachments).unwrap();
-    encoder.value(&track).unwrap();
-    encoder.bytes(&[7, 8]).unwrap();
-    encoder.value(&-1_i8).unwrap();
+    let mut encoder =
+        ArgumentsEncoder::new(codec, 3, &mut out, &mut attachments).expect("it is encoded");
+    encoder.value(&track).expect("it is encoded");
+    encoder.bytes(&[7, 8]).expect("it is encoded");
+    encoder.value(&-1_i8).expect("it is encoded");
     encoder.finish();
     (out, attachments)
 }
@@ -38,7 +39,7 @@ fn arguments_in_postcard_are_concatenated_and_byte_strings_leave_nothing() {
 fn arguments_in_json_are_an_array_with_null_for_a_byte_string() {
     let (body, attachments) = body(Codec::Json);
     assert_eq!(
-        String::from_utf8(body).unwrap(),
+        String::from_utf8(body).expect("it is encoded"),
         r#"[{"title":"a","length":300},null,-1]"#
     );
     assert_eq!(attachments, [Bytes::from_static(&[7, 8])]);
