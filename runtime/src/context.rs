@@ -35,6 +35,8 @@ pub(crate) struct Scope {
     /// Made when first asked for: most calls need none.
     pub(crate) chain: OnceLock<ChainId>,
     pub(crate) depth: u16,
+    /// Whether a call of another process is being served here, be it further out.
+    pub(crate) is_served: bool,
     pub(crate) level: u32,
     pub(crate) deadline: Option<Instant>,
     pub(crate) session: Option<Arc<Session>>,
@@ -169,6 +171,7 @@ impl Scope {
         Scope {
             chain,
             depth: outer.map_or(0, |outer| outer.depth),
+            is_served: outer.is_some_and(|outer| outer.is_served),
             level: outer.map_or(0, |outer| outer.level.saturating_add(1)),
             deadline,
             session: None,

@@ -124,11 +124,12 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
-    /// How deep the call lies in its chain.
+    /// How deep the call lies in its chain. Near calls that nobody else asked for count for nothing.
     pub(crate) fn depth(&self) -> u16 {
-        self.scope
-            .as_ref()
-            .map_or(0, |scope| scope.depth.saturating_add(1))
+        let scope = self.scope.as_deref();
+        scope.map_or(0, |scope| {
+            scope.depth.saturating_add(scope.is_served.into())
+        })
     }
 }
 

@@ -65,6 +65,7 @@ impl Session {
         let scope = Arc::new(Scope {
             chain,
             depth,
+            is_served: true,
             level: 0,
             deadline: extensions.deadline.map(|deadline| self.instant(deadline)),
             session: Some(Arc::clone(self)),

@@ -62,6 +62,38 @@ async fn near_ordered_oneways_end_in_order() {
     assert_eq!(notes.read().await.unwrap(), [1, 50, 99]);
 }
 
+#[expose]
+trait Relay {
+    async fn depth(&self) -> u16;
+    async fn depth_of(&self, other: RelayProxy) -> u16;
+}
+
+struct Level;
+
+impl Relay for Level {
+    async fn depth(&self) -> u16 {
+        CallContext::current().unwrap().depth()
+    }
+    async fn depth_of(&self, other: RelayProxy) -> u16 {
+        other.depth().await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn only_calls_across_processes_count_as_depth() {
+    let daemon = Daemon::bind("far://127.0.0.1:0").await.unwrap();
+    let uri = daemon.register("level", RelayProxy::new(Level)).unwrap();
+    let far: RelayProxy = Client::new().connect(&uri).await.unwrap();
+    let near = RelayProxy::new(Level);
+    assert_eq!(far.depth().await.unwrap(), 0);
+    assert_eq!(
+        near.depth_of(far.clone()).await.unwrap(),
+        0,
+        "a near call is not one"
+    );
+    assert_eq!(far.depth_of(near).await.unwrap(), 1, "a callback is");
+}
+
 #[tokio::test]
 async fn a_detached_daemon_lives_without_any_handle() {
     let daemon = Daemon::bind("far://127.0.0.1:0").await.unwrap();
