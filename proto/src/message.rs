@@ -12,6 +12,7 @@ mod handoff;
 mod hello;
 mod link;
 mod reader;
+mod reasons;
 mod sections;
 mod stream;
 

@@ -1,13 +1,11 @@
-//! Lists of small things: cancels, credit, releases, revoked references; and the notice of a drain.
+//! Lists of small things: cancels, credit, releases, revoked references.
 //!
 //! Their senders only count while the network is busy, and write what was counted when there is room.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::reader::{Reader, put_text};
 use crate::error::DecodeError;
 use crate::frame::{FrameWriter, HEADER_LENGTH, Header, Kind};
-use crate::reason::{DrainCode, DrainReason, MAX_TEXT};
 
 /// Entries of the longest list that is sent in one frame; it fits into the smallest message that a side accepts.
 pub(crate) const LIST_LENGTH: usize = 4096;
@@ -157,23 +155,5 @@ lists! {
     Finish {
         /// Ids of calls.
         calls: u32
-    }
-}
-
-impl DrainReason {
-    pub(crate) fn encode(&self, out: &mut BytesMut) {
-        let frame = FrameWriter::plain(out, Kind::Drain);
-        out.put_u16_le(self.code.code());
-        put_text(out, &self.text, MAX_TEXT);
-        frame.end(out, 0);
-    }
-
-    pub(crate) fn decode(header: Header, frame: &Bytes) -> Result<Self, DecodeError> {
-        header.require_plain()?;
-        let mut reader = Reader::new(frame, HEADER_LENGTH);
-        let code = DrainCode::from_code(reader.u16("the code")?);
-        let text = reader.text(MAX_TEXT, "the text")?.to_owned();
-        reader.finish()?;
-        Ok(Self { code, text })
     }
 }

@@ -2,12 +2,11 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::reader::{Reader, cut, put_option, put_text};
+use super::reader::{Reader, cut, put_option};
 use crate::error::DecodeError;
 use crate::frame::{FrameWriter, HEADER_LENGTH, Header, Kind};
 use crate::id::{InstanceId, Nonce, SessionId};
 use crate::limits::Grants;
-use crate::reason::{MAX_TEXT, Refusal, RefusalCode};
 use crate::time::Time;
 
 /// Bytes of the longest name that a side gives itself.
@@ -403,23 +402,5 @@ impl Proof {
         let mac = reader.array("the proof")?;
         reader.finish()?;
         Ok(Self { mac })
-    }
-}
-
-impl Refusal {
-    pub(crate) fn encode(&self, out: &mut BytesMut) {
-        let frame = FrameWriter::plain(out, Kind::Refuse);
-        out.put_u16_le(self.code.code());
-        put_text(out, &self.text, MAX_TEXT);
-        frame.end(out, 0);
-    }
-
-    pub(crate) fn decode(header: Header, frame: &Bytes) -> Result<Self, DecodeError> {
-        header.require_plain()?;
-        let mut reader = Reader::new(frame, HEADER_LENGTH);
-        let code = RefusalCode::from_code(reader.u16("the code")?);
-        let text = reader.text(MAX_TEXT, "the text")?.to_owned();
-        reader.finish()?;
-        Ok(Self { code, text })
     }
 }

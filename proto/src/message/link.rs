@@ -2,10 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::reader::{Reader, put_text};
+use super::reader::Reader;
 use crate::error::DecodeError;
 use crate::frame::{FrameWriter, HEADER_LENGTH, Header, Kind};
-use crate::reason::{CloseCode, CloseReason, MAX_TEXT};
 use crate::time::Time;
 
 /// Says how far the sender received.
@@ -55,23 +54,5 @@ impl Beat {
         let received = reader.u64("the received offset")?;
         reader.finish()?;
         Ok(Self { clock, received })
-    }
-}
-
-impl CloseReason {
-    pub(crate) fn encode(&self, out: &mut BytesMut) {
-        let frame = FrameWriter::plain(out, Kind::Goodbye);
-        out.put_u16_le(self.code.code());
-        put_text(out, &self.text, MAX_TEXT);
-        frame.end(out, 0);
-    }
-
-    pub(crate) fn decode(header: Header, frame: &Bytes) -> Result<Self, DecodeError> {
-        header.require_plain()?;
-        let mut reader = Reader::new(frame, HEADER_LENGTH);
-        let code = CloseCode::from_code(reader.u16("the code")?);
-        let text = reader.text(MAX_TEXT, "the text")?.to_owned();
-        reader.finish()?;
-        Ok(Self { code, text })
     }
 }
