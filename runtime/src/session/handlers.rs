@@ -116,17 +116,11 @@ impl Session {
                     (ExportKind::Object(exported), None) => {
                         refuse(no_such_method(exported.interface.name, call.method_index))
                     }
-                    (ExportKind::Object(exported), Some((_, _, method))) => {
+                    (ExportKind::Object(_), Some((found, index, method))) => {
                         let differs = call.shape != 0 && call.shape != method.shape_hash();
                         if differs {
                             refuse(incompatible(&scope))
                         } else if self.node.incoming.is_empty() {
-                            let (found, index) = match exported
-                                .find(usize::from(call.method_index), call.method_hash)
-                            {
-                                Some((found, index, _)) => (found, index),
-                                None => (exported, usize::MAX),
-                            };
                             found.serve(index, incoming)
                         } else {
                             self.intercepted(

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use farref::prelude::*;
 use farref::{FaultKind, Limits, Outcome, Peer};
@@ -416,12 +415,12 @@ async fn a_client_that_dies_leaves_nothing_at_the_daemon() {
             .iter()
             .all(|peer| peer.tables().calls_in == 0)
         {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     };
     served.await;
     process.kill();
     while !daemon.peers().is_empty() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
 }
