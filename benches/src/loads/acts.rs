@@ -1,0 +1,73 @@
+//! What a caller does, over and over.
+
+use std::future::Future;
+
+use anyhow::Result;
+use bytes::Bytes;
+
+use crate::peers::{Client, expect_length};
+use crate::record::Record;
+
+/// One call, or what counts as one.
+pub(super) trait Act<C>: Clone + Send + 'static {
+    fn act(&mut self, client: &C) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The small call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Add;
+
+impl<C: Client> Act<C> for Add {
+    async fn act(&mut self, client: &C) -> Result<()> {
+        let sum = client.add(40_000, 2).await?;
+        anyhow::ensure!(sum == 40_002, "40 000 + 2 = {sum}");
+        Ok(())
+    }
+}
+
+/// Bytes there and back, without ownership of either side.
+#[derive(Clone, Debug)]
+pub(super) struct EchoBytes(pub(super) Bytes);
+
+impl<C: Client> Act<C> for EchoBytes {
+    async fn act(&mut self, client: &C) -> Result<()> {
+        let back = client.echo_bytes(self.0.clone()).await?;
+        expect_length(back.len(), self.0.len())
+    }
+}
+
+/// Bytes there and back; what comes back is sent the next time, so that nobody copies to have something to send.
+#[derive(Clone, Debug)]
+pub(super) struct EchoVec(pub(super) Vec<u8>);
+
+impl<C: Client> Act<C> for EchoVec {
+    async fn act(&mut self, client: &C) -> Result<()> {
+        let length = self.0.len();
+        self.0 = client.echo_vec(std::mem::take(&mut self.0)).await?;
+        expect_length(self.0.len(), length)
+    }
+}
+
+/// A record there and back, and there again.
+#[derive(Clone, Debug)]
+pub(super) struct EchoRecord(Option<Record>);
+
+impl Default for EchoRecord {
+    fn default() -> Self {
+        EchoRecord(Some(Record::sample()))
+    }
+}
+
+impl<C: Client> Act<C> for EchoRecord {
+    async fn act(&mut self, client: &C) -> Result<()> {
+        let record = self.0.take().unwrap_or_else(Record::sample);
+        let (number, tags) = (record.number, record.tags.len());
+        let back = client.echo_record(record).await?;
+        anyhow::ensure!(
+            back.number == number && back.tags.len() == tags,
+            "another record came back"
+        );
+        self.0 = Some(back);
+        Ok(())
+    }
+}

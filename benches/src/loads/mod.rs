@@ -1,0 +1,73 @@
+//! The loads, run in the client's process: what is called, how often at once, and what is measured of it.
+
+mod acts;
+mod burst;
+mod callers;
+mod echo;
+mod memory;
+mod mixed;
+mod near;
+mod oneway;
+mod single;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use self::callers::Callers;
+use crate::figures::Measured;
+use crate::peers::{Errand, Peer};
+use crate::workload::Workload;
+
+/// What a client process does.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// One of the workloads.
+    Workload(Workload),
+}
+
+/// Does an errand, and returns the figures.
+pub(crate) async fn run<P: Peer>(errand: &Errand) -> Result<Measured> {
+    let Task::Workload(workload) = errand.task;
+    let callers = |connections, each| Callers { connections, each };
+    let mut measured = Measured::new();
+    match workload {
+        Workload::A => {
+            let [p50, p99] = single::run::<P>(errand).await?;
+            measured.insert("A".into(), p50);
+            measured.insert("A.p99".into(), p99);
+        }
+        Workload::B => {
+            let sum = callers(1, 64).run::<P, _>(errand, acts::Add).await?;
+            measured.insert("B".into(), sum.rate());
+            measured.insert("K".into(), sum.processor_time_per_call());
+        }
+        Workload::C => {
+            let sum = callers(1, 512).run::<P, _>(errand, acts::Add).await?;
+            measured.insert("C".into(), sum.rate());
+        }
+        Workload::D => {
+            let sum = callers(8, 32).run::<P, _>(errand, acts::Add).await?;
+            measured.insert("D".into(), sum.rate());
+        }
+        Workload::E => measured = echo::run::<P>(errand).await?,
+        Workload::F => {
+            let record = acts::EchoRecord::default();
+            let sum = callers(1, 64).run::<P, _>(errand, record).await?;
+            measured.insert("F".into(), sum.rate());
+        }
+        Workload::H => {
+            measured.insert("H".into(), oneway::run::<P>(errand).await?);
+        }
+        Workload::I => {
+            measured.insert("I".into(), burst::run::<P>(errand).await?);
+        }
+        Workload::J => {
+            measured.insert("J".into(), memory::run::<P>(errand).await?);
+        }
+        Workload::M => measured = mixed::run::<P>(errand).await?,
+        Workload::N => {
+            measured.insert("N".into(), near::run(errand).await?);
+        }
+    }
+    Ok(measured)
+}

@@ -1,0 +1,177 @@
+//! farref, as an application uses it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Result;
+use bytes::Bytes;
+use farref::Limits;
+use farref::prelude::*;
+
+use super::runtime::Threads;
+use super::{BEAT, Client as PeerClient, Peer, pause, spin};
+use crate::record::Record;
+
+/// What is called.
+#[expose]
+pub(crate) trait Meter {
+    fn add(&self, a: u32, b: u32) -> u32;
+
+    fn echo_bytes(&self, bytes: Bytes) -> Bytes;
+
+    fn echo_vec(&self, bytes: Vec<u8>) -> Vec<u8>;
+
+    fn echo_record(&self, record: Record) -> Record;
+
+    /// Works for a millisecond, in a task of its own.
+    #[expose(spawn)]
+    fn spin(&self);
+
+    /// Works for a millisecond where it stands.
+    fn spin_unmarked(&self);
+
+    async fn wait(&self);
+
+    #[oneway]
+    fn note(&self, number: u32);
+
+    fn noted(&self) -> u64;
+}
+
+/// Does what is asked of it.
+#[derive(Debug, Default)]
+pub(crate) struct Ruler {
+    noted: AtomicU64,
+}
+
+impl Meter for Ruler {
+    fn add(&self, a: u32, b: u32) -> u32 {
+        a.wrapping_add(b)
+    }
+
+    fn echo_bytes(&self, bytes: Bytes) -> Bytes {
+        bytes
+    }
+
+    fn echo_vec(&self, bytes: Vec<u8>) -> Vec<u8> {
+        bytes
+    }
+
+    fn echo_record(&self, record: Record) -> Record {
+        record
+    }
+
+    fn spin(&self) {
+        spin();
+    }
+
+    fn spin_unmarked(&self) {
+        spin();
+    }
+
+    async fn wait(&self) {
+        pause().await;
+    }
+
+    fn note(&self, _number: u32) {
+        self.noted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn noted(&self) -> u64 {
+        self.noted.load(Ordering::Relaxed)
+    }
+}
+
+/// farref on so many [`Threads`].
+#[derive(Debug)]
+pub(crate) struct Farref<const THREADS: u8>;
+
+/// As many connections as the workloads open.
+const MAX_CONNECTIONS: usize = 20_000;
+
+impl<const THREADS: u8> Peer for Farref<THREADS> {
+    type Client = FarrefClient;
+    const THREADS: Threads = if THREADS == Threads::One as u8 {
+        Threads::One
+    } else {
+        Threads::Two
+    };
+
+    async fn serve(announce: impl FnOnce(&str) + Send) -> Result<()> {
+        let daemon = Daemon::builder()
+            .listen("far://127.0.0.1:0")
+            .max_connections(MAX_CONNECTIONS)
+            .max_handshakes(MAX_CONNECTIONS)
+            .bind()
+            .await?;
+        let uri = daemon.register("meter", MeterProxy::new(Ruler::default()))?;
+        announce(&uri.to_string());
+        daemon.serve().await;
+        Ok(())
+    }
+
+    async fn connect(address: &str) -> Result<FarrefClient> {
+        connect(address, Limits::default()).await
+    }
+
+    async fn connect_idle(address: &str) -> Result<FarrefClient> {
+        let mut limits = Limits::default();
+        limits.beat_interval = BEAT;
+        // The server beats as often as its peer wants to hear of it.
+        limits.peer_timeout = BEAT * 4;
+        connect(address, limits).await
+    }
+}
+
+async fn connect(address: &str, limits: Limits) -> Result<FarrefClient> {
+    // Proxies of one client to one daemon share a connection, so each connection is a client of its own.
+    let client = Client::builder().limits(limits).build();
+    Ok(FarrefClient(client.connect(address).await?))
+}
+
+/// A connection of farref.
+#[derive(Clone, Debug)]
+pub(crate) struct FarrefClient(MeterProxy);
+
+impl PeerClient for FarrefClient {
+    async fn add(&self, a: u32, b: u32) -> Result<u32> {
+        Ok(self.0.add(a, b).await?)
+    }
+
+    async fn echo_bytes(&self, bytes: Bytes) -> Result<Bytes> {
+        Ok(self.0.echo_bytes(bytes).await?)
+    }
+
+    async fn echo_vec(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(self.0.echo_vec(bytes).await?)
+    }
+
+    async fn echo_record(&self, record: Record) -> Result<Record> {
+        Ok(self.0.echo_record(record).await?)
+    }
+
+    async fn spin(&self, marked: bool) -> Result<()> {
+        if marked {
+            self.0.spin().await?;
+        } else {
+            self.0.spin_unmarked().await?;
+        }
+        Ok(())
+    }
+
+    async fn wait(&self) -> Result<()> {
+        Ok(self.0.wait().await?)
+    }
+
+    async fn note(&self, number: u32) -> Result<()> {
+        Ok(self.0.note(number).await?)
+    }
+
+    async fn noted(&self) -> Result<u64> {
+        Ok(self.0.noted().await?)
+    }
+}
+
+/// A client whose object is in this process.
+pub(crate) fn near() -> FarrefClient {
+    FarrefClient(MeterProxy::new(Ruler::default()))
+}
