@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 /// What one run of one workload measured, by the key of the figure.
 pub(crate) type Measured = BTreeMap<String, f64>;
 
+/// The key of a figure that was measured with both processes on one core, if there is such a figure.
+pub(crate) fn on_one_core(key: &str) -> Option<&'static str> {
+    FIGURES
+        .iter()
+        .map(|figure| figure.key)
+        .find(|other| other.strip_suffix(".core") == Some(key))
+}
+
 /// Which values of a figure are the good ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Better {
@@ -46,7 +54,9 @@ const fn less(key: &'static str, title: &'static str, unit: &'static str) -> Fig
 pub(crate) const FIGURES: &[Figure] = &[
     less("A", "one at a time, p50", "µs"),
     less("A.p99", "one at a time, p99", "µs"),
+    less("A.core", "the same on one core, p50", "µs"),
     more("B", "1 connection x 64", "calls/s"),
+    more("B.core", "the same on one core", "calls/s"),
     more("C", "1 connection x 512", "calls/s"),
     more("D", "8 connections x 32", "calls/s"),
     more("E.1MiB.bytes", "echo 1 MiB, Bytes", "MiB/s"),

@@ -113,3 +113,16 @@ pub(crate) fn raise_open_files() -> u64 {
     };
     limit.unwrap_or(u64::MAX)
 }
+
+/// Lets what `run` starts run on one core only.
+pub(crate) fn on_one_core<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let all = sched_getaffinity(None)?;
+    let core = (0..CpuSet::MAX_CPU).rev().find(|core| all.is_set(*core));
+    let mut one = CpuSet::new();
+    one.set(core.context("there is no core to run on")?);
+    sched_setaffinity(None, &one)?;
+    let result = run();
+    sched_setaffinity(None, &all)?;
+    result
+}

@@ -1,9 +1,16 @@
 //! The frameworks that are compared, each a file: a server, a client, and what of the workloads it has no means for.
 
+#[cfg(has_capnp)]
+mod capnp;
+#[cfg(not(has_capnp))]
+#[path = "absent.rs"]
+mod capnp;
 mod farref;
 mod raw;
+mod remoc;
 mod runtime;
 mod tarpc;
+mod tonic;
 
 use std::fmt;
 use std::future::Future;
@@ -153,6 +160,12 @@ peers! {
     RawSpawn = "raw-spawn": raw::RawSpawn,
     /// tarpc over TCP with bincode.
     Tarpc = "tarpc": tarpc::Tarpc,
+    /// tonic, gRPC over HTTP/2.
+    Tonic = "tonic": tonic::Tonic,
+    /// Cap'n Proto.
+    Capnp = "capnp-rpc": capnp::Capnp,
+    /// remoc over TCP.
+    Remoc = "remoc": remoc::Remoc,
 }
 
 impl PeerName {
@@ -170,7 +183,9 @@ impl PeerName {
 
     /// Why this build has no such peer, if it has none.
     pub(crate) fn missing(self) -> Option<&'static str> {
-        None
+        (self == PeerName::Capnp && !cfg!(has_capnp)).then_some(
+            "its compiler `capnp` was not there when this was built (Debian has it in `capnproto`)",
+        )
     }
 
     /// Whether this peer has the means for a workload, and whether it would tell anything.
@@ -183,7 +198,9 @@ impl PeerName {
             PeerName::RawBest => !matches!(workload, M | N),
             PeerName::Raw | PeerName::Raw2 => workload != N,
             PeerName::RawSpawn => !matches!(workload, N),
-            PeerName::Tarpc => !matches!(workload, H | N),
+            PeerName::Tarpc | PeerName::Tonic | PeerName::Capnp | PeerName::Remoc => {
+                !matches!(workload, H | N)
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 
 use super::Peer;
 
@@ -14,6 +15,8 @@ use super::Peer;
 pub(crate) enum Threads {
     /// The one that it has.
     One,
+    /// The one that it has, for tasks that cannot leave it.
+    OneWithItsOwnTasks,
     /// Two workers.
     Two,
 }
@@ -21,11 +24,14 @@ pub(crate) enum Threads {
 /// Runs something to its end.
 pub(super) fn run<T>(threads: Threads, future: impl Future<Output = Result<T>>) -> Result<T> {
     let mut builder = match threads {
-        Threads::One => Builder::new_current_thread(),
+        Threads::One | Threads::OneWithItsOwnTasks => Builder::new_current_thread(),
         Threads::Two => Builder::new_multi_thread(),
     };
     let runtime = builder.worker_threads(2).enable_all().build()?;
-    let result = runtime.block_on(future);
+    let result = match threads {
+        Threads::OneWithItsOwnTasks => LocalSet::new().block_on(&runtime, future),
+        Threads::One | Threads::Two => runtime.block_on(future),
+    };
     // Tasks of peers may wait for ever, and hold nothing that the system does not take back.
     runtime.shutdown_background();
     result
