@@ -15,7 +15,7 @@ pub use self::event::{
 };
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
 use crate::error::{ConnectionError, DecodeError, Stranger};
-use crate::frame::{Header, Kind};
+use crate::frame::{Header, Kind, LENGTH_FIELD};
 use crate::handshake::{
     ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, ServerConfig,
     ServerHandshake,
@@ -263,6 +263,14 @@ impl Connection {
             self.frame_begun = Some(now);
         }
         result
+    }
+
+    /// Returns how many bytes are missing of the frame that begins with what [`handle_bytes`](Self::handle_bytes) left;
+    /// `None` as long as its length is not known. The length is the other side's word, so do not make much more room
+    /// for it than it has filled already.
+    pub fn missing(input: &[u8]) -> Option<usize> {
+        let length = u32::from_le_bytes(*input.first_chunk::<LENGTH_FIELD>()?) as usize;
+        Some((LENGTH_FIELD + length).saturating_sub(input.len()))
     }
 
     fn take_frames(&mut self, now: Time, input: &mut BytesMut) -> Result<(), ConnectionError> {

@@ -86,7 +86,11 @@ impl CallIdentity {
     }
 }
 
+/// How many unused scopes a thread keeps.
+const SPARES: usize = 64;
+
 thread_local! {
+    static SPARE: RefCell<Vec<Arc<Scope>>> = const { RefCell::new(Vec::new()) };
     static CURRENT: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
 }
 
@@ -180,6 +184,35 @@ impl Scope {
             annotations,
             replaced_annotations: OnceLock::new(),
             reply_annotations: Mutex::default(),
+        }
+    }
+
+    /// A scope with these contents, in memory that was used before where there is some.
+    pub(crate) fn place(scope: Scope) -> Arc<Scope> {
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        match spare {
+            Ok(Some(mut place)) => {
+                if let Some(old) = Arc::get_mut(&mut place) {
+                    *old = scope;
+                    return place;
+                }
+                Arc::new(scope)
+            }
+            _ => Arc::new(scope),
+        }
+    }
+
+    /// Keeps the memory of a scope that nobody else holds for the next one on this thread.
+    pub(crate) fn recycle(mut scope: Arc<Scope>) {
+        if let Some(old) = Arc::get_mut(&mut scope) {
+            *old = Scope::default();
+            // A thread that ends keeps nothing.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < SPARES {
+                    spare.push(scope);
+                }
+            });
         }
     }
 

@@ -360,6 +360,7 @@ impl FarCall {
                             let bound = Arc::clone(bound);
                             self.forget_encoded();
                             self.state = State::Waiting(bound, question);
+                            return Poll::Pending;
                         }
                         Ok(SendState::Oneway) => {
                             let codec = encoded.codec;
@@ -371,6 +372,7 @@ impl FarCall {
                 }
                 State::Waiting(bound, question) => {
                     let (reply, annotations) = ready!(bound.session.poll_question(question, cx));
+                    self.state = State::Done;
                     self.reply_annotations = annotations;
                     return Poll::Ready(reply);
                 }

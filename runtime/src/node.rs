@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use farref_proto::Limits;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::codec::{Budget, Codec, CodecSet};
 use crate::error::{Fault, Result};
@@ -34,8 +35,10 @@ pub(crate) struct Node {
     pub(crate) backtraces: bool,
     pub(crate) outgoing: Interceptors,
     pub(crate) incoming: Interceptors,
-    /// Woken whenever a handler ends.
-    pub(crate) served: Notify,
+    /// Woken whenever a handler ends, while anybody watches.
+    served: Notify,
+    /// How many watch for the ends of handlers.
+    watchers: AtomicUsize,
     /// The daemon itself as an object, which has no name.
     daemon: OnceLock<Arc<Export>>,
     names: RwLock<BTreeMap<String, Arc<Export>>>,
@@ -96,6 +99,7 @@ impl Node {
             outgoing: config.outgoing.into(),
             incoming: config.incoming.into(),
             served: Notify::new(),
+            watchers: AtomicUsize::new(0),
             daemon: OnceLock::new(),
             names: RwLock::default(),
             sessions: Mutex::default(),
@@ -210,6 +214,20 @@ impl Node {
             .collect()
     }
 
+    /// Says that a handler or a session has ended.
+    pub(crate) fn tell_served(&self) {
+        // Whoever begins to watch looks afterwards at what is left, so one of the two sees the other.
+        if self.watchers.load(Ordering::SeqCst) > 0 {
+            self.served.notify_waiters();
+        }
+    }
+
+    /// Begins to watch for the ends of handlers.
+    pub(crate) fn watch_served(&self) -> WatchServed<'_> {
+        self.watchers.fetch_add(1, Ordering::SeqCst);
+        WatchServed(self)
+    }
+
     pub(crate) fn count_failed_oneway(&self) {
         self.failed_oneways.fetch_add(1, Ordering::Relaxed);
     }
@@ -217,6 +235,22 @@ impl Node {
     /// How many oneways failed here since the node was made.
     pub(crate) fn failed_oneways(&self) -> u64 {
         self.failed_oneways.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells of the ends of handlers, until it is dropped.
+pub(crate) struct WatchServed<'a>(&'a Node);
+
+impl WatchServed<'_> {
+    /// Waits for the next end.
+    pub(crate) fn ended(&self) -> Notified<'_> {
+        self.0.served.notified()
+    }
+}
+
+impl Drop for WatchServed<'_> {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

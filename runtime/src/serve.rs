@@ -67,6 +67,12 @@ impl<A: Answer> Running<A> {
         }
     }
 
+    /// Ends the handler and gives the way of its result away, with the scope that nothing of the handler holds any more.
+    pub(crate) fn into_answer(mut self) -> Option<(A, Arc<Scope>)> {
+        let answer = self.answer.take()?;
+        Some((answer, Arc::clone(&self.scope)))
+    }
+
     /// Where the result goes, while it is not there yet.
     pub(crate) fn answer_to(&self) -> Option<&A> {
         self.answer.as_ref()

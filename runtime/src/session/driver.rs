@@ -1,22 +1,25 @@
 //! The two tasks of a session: one reads and serves, the other writes and keeps time.
 
-use std::io::{self, IoSlice};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
 use farref_proto::ConnectionError;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::Instant;
+use tokio::io::AsyncRead;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
+use super::input::Input;
+use super::serving::Batch;
+use super::writing::{Flushed, Output};
 use super::{Phase, Queued, Session};
 use crate::error::Fault;
 use crate::transport::Transport;
 use crate::{FaultKind, Outcome};
 
-/// How much a read asks for, in bytes.
-const READ: usize = 16 * 1024;
 /// The clock is looked at once in this time at least, since an earlier deadline may have been set meanwhile.
 const COARSE: Duration = Duration::from_secs(1);
 /// How long the tasks of a session that has ended may take to write what is left, and to read until the peer closes its
@@ -25,8 +28,6 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long a peer may take nothing of what is written to it, though it shows that it lives. What waits for it is bounded by
 /// the calls that it made, but would be kept for as long as it likes.
 const UNREAD: Duration = Duration::from_secs(60);
-/// How many slices are written at once.
-const SLICES: usize = 64;
 
 impl Session {
     /// Starts the tasks that drive this session. `place` is given back when both are done: a session that has ended holds
@@ -37,49 +38,32 @@ impl Session {
         place: Option<OwnedSemaphorePermit>,
     ) {
         let Transport { reader, writer, .. } = transport;
+        self.output.open(writer);
         let place = Arc::new(place);
-        let reading = Arc::clone(self);
         let kept = Arc::clone(&place);
-        tokio::spawn(async move {
+        let ends = EndsWith(Arc::clone(self));
+        let reading = tokio::spawn(async move {
             let _kept = kept;
-            let _ends = EndsWith(Arc::clone(&reading));
-            tokio::select! {
-                () = Arc::clone(&reading).read(reader) => {}
-                () = reading.lingered() => {}
-            }
+            ends.0.read(reader).await;
         });
-        let writing = Arc::clone(self);
-        tokio::spawn(async move {
+        let reader = reading.abort_handle();
+        let ends = EndsWith(Arc::clone(self));
+        let written = Written(Arc::clone(self));
+        let writing = tokio::spawn(async move {
             let _kept = place;
-            let _written = Written(Arc::clone(&writing));
-            let _ends = EndsWith(Arc::clone(&writing));
-            tokio::select! {
-                () = Arc::clone(&writing).write(writer) => {}
-                () = writing.lingered() => {}
-            }
+            ends.0.write(reading, written).await;
         });
+        let _ = self.tasks.set([reader, writing.abort_handle()]);
+        if self.stopped.load(Ordering::SeqCst) {
+            self.stop();
+        }
     }
 
-    /// Waits until the session has ended, and then as long as it may take to say goodbye.
-    async fn lingered(&self) {
-        self.ended().await;
-        tokio::time::sleep(LINGER).await;
-    }
-
-    async fn read(self: Arc<Self>, mut reader: Box<dyn AsyncRead + Send + Unpin>) {
-        let mut input = BytesMut::with_capacity(READ);
-        let mut work = Vec::new();
-        let mut aborted = self.aborted.subscribe();
+    async fn read(self: &Arc<Self>, mut reader: Box<dyn AsyncRead + Send + Unpin>) {
+        let mut input = Input::default();
+        let mut batch = Batch::default();
         loop {
-            if input.capacity() - input.len() < READ / 4 {
-                input.reserve(READ);
-            }
-            let read = tokio::select! {
-                biased;
-                read = reader.read_buf(&mut input) => read,
-                () = is_set(&mut aborted) => return,
-            };
-            match read {
+            match input.read(&mut reader).await {
                 Ok(0) => {
                     self.lost("the peer closed the connection");
                     return;
@@ -88,10 +72,10 @@ impl Session {
                     self.lost(&format!("the connection broke: {error}"));
                     return;
                 }
-                Ok(_) if self.is_closed() => input.clear(),
+                Ok(_) if self.is_closed() => input.bytes.clear(),
                 Ok(_) => {
-                    let received = self.receive(&mut input, &mut work);
-                    self.perform(&mut work);
+                    let received = self.receive(&mut input.bytes, &mut batch.work);
+                    self.perform(&mut batch);
                     if let Err(error) = received {
                         self.broken(&error);
                     }
@@ -100,66 +84,64 @@ impl Session {
         }
     }
 
-    async fn write(self: Arc<Self>, mut writer: Box<dyn AsyncWrite + Send + Unpin>) {
-        let mut chunks: Vec<Bytes> = Vec::new();
-        let mut aborted = self.aborted.subscribe();
-        let mut clock = Box::pin(tokio::time::sleep_until(self.next_tick()));
+    /// Writes whatever others do not write themselves, and keeps time. Once the session has ended and all is written,
+    /// waits for the task that reads.
+    async fn write(self: &Arc<Self>, reading: JoinHandle<()>, written: Written) {
+        let mut clock = pin!(tokio::time::sleep_until(self.next_tick()));
+        let mut progress = Progress::default();
+        let mut lingers_until = None;
         loop {
             let closed = self.is_closed();
-            let now = self.now();
-            let discards = {
-                let mut state = self.lock();
-                if chunks.is_empty() && !state.discards {
-                    state.connection.poll_transmit(now, &mut chunks);
-                }
-                state.discards
-            };
-            if discards {
-                let _ = writer.shutdown().await;
-                return;
+            if closed && lingers_until.is_none() {
+                let until = Instant::now() + LINGER;
+                lingers_until = Some(until);
+                clock.as_mut().reset(until);
             }
-            if chunks.is_empty() {
-                if closed {
-                    let _ = writer.shutdown().await;
+            let flushed = tokio::select! {
+                biased;
+                flushed = poll_fn(|cx| self.poll_flush(cx)) => flushed,
+                () = clock.as_mut() => {
+                    if lingers_until.is_some() {
+                        break;
+                    }
+                    // Time passes also while the peer does not read.
+                    self.pass_time();
+                    clock.as_mut().reset(self.next_tick());
+                    if progress.is_stuck(&self.output) {
+                        self.lost("the peer does not read what it is sent");
+                        return;
+                    }
+                    continue;
+                }
+            };
+            match flushed {
+                Err(error) => {
+                    self.lost(&format!("the connection broke: {error}"));
                     return;
                 }
-                tokio::select! {
-                    biased;
-                    () = self.writer.notified() => {
+                Ok(Flushed::Written) if !closed => {}
+                Ok(Flushed::Written | Flushed::Discarded) => break,
+            }
+            tokio::select! {
+                biased;
+                () = poll_fn(|cx| self.poll_requested(cx)) => {
+                    if self.is_busy() {
                         // Lets those who are about to send add to what is written.
                         tokio::task::yield_now().await;
                     }
-                    () = clock.as_mut() => {
-                        self.pass_time();
-                        clock.as_mut().reset(self.next_tick());
-                    }
-                    () = is_set(&mut aborted) => return,
                 }
-                continue;
-            }
-            let mut stuck_since = None;
-            let mut writing = std::pin::pin!(write_some(&mut writer, &mut chunks));
-            let written = loop {
-                tokio::select! {
-                    biased;
-                    written = writing.as_mut() => break written,
-                    // Time passes also while the peer does not read.
-                    () = clock.as_mut() => {
-                        self.pass_time();
-                        clock.as_mut().reset(self.next_tick());
-                        let now = Instant::now();
-                        if now - *stuck_since.get_or_insert(now) >= UNREAD {
-                            self.lost("the peer does not read what it is sent");
-                            return;
-                        }
-                    }
-                    () = is_set(&mut aborted) => return,
+                () = clock.as_mut() => {
+                    self.pass_time();
+                    clock.as_mut().reset(self.next_tick());
                 }
-            };
-            if let Err(error) = written {
-                self.lost(&format!("the connection broke: {error}"));
-                return;
             }
+        }
+        let until = lingers_until.unwrap_or_else(|| Instant::now() + LINGER);
+        let _ = timeout_at(until, poll_fn(|cx| self.output.poll_shutdown(cx))).await;
+        drop(written);
+        let reader = reading.abort_handle();
+        if timeout_at(until, reading).await.is_err() {
+            reader.abort();
         }
     }
 
@@ -172,13 +154,13 @@ impl Session {
     }
 
     fn pass_time(self: &Arc<Self>) {
-        let mut work = Vec::new();
-        let ticked = self.tick(&mut work);
-        self.perform(&mut work);
+        let mut batch = Batch::default();
+        let ticked = self.tick(&mut batch.work);
+        self.perform(&mut batch);
         if let Err(error) = ticked {
             self.broken(&error);
             if matches!(error, ConnectionError::PeerTimeout) {
-                self.aborted.send_replace(true);
+                self.stop();
             }
         }
     }
@@ -219,14 +201,8 @@ impl Session {
             &Fault::new(kind, Outcome::Unknown, message),
             Queued::Discarded,
         );
-        self.aborted.send_replace(true);
+        self.stop();
     }
-}
-
-/// Waits until a flag is set.
-async fn is_set(flag: &mut watch::Receiver<bool>) {
-    // The session holds the sender for as long as its tasks run.
-    let _ = flag.wait_for(|set| *set).await;
 }
 
 /// Ends a session when one of its tasks ends, also when the runtime that it ran on is gone.
@@ -240,46 +216,34 @@ impl Drop for EndsWith {
     }
 }
 
-/// Says that nothing more is written when the task that writes ends.
+/// Watches whether the peer takes anything of what is written to it.
+#[derive(Default)]
+struct Progress(Option<(u64, Instant)>);
+
+impl Progress {
+    /// Whether it has taken nothing for too long.
+    fn is_stuck(&mut self, output: &Output) -> bool {
+        let now = Instant::now();
+        match (output.blocked_at(), self.0) {
+            (None, _) => {
+                self.0 = None;
+                false
+            }
+            (Some(taken), Some((before, since))) if taken == before => now - since >= UNREAD,
+            (Some(taken), _) => {
+                self.0 = Some((taken, now));
+                false
+            }
+        }
+    }
+}
+
+/// Closes the way out, and says that nothing more is written, when the task that writes ends.
 struct Written(Arc<Session>);
 
 impl Drop for Written {
     fn drop(&mut self) {
+        self.0.output.close();
         self.0.written.send_replace(true);
     }
-}
-
-/// Writes as much as the transport takes at once of chunks of which there are some, many in one system call, and removes
-/// what was written.
-async fn write_some(
-    writer: &mut (dyn AsyncWrite + Send + Unpin),
-    chunks: &mut Vec<Bytes>,
-) -> io::Result<()> {
-    let mut written = if let [chunk] = chunks.as_slice() {
-        writer.write(chunk).await?
-    } else {
-        let slices: Vec<IoSlice<'_>> = chunks
-            .iter()
-            .take(SLICES)
-            .map(|chunk| IoSlice::new(chunk))
-            .collect();
-        writer.write_vectored(&slices).await?
-    };
-    if written == 0 {
-        return Err(io::ErrorKind::WriteZero.into());
-    }
-    let mut whole = 0;
-    for chunk in chunks.iter_mut() {
-        if chunk.len() > written {
-            chunk.advance(written);
-            break;
-        }
-        written -= chunk.len();
-        whole += 1;
-    }
-    chunks.drain(..whole);
-    if chunks.is_empty() {
-        writer.flush().await?;
-    }
-    Ok(())
 }

@@ -66,13 +66,17 @@ impl Served {
         session.serving.fetch_add(1, Ordering::AcqRel);
         Served(Arc::clone(session))
     }
+
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.0
+    }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
         let session = &*self.0;
-        session.serving.fetch_sub(1, Ordering::AcqRel);
-        session.node.served.notify_waiters();
+        session.serving.fetch_sub(1, Ordering::SeqCst);
+        session.node.tell_served();
         // Only a session that nobody holds can be idle now, and most are held.
         if session.lifetime == Lifetime::WhileUsed && session.holders.load(Ordering::Acquire) == 0 {
             let ending = session.end_if_idle(&mut session.lock());
@@ -127,8 +131,7 @@ impl Session {
             state.connection.release(import, 1);
         }
         let ending = self.end_if_idle(&mut state);
-        drop(state);
-        self.writer.notify_one();
+        Self::unlock_and_write(state);
         self.finish(ending);
     }
 
@@ -211,8 +214,8 @@ impl Session {
         }
         garbage.wake();
         self.storage.close();
-        self.node.served.notify_waiters();
-        self.writer.notify_one();
+        self.node.tell_served();
+        Self::unlock_and_write(self.lock());
     }
 
     /// Ends the session for a reason that is not this side's.
@@ -235,7 +238,7 @@ impl Session {
             "the session was aborted",
         );
         self.fail(&fault, Queued::Discarded);
-        self.aborted.send_replace(true);
+        self.stop();
     }
 
     /// Tells the peer that no new calls are accepted.
@@ -245,16 +248,16 @@ impl Session {
             let reason = DrainReason::new(DrainCode::ShuttingDown, "the daemon is shutting down");
             state.connection.drain(reason);
         }
-        drop(state);
-        self.writer.notify_one();
+        Self::unlock_and_write(state);
     }
 
     /// Waits until no call and no oneway of the peer is being served.
     pub(crate) async fn served(&self) {
+        let watched = self.node.watch_served();
         loop {
-            let mut ended = std::pin::pin!(self.node.served.notified());
+            let mut ended = std::pin::pin!(watched.ended());
             ended.as_mut().enable();
-            if self.serving.load(Ordering::Acquire) == 0 || self.is_closed() {
+            if self.serving.load(Ordering::SeqCst) == 0 || self.is_closed() {
                 return;
             }
             // Each end of a handler wakes this, as the end of the session does.
@@ -279,8 +282,7 @@ impl Session {
             ..
         } = &mut *guard;
         exports.revoke(connection, object, &mut garbage);
-        drop(guard);
+        Self::unlock_and_write(guard);
         drop(garbage);
-        self.writer.notify_one();
     }
 }

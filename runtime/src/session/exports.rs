@@ -1,6 +1,5 @@
 //! The references that this side gave out, and the tables of frames that transfer references.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use farref_proto::{
@@ -8,6 +7,7 @@ use farref_proto::{
 };
 
 use super::Session;
+use super::aliases::Aliases;
 use super::inbox::Garbage;
 use crate::FaultKind;
 use crate::error::{Fault, Result};
@@ -24,7 +24,7 @@ pub(crate) struct Exports {
     /// By the index that a reference carries; the protocol counts how often it was given out.
     transferred: Vec<Place>,
     /// By the alias that the peer chose when it asked for a name.
-    named: HashMap<ExportId, Place>,
+    named: Aliases<Place>,
 }
 
 #[derive(Clone, Default)]
@@ -45,7 +45,7 @@ impl Exports {
         Exports {
             daemon,
             transferred: Vec::new(),
-            named: HashMap::new(),
+            named: Aliases::default(),
         }
     }
 
@@ -57,7 +57,7 @@ impl Exports {
             return Ok(Arc::clone(daemon));
         }
         let place = if target.is_alias() {
-            self.named.get(&target)
+            self.named.get(target)
         } else {
             self.transferred.get(target.index() as usize)
         };
@@ -100,7 +100,7 @@ impl Exports {
 
     /// The peer gave a name back.
     pub(crate) fn name_released(&mut self, alias: ExportId, garbage: &mut Garbage) {
-        if let Some(place) = self.named.remove(&alias) {
+        if let Some(place) = self.named.remove(alias) {
             garbage.add(place);
         }
     }
@@ -182,21 +182,17 @@ impl Exports {
                 connection.revoke(ExportId::new(u32::try_from(index).unwrap_or(u32::MAX)));
             }
         }
-        for (alias, place) in &mut self.named {
+        for (alias, place) in self.named.iter_mut() {
             if is_it(place) {
                 garbage.add(std::mem::replace(place, Place::Stale));
-                connection.revoke(*alias);
+                connection.revoke(alias);
             }
         }
     }
 
     /// Ends all references with the session.
     pub(crate) fn clear(&mut self, garbage: &mut Garbage) {
-        for place in self
-            .transferred
-            .drain(..)
-            .chain(self.named.drain().map(|(_, place)| place))
-        {
+        for place in self.transferred.drain(..).chain(self.named.take()) {
             garbage.add(place);
         }
     }

@@ -41,11 +41,7 @@ impl Session {
             Some(receipt) => AnswerKind::Oneway(receipt),
             None => AnswerKind::Call(call.id),
         };
-        let answer = SessionAnswer {
-            session: Arc::clone(self),
-            kind,
-            _served: served,
-        };
+        let answer = SessionAnswer { kind, served };
         let codec = Codec::from_id(call.codec).filter(|codec| self.node.codecs.contains(*codec));
         let method = target.as_ref().ok().and_then(|export| match &export.kind {
             ExportKind::Object(exported) => {
@@ -62,7 +58,7 @@ impl Session {
         if let Some(known) = extensions.chain {
             let _ = chain.set(known.id);
         }
-        let scope = Arc::new(Scope {
+        let scope = Scope::place(Scope {
             chain,
             depth,
             is_served: true,
@@ -193,7 +189,7 @@ fn refuse(fault: Fault) -> HandlerFuture {
 
 fn receipt_mode(answer: &SessionAnswer, ordered: bool) -> OnewayMode {
     match (&answer.kind, ordered) {
-        (AnswerKind::Call(_), _) => OnewayMode::Answered,
+        (AnswerKind::Call(_) | AnswerKind::Answered, _) => OnewayMode::Answered,
         (AnswerKind::Oneway(_), false) => OnewayMode::Plain,
         (AnswerKind::Oneway(_), true) => OnewayMode::Ordered,
     }

@@ -57,9 +57,9 @@ pub(crate) struct Arrived {
     pub(crate) served: Served,
 }
 
-/// The work that a read brought, in the order in which it came.
+/// The work that a read brought.
 pub(crate) enum Work {
-    Call(Box<Arrived>),
+    Call(Arrived),
     Cancel(IncomingCallId),
 }
 
@@ -77,11 +77,12 @@ impl Session {
         let closed = self.take_events(&mut guard, &mut garbage, work);
         let ending = self.end_if_idle(&mut guard);
         let transmit = guard.connection.has_transmit();
-        drop(guard);
-        garbage.wake();
         if transmit {
-            self.writer.notify_one();
+            Self::unlock_and_write(guard);
+        } else {
+            drop(guard);
         }
+        garbage.wake();
         if let Some(fault) = closed {
             // It reads nothing more, so what is queued never runs.
             self.fail(&fault, Queued::Discarded);
@@ -165,12 +166,12 @@ impl Session {
     ) -> Work {
         let target = state.exports.target(call.target);
         let references = state.exports.receive(self, &call.table);
-        Work::Call(Box::new(Arrived {
+        Work::Call(Arrived {
             call,
             target,
             references,
             receipt,
             served: Served::begin(self),
-        }))
+        })
     }
 }

@@ -6,15 +6,18 @@
 //! **Invariant:** nothing that holds a [`Bound`](crate::remote::Bound), an export or a waker is dropped under the lock;
 //! it is moved out first, because dropping it may come back for the lock.
 
+mod aliases;
 mod driver;
 mod ending;
 mod exports;
 mod handlers;
 mod inbox;
+mod input;
 mod ordered;
 mod questions;
 mod sending;
 mod serving;
+mod writing;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -23,7 +26,8 @@ use std::task::Waker;
 use std::time::Duration;
 
 use farref_proto::{CallId, Connection, PeerInfo, Time};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub(crate) use self::ending::{Hold, Queued};
@@ -31,6 +35,7 @@ use self::exports::Exports;
 pub(crate) use self::handlers::DESCRIBE;
 use self::ordered::OrderedOneways;
 pub(crate) use self::questions::{Question, Questions, SendState, Ticket};
+use self::writing::{Output, Requested};
 use crate::codec::{Codec, CodecSet};
 use crate::context::Storage;
 use crate::error::{Fault, Result};
@@ -62,8 +67,11 @@ pub(crate) enum Lifetime {
 
 pub(crate) struct Session {
     state: Mutex<State>,
-    /// Wakes the task that writes.
-    writer: Notify,
+    output: Output,
+    /// The tasks that read and write.
+    tasks: OnceLock<[AbortHandle; 2]>,
+    /// Set when these tasks are to end without more ado.
+    stopped: AtomicBool,
     node: Arc<Node>,
     number: u64,
     lifetime: Lifetime,
@@ -83,8 +91,6 @@ pub(crate) struct Session {
     serving: AtomicUsize,
     storage: Storage,
     ordered: OrderedOneways,
-    /// Set when the tasks that read and write are to end without more ado.
-    aborted: watch::Sender<bool>,
 }
 
 pub(crate) struct State {
@@ -92,6 +98,7 @@ pub(crate) struct State {
     questions: Questions,
     exports: Exports,
     answers: serving::Answers,
+    writing: Requested,
     closed: Option<Fault>,
     /// Whether nothing more is written, not even what is queued.
     discards: bool,
@@ -111,12 +118,15 @@ impl Session {
             questions: Questions::default(),
             exports: Exports::new(node.find("")),
             answers: serving::Answers::default(),
+            writing: Requested::default(),
             closed: None,
             discards: false,
         };
         Arc::new(Session {
             state: Mutex::new(state),
-            writer: Notify::new(),
+            output: Output::default(),
+            tasks: OnceLock::new(),
+            stopped: AtomicBool::new(false),
             node,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             lifetime,
@@ -131,7 +141,6 @@ impl Session {
             serving: AtomicUsize::new(0),
             storage: Storage::default(),
             ordered: OrderedOneways::default(),
-            aborted: watch::Sender::new(false),
         })
     }
 
@@ -210,6 +219,12 @@ impl Session {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Whether many calls are under way, so that writing is better done for several at once.
+    fn is_busy(&self) -> bool {
+        let tables = self.lock().connection.tables();
+        tables.calls_out + tables.calls_in > 1
+    }
+
     /// Waits until the handshake is done.
     pub(crate) async fn established(&self) -> Result<()> {
         let mut phase = self.phase.subscribe();
@@ -220,14 +235,6 @@ impl Session {
                 Phase::Closed(fault) => return Err(fault.clone()),
             }
             // The session itself holds the sender.
-            let _ = phase.changed().await;
-        }
-    }
-
-    /// Waits until the session has ended.
-    pub(crate) async fn ended(&self) {
-        let mut phase = self.phase.subscribe();
-        while !matches!(*phase.borrow_and_update(), Phase::Closed(_)) {
             let _ = phase.changed().await;
         }
     }

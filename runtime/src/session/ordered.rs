@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use super::Session;
 use super::inbox::Arrived;
-use super::serving::SessionAnswer;
+use super::serving::{Finished, SessionAnswer};
 use crate::serve::Running;
 
 /// The oneways that wait for one before them, by the target that they are for. A target is here while one of its
@@ -15,7 +15,7 @@ use crate::serve::Running;
 #[derive(Default)]
 pub(crate) struct OrderedOneways(Mutex<Queues>);
 
-type Queues = HashMap<u32, VecDeque<Box<Arrived>>>;
+type Queues = HashMap<u32, VecDeque<Arrived>>;
 
 impl OrderedOneways {
     fn lock(&self) -> MutexGuard<'_, Queues> {
@@ -23,7 +23,7 @@ impl OrderedOneways {
     }
 
     /// Waits behind the oneway to this target that is under way; gives the oneway back if there is none.
-    fn queue(&self, target: u32, oneway: Box<Arrived>) -> Option<Box<Arrived>> {
+    fn queue(&self, target: u32, oneway: Arrived) -> Option<Arrived> {
         match self.lock().entry(target) {
             Entry::Occupied(mut queue) => {
                 queue.get_mut().push_back(oneway);
@@ -33,7 +33,7 @@ impl OrderedOneways {
         }
     }
 
-    fn next(&self, target: u32) -> Option<Box<Arrived>> {
+    fn next(&self, target: u32) -> Option<Arrived> {
         let mut queues = self.lock();
         let next = queues.get_mut(&target)?.pop_front();
         if next.is_none() {
@@ -58,15 +58,15 @@ impl Drop for Turn {
 
 impl Session {
     /// Serves an ordered oneway when those before it have ended.
-    pub(super) fn serve_ordered(self: &Arc<Self>, oneway: Box<Arrived>) {
+    pub(super) fn serve_ordered(self: &Arc<Self>, oneway: Arrived, finished: &mut Finished) {
         let target = oneway.call.target.index();
         let Some(oneway) = self.ordered.queue(target, oneway) else {
             return;
         };
         // Its handler is made only now: making one may hand the call over already.
-        let (mut handler, _) = self.handler(*oneway);
+        let (mut handler, _) = self.handler(oneway);
         match handler.poll_in_place() {
-            Poll::Ready(result) => handler.answer(result),
+            Poll::Ready(result) => finished.push(handler, result),
             Poll::Pending => self.run_ordered(target, handler),
         }
     }
@@ -86,7 +86,7 @@ impl Session {
                 next = session
                     .ordered
                     .next(target)
-                    .map(|oneway| session.handler(*oneway).0);
+                    .map(|oneway| session.handler(oneway).0);
             }
         });
     }

@@ -1,7 +1,7 @@
 //! The calls that this side made: who waits for an answer, and who waits for room to ask.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
 
 use farref_proto::{CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus};
@@ -17,7 +17,7 @@ use crate::object::ObjectIdentity;
 use crate::remote::{Bound, Remote};
 
 /// A call that was sent, as its caller knows it. Unlike the number of the call on the wire, it stays the caller's until
-/// the caller gives it up, also when the answer has come.
+/// the caller has taken the answer, or gives the call up.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Question(usize);
 
@@ -63,15 +63,16 @@ enum Asker {
 
 enum Slot {
     Free,
-    Asked { call: CallId, waker: Option<Waker> },
-    Answered(Box<(IncomingReply, Vec<Remote>)>),
+    Asked { call: CallId, waker: Waker },
+    Answered(IncomingReply, Vec<Remote>),
     Failed(Fault),
 }
 
 impl Questions {
-    /// Notes that a call was sent.
-    pub(crate) fn ask(&mut self, call: CallId) -> Question {
-        let slot = Slot::Asked { call, waker: None };
+    /// Notes that a call was sent, and who is to be woken when it is answered.
+    pub(crate) fn ask(&mut self, call: CallId, waker: &Waker) -> Question {
+        let waker = waker.clone();
+        let slot = Slot::Asked { call, waker };
         let index = match self.free.pop() {
             Some(index) => {
                 self.slots[index] = slot;
@@ -84,6 +85,11 @@ impl Questions {
         };
         self.expect(call, Asker::Caller(index));
         Question(index)
+    }
+
+    /// Whether no more than one call is under way, from being sent until its answer is taken.
+    pub(crate) fn at_most_one(&self) -> bool {
+        self.slots.len() - self.free.len() <= 1
     }
 
     /// Notes that a name was asked for.
@@ -115,11 +121,11 @@ impl Questions {
             Asker::Nobody => garbage.references.extend(receive(&reply.table)),
             Asker::Caller(index) => {
                 let references = receive(&reply.table);
-                let answered = Slot::Answered(Box::new((reply, references)));
+                let answered = Slot::Answered(reply, references);
                 if let Slot::Asked { waker, .. } =
                     std::mem::replace(&mut self.slots[index], answered)
                 {
-                    garbage.wakers.extend(waker);
+                    garbage.wakers.push(waker);
                 }
             }
             Asker::Bind(bound) => {
@@ -145,8 +151,8 @@ impl Questions {
                 self.expect(call, Asker::Nobody);
                 Some(call)
             }
-            Slot::Answered(answer) => {
-                garbage.references.extend(answer.1);
+            Slot::Answered(_, references) => {
+                garbage.references.extend(references);
                 None
             }
             Slot::Free | Slot::Failed(_) => None,
@@ -161,16 +167,18 @@ impl Questions {
         outcome: impl Fn(CallId) -> Outcome,
     ) {
         for slot in &mut self.slots {
-            if let Slot::Asked { waker, call } = slot {
-                garbage.wakers.extend(waker.take());
+            if let Slot::Asked { call, .. } = slot {
                 let outcome = outcome(*call);
                 let fault = fault.clone().with_outcome(outcome);
                 // What was sent with the first flight reached a session, though its handshake was never seen to end.
                 let was_sent = outcome != Outcome::NotStarted;
-                *slot = Slot::Failed(match fault.kind() {
+                let failed = Slot::Failed(match fault.kind() {
                     FaultKind::ConnectFailed if was_sent => fault.with_kind(FaultKind::SessionLost),
                     _ => fault,
                 });
+                if let Slot::Asked { waker, .. } = std::mem::replace(slot, failed) {
+                    garbage.wakers.push(waker);
+                }
             }
         }
         for asker in self.by_call.drain(..) {
@@ -195,7 +203,11 @@ impl Questions {
     }
 
     /// Whether it is the turn of this caller: nobody at its depth came before.
+    #[inline]
     pub(crate) fn may_send(&self, depth: u16, ticket: &Ticket) -> bool {
+        if self.queues.is_empty() {
+            return true;
+        }
         match self.queues.get(&depth).and_then(VecDeque::front) {
             None => true,
             Some((first, _)) => ticket.0 == Some(*first),
@@ -219,6 +231,9 @@ impl Questions {
     /// Leaves the queue. Returns who is to try next.
     pub(crate) fn dequeue(&mut self, depth: u16, ticket: &mut Ticket) -> Option<Waker> {
         let number = ticket.0.take();
+        if self.queues.is_empty() {
+            return None;
+        }
         let queue = self.queues.get_mut(&depth)?;
         let was_first = queue
             .front()
@@ -281,44 +296,39 @@ fn fault_of(reply: &IncomingReply) -> Fault {
 }
 
 impl Session {
-    /// The answer to a question, once it has come.
+    /// The answer to a question, once it has come. The question is over then.
     pub(crate) fn poll_question(
-        self: &Arc<Self>,
+        &self,
         question: &Question,
         cx: &Context<'_>,
     ) -> Poll<(Result<RawReply>, Annotations)> {
+        let Question(index) = *question;
         let mut guard = self.lock();
-        let slot = &mut guard.questions.slots[question.0];
+        let slot = &mut guard.questions.slots[index];
+        if let Slot::Asked { waker, .. } = slot {
+            waker.clone_from(cx.waker());
+            return Poll::Pending;
+        }
+        let slot = std::mem::replace(slot, Slot::Free);
+        guard.questions.free.push(index);
+        drop(guard);
         match slot {
-            Slot::Asked { waker, .. } => {
-                match waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => *waker = Some(cx.waker().clone()),
-                }
-                Poll::Pending
-            }
-            Slot::Free => Poll::Ready((
-                Err(Fault::new(
-                    FaultKind::Internal,
-                    Outcome::Unknown,
-                    "the call is forgotten",
-                )),
-                Annotations::new(),
-            )),
-            Slot::Failed(fault) => Poll::Ready((Err(fault.clone()), Annotations::new())),
-            Slot::Answered(_) => {
-                let Slot::Answered(answer) = std::mem::replace(slot, Slot::Free) else {
-                    return Poll::Pending;
-                };
-                // The slot itself is freed when the caller gives the question up.
-                drop(guard);
-                let (mut reply, references) = *answer;
+            Slot::Answered(mut reply, references) => {
                 let annotations = reply
                     .extensions
                     .take()
                     .map(|extensions| extensions.annotations)
                     .unwrap_or_default();
                 Poll::Ready((self.raw_reply(reply, references), annotations))
+            }
+            Slot::Failed(fault) => Poll::Ready((Err(fault), Annotations::new())),
+            Slot::Free | Slot::Asked { .. } => {
+                let fault = Fault::new(
+                    FaultKind::Internal,
+                    Outcome::Unknown,
+                    "the call is forgotten",
+                );
+                Poll::Ready((Err(fault), Annotations::new()))
             }
         }
     }

@@ -92,7 +92,7 @@ impl Session {
             (Ok(_), OnewayMode::Ordered) => state.connection.oneway(&call, true).map(|()| None),
         };
         let outcome = match sent {
-            Ok(Some(id)) => Ok(SendState::Sent(state.questions.ask(id))),
+            Ok(Some(id)) => Ok(SendState::Sent(state.questions.ask(id, cx.waker()))),
             Ok(None) => Ok(SendState::Oneway),
             // Whoever serves a call must not wait for a oneway: two sides could wait for each other.
             Err(SendError::NoCredit) if is_oneway && is_nested => Err(overloaded()),
@@ -115,12 +115,17 @@ impl Session {
                 next = state.questions.dequeue(depth, ticket);
             }
         }
-        drop(guard);
+        match outcome {
+            // A caller who is alone need not wait for the task that writes.
+            Ok(SendState::Sent(_)) if state.questions.at_most_one() => {
+                self.unlock_and_write_now(guard);
+            }
+            _ => Self::unlock_and_write(guard),
+        }
         drop(garbage);
         if let Some(waker) = next {
             waker.wake();
         }
-        self.writer.notify_one();
         outcome
     }
 
@@ -154,7 +159,7 @@ impl Session {
                     let bound = Bound::asked(Arc::clone(self), import, interface);
                     state.questions.ask_for(call, Arc::downgrade(&bound));
                     let next = state.questions.dequeue(0, &mut place.ticket);
-                    drop(guard);
+                    Self::unlock_and_write(guard);
                     if let Some(waker) = next {
                         waker.wake();
                     }
@@ -167,9 +172,7 @@ impl Session {
                 Err(error) => Poll::Ready(Err(send_fault(&error))),
             }
         });
-        let bound = asked.await?;
-        self.writer.notify_one();
-        Ok(bound)
+        asked.await
     }
 
     /// Forgets a call whose caller gave up, and asks the peer to cancel it.
@@ -180,9 +183,8 @@ impl Session {
         if let Some(call) = state.questions.abandon(question, &mut garbage) {
             state.connection.cancel(call);
         }
-        drop(guard);
+        Self::unlock_and_write(guard);
         drop(garbage);
-        self.writer.notify_one();
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use farref_proto::{
-    Connection, IncomingBind, OnewayReceipt, OutgoingReply, ReplyStatus, SendError,
+    Connection, Extensions, IncomingBind, OnewayReceipt, OutgoingReply, ReplyStatus, SendError,
 };
 use tokio::task::AbortHandle;
 
@@ -13,14 +13,16 @@ use super::ending::Served;
 use super::inbox::{Arrived, Garbage, Work};
 use super::{IncomingCallId, Session, State};
 use crate::codec::Codec;
-use crate::context::Scope;
+use crate::context::{Annotations, CallName, Scope};
 use crate::dispatch::{Reply, buffer};
 use crate::error::{Fault, Result};
-use crate::serve::Answer;
+use crate::serve::{Answer, Running};
 use crate::{FaultKind, Outcome};
 
 /// A handler that holds the reader longer than this is named in a warning.
 const SLOW: Duration = Duration::from_millis(10);
+/// Replies that are ready wait for those of the same read, but no longer than this.
+const PATIENCE: Duration = Duration::from_micros(100);
 
 /// The handlers that run in tasks, by the number of their call, so that they can be cancelled.
 #[derive(Default)]
@@ -46,47 +48,126 @@ impl Answers {
 
 /// The way of a result back to the caller.
 pub(crate) struct SessionAnswer {
-    pub(super) session: Arc<Session>,
     pub(super) kind: AnswerKind,
     /// Given back when the caller is answered.
-    pub(super) _served: Served,
+    pub(super) served: Served,
 }
 
 pub(super) enum AnswerKind {
     Call(IncomingCallId),
     Oneway(OnewayReceipt),
+    Answered,
 }
 
 impl Answer for SessionAnswer {
-    fn answer(self, scope: &Scope, result: Result<Reply>) {
+    fn answer(mut self, scope: &Scope, result: Result<Reply>) {
+        let session = Arc::clone(self.served.session());
+        let mut garbage = Garbage::default();
+        self.report(scope, &result);
         let annotations = scope.take_reply_annotations();
+        let mut state = session.lock();
+        let sent = session.answer(
+            &mut state,
+            &mut self.kind,
+            scope,
+            &result,
+            annotations,
+            &mut garbage,
+        );
+        Session::unlock_and_write(state);
+        self.answered(scope, result, sent);
+    }
+}
+
+impl SessionAnswer {
+    fn call(&self) -> Option<IncomingCallId> {
         match self.kind {
-            AnswerKind::Call(call) => self.session.reply(call, scope, result, annotations),
-            AnswerKind::Oneway(receipt) => {
-                match result {
-                    Err(fault) => {
-                        self.session.node.count_failed_oneway();
-                        tracing::warn!(call = %scope.call_name(), %fault, "a oneway call failed");
-                    }
-                    Ok(reply) if reply.is_error => {
-                        self.session.node.count_failed_oneway();
-                        tracing::warn!(call = %scope.call_name(), "a oneway call returned an error");
-                    }
-                    Ok(_) => {}
-                }
-                self.session.oneway_done(receipt);
+            AnswerKind::Call(call) => Some(call),
+            AnswerKind::Oneway(_) | AnswerKind::Answered => None,
+        }
+    }
+
+    /// Says at home what the caller of a oneway never hears.
+    fn report(&self, scope: &Scope, result: &Result<Reply>) {
+        let AnswerKind::Oneway(_) = &self.kind else {
+            return;
+        };
+        match result {
+            Err(fault) => {
+                self.served.session().node.count_failed_oneway();
+                tracing::warn!(call = %scope.call_name(), %fault, "a oneway call failed");
             }
+            Ok(reply) if reply.is_error => {
+                self.served.session().node.count_failed_oneway();
+                tracing::warn!(call = %scope.call_name(), "a oneway call returned an error");
+            }
+            Ok(_) => {}
+        }
+    }
+
+    /// What is left to do once the answer is on its way.
+    fn answered(
+        self,
+        scope: &Scope,
+        result: Result<Reply>,
+        sent: std::result::Result<(), SendError>,
+    ) {
+        if let Ok(reply) = result {
+            buffer::give(reply.body);
+        }
+        if let Err(error) = sent {
+            tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
         }
     }
 }
 
+/// Handlers that have ended in place and are answered together.
+#[derive(Default)]
+pub(crate) struct Finished(Vec<Ended>);
+
+struct Ended {
+    answer: SessionAnswer,
+    scope: Arc<Scope>,
+    result: Result<Reply>,
+    sent: std::result::Result<(), SendError>,
+}
+
+impl Finished {
+    pub(super) fn push(&mut self, handler: Running<SessionAnswer>, result: Result<Reply>) {
+        if let Some((answer, scope)) = handler.into_answer() {
+            answer.report(&scope, &result);
+            self.0.push(Ended {
+                answer,
+                scope,
+                result,
+                sent: Ok(()),
+            });
+        }
+    }
+}
+
+/// What a read brought, and what has come of it. Kept from one read to the next for its memory.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(super) work: Vec<Work>,
+    finished: Finished,
+}
+
 impl Session {
-    /// Does the work that a read brought.
-    pub(crate) fn perform(self: &Arc<Self>, work: &mut Vec<Work>) {
+    /// Does the work that a read brought, and answers what has ended at once.
+    pub(crate) fn perform(self: &Arc<Self>, batch: &mut Batch) {
+        let Batch { work, finished } = batch;
+        let mut watch = Watch::new();
         for work in work.drain(..) {
             match work {
-                Work::Call(arrived) => self.serve(arrived),
+                Work::Call(arrived) => {
+                    let call = self.serve(arrived, finished);
+                    if watch.took_long(call) {
+                        self.answer_all(finished);
+                    }
+                }
                 Work::Cancel(call) => {
+                    // It may be a call that has just ended.
                     let handler = self.lock().answers.remove(call);
                     if let Some(handler) = handler {
                         handler.abort();
@@ -94,25 +175,55 @@ impl Session {
                 }
             }
         }
+        watch.end();
+        self.answer_all(finished);
     }
 
-    fn serve(self: &Arc<Self>, arrived: Box<Arrived>) {
-        if arrived.call.ordered {
-            self.serve_ordered(arrived);
+    /// Answers handlers that have ended, all under one lock and with one write.
+    fn answer_all(&self, finished: &mut Finished) {
+        if finished.0.is_empty() {
             return;
         }
-        let (mut handler, flags) = self.handler(*arrived);
+        let mut garbage = Garbage::default();
+        let mut state = self.lock();
+        for ended in &mut finished.0 {
+            let annotations = ended.scope.take_reply_annotations();
+            ended.sent = self.answer(
+                &mut state,
+                &mut ended.answer.kind,
+                &ended.scope,
+                &ended.result,
+                annotations,
+                &mut garbage,
+            );
+        }
+        self.unlock_and_write_now(state);
+        drop(garbage);
+        for Ended {
+            answer,
+            scope,
+            result,
+            sent,
+        } in finished.0.drain(..)
+        {
+            answer.answered(&scope, result, sent);
+            Scope::recycle(scope);
+        }
+    }
+
+    /// Serves a call. Returns its name if it was run in place.
+    fn serve(self: &Arc<Self>, arrived: Arrived, finished: &mut Finished) -> Option<CallName> {
+        if arrived.call.ordered {
+            self.serve_ordered(arrived, finished);
+            return None;
+        }
+        let (mut handler, flags) = self.handler(arrived);
+        let mut in_place = None;
         if !flags.spawn {
-            let begun = std::time::Instant::now();
-            let polled = handler.poll_in_place();
-            let took = begun.elapsed();
-            if took > SLOW {
-                let call = handler.call_name();
-                tracing::warn!(%call, ?took, "a handler held its connection; mark the method `#[blocking]` or `#[expose(spawn)]`");
-            }
-            if let Poll::Ready(result) = polled {
-                handler.answer(result);
-                return;
+            in_place = Some(handler.call_name());
+            if let Poll::Ready(result) = handler.poll_in_place() {
+                finished.push(handler, result);
+                return in_place;
             }
         }
         let call = handler.answer_to().and_then(SessionAnswer::call);
@@ -129,6 +240,7 @@ impl Session {
                 state.answers.put(call, task.abort_handle());
             }
         }
+        in_place
     }
 
     /// Answers a bind. Done under the lock, since calls to the name may follow in the same read.
@@ -146,7 +258,7 @@ impl Session {
                 let reply = OutgoingReply {
                     status: ReplyStatus::Ok,
                     codec: 0,
-                    extensions: farref_proto::Extensions::NONE,
+                    extensions: Extensions::NONE,
                     table: &[entry],
                     body: &[],
                     attachments: &[],
@@ -172,94 +284,128 @@ impl Session {
         }
     }
 
-    fn reply(
-        self: &Arc<Self>,
-        call: IncomingCallId,
+    /// Writes the answer to a call, or gives back what a oneway cost. Returns why not even a fault could be sent.
+    fn answer(
+        &self,
+        state: &mut State,
+        kind: &mut AnswerKind,
         scope: &Scope,
-        result: Result<Reply>,
-        annotations: crate::context::Annotations,
-    ) {
-        let mut garbage = Garbage::default();
-        let extensions = farref_proto::Extensions {
-            annotations,
-            ..farref_proto::Extensions::default()
-        };
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        let mut fault = None;
-        let mut sent = Ok(());
-        state.answers.remove(call);
-        if state.closed.is_none() {
-            match &result {
-                Ok(reply) => {
-                    let transferred = state.exports.transfer(
-                        &mut state.connection,
-                        &reply.references,
-                        self,
-                        &mut garbage,
-                    );
-                    match transferred {
-                        Ok(table) => {
-                            let outgoing = OutgoingReply {
-                                status: if reply.is_error {
-                                    ReplyStatus::Error
-                                } else {
-                                    ReplyStatus::Ok
-                                },
-                                codec: reply.codec.map_or(0, Codec::id),
-                                extensions: &extensions,
-                                table: &table,
-                                body: &reply.body,
-                                attachments: &reply.attachments,
-                            };
-                            if let Err(error) = state.connection.reply(call, &outgoing) {
-                                state.exports.take_back(
-                                    &mut state.connection,
-                                    &table,
-                                    &mut garbage,
-                                );
-                                fault = Some(unsendable(scope, &error));
-                            }
-                        }
-                        Err(error) => fault = Some(unsendable(scope, &error)),
-                    }
+        result: &Result<Reply>,
+        annotations: Annotations,
+        garbage: &mut Garbage,
+    ) -> std::result::Result<(), SendError> {
+        let call = match std::mem::replace(kind, AnswerKind::Answered) {
+            AnswerKind::Call(call) => call,
+            AnswerKind::Oneway(receipt) => {
+                if state.closed.is_none() {
+                    state.connection.oneway_done(receipt);
                 }
-                Err(failed) => fault = Some(failed.clone()),
+                return Ok(());
             }
-            if let Some(fault) = fault {
-                let message = fault
-                    .with_hop(&self.node.name)
-                    .to_message(self.node.backtraces);
-                sent = state.connection.reply_fault(call, &message);
-            }
+            AnswerKind::Answered => return Ok(()),
+        };
+        state.answers.remove(call);
+        if state.closed.is_some() {
+            return Ok(());
         }
-        drop(guard);
-        drop(garbage);
-        if let Ok(reply) = result {
-            buffer::give(reply.body);
-        }
-        self.writer.notify_one();
-        if let Err(error) = sent {
-            tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
-        }
+        let fault = match result {
+            Ok(reply) => match self.reply(state, call, reply, annotations, garbage) {
+                Ok(()) => return Ok(()),
+                Err(error) => unsendable(scope, &error),
+            },
+            Err(fault) => fault.clone(),
+        };
+        let message = fault
+            .with_hop(&self.node.name)
+            .to_message(self.node.backtraces);
+        state.connection.reply_fault(call, &message)
     }
 
-    fn oneway_done(&self, receipt: OnewayReceipt) {
-        let mut state = self.lock();
-        if state.closed.is_none() {
-            state.connection.oneway_done(receipt);
+    fn reply(
+        &self,
+        state: &mut State,
+        call: IncomingCallId,
+        reply: &Reply,
+        annotations: Annotations,
+        garbage: &mut Garbage,
+    ) -> std::result::Result<(), SendError> {
+        let extensions = Extensions {
+            annotations,
+            ..Extensions::default()
+        };
+        let State {
+            exports,
+            connection,
+            ..
+        } = state;
+        let table = exports.transfer(connection, &reply.references, self, garbage)?;
+        let outgoing = OutgoingReply {
+            status: if reply.is_error {
+                ReplyStatus::Error
+            } else {
+                ReplyStatus::Ok
+            },
+            codec: reply.codec.map_or(0, Codec::id),
+            extensions: &extensions,
+            table: &table,
+            body: &reply.body,
+            attachments: &reply.attachments,
+        };
+        let sent = connection.reply(call, &outgoing);
+        if sent.is_err() {
+            exports.take_back(connection, &table, garbage);
         }
-        drop(state);
-        self.writer.notify_one();
+        sent
     }
 }
 
-impl SessionAnswer {
-    fn call(&self) -> Option<IncomingCallId> {
-        match self.kind {
-            AnswerKind::Call(call) => Some(call),
-            AnswerKind::Oneway(_) => None,
+/// Names handlers that hold the reader for too long. Looking at the clock costs as much as a small handler does, so it
+/// is looked at for several at once.
+struct Watch {
+    since: Instant,
+    calls: [Option<CallName>; Watch::CALLS],
+    count: usize,
+}
+
+impl Watch {
+    const CALLS: usize = 4;
+
+    fn new() -> Self {
+        Watch {
+            since: Instant::now(),
+            calls: [None; Watch::CALLS],
+            count: 0,
         }
+    }
+
+    /// Counts a handler. Returns whether those that have ended should not wait for those to come.
+    fn took_long(&mut self, call: Option<CallName>) -> bool {
+        self.calls[self.count] = call;
+        self.count += 1;
+        self.count == Watch::CALLS && self.end() > PATIENCE
+    }
+
+    /// Looks at the clock.
+    fn end(&mut self) -> Duration {
+        let now = Instant::now();
+        let took = now - std::mem::replace(&mut self.since, now);
+        let calls = &self.calls[..std::mem::take(&mut self.count)];
+        if took > SLOW {
+            match *calls {
+                [Some(call)] => {
+                    tracing::warn!(%call, ?took, "a handler held its connection; mark the method `#[blocking]` or `#[expose(spawn)]`")
+                }
+                _ => {
+                    let calls: Vec<_> = calls.iter().flatten().map(CallName::to_string).collect();
+                    tracing::warn!(
+                        ?calls,
+                        ?took,
+                        "one of these handlers held its connection; mark the method `#[blocking]` or `#[expose(spawn)]`"
+                    );
+                }
+            }
+        }
+        took
     }
 }
 

@@ -1,0 +1,114 @@
+//! The bytes that arrive, in a buffer that is as large as the traffic needs.
+
+use std::io;
+
+use bytes::BytesMut;
+use farref_proto::Connection;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// What a read asks for at least, in bytes: an idle connection should not cost more.
+const SMALLEST: usize = 1024;
+/// What a read asks for at most, unless a large frame is on its way.
+const LARGEST: usize = 64 * 1024;
+/// After so many reads in a row that brought little, reads ask for less.
+const PATIENCE: u8 = 8;
+
+/// Bytes that have arrived and are not a whole frame yet.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) bytes: BytesMut,
+    /// What a read asks for.
+    size: usize,
+    small_reads: u8,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Input {
+            bytes: BytesMut::new(),
+            size: SMALLEST,
+            small_reads: 0,
+        }
+    }
+}
+
+impl Input {
+    /// Reads some bytes to the end; returns how many, 0 at the end of the transport's stream.
+    pub(super) async fn read(
+        &mut self,
+        reader: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> io::Result<usize> {
+        let size = self.next_size();
+        let room = self.bytes.capacity() - self.bytes.len();
+        if room < size / 4 {
+            self.bytes.reserve(size);
+        } else if self.bytes.is_empty() && room > 4 * size {
+            self.bytes = BytesMut::with_capacity(size);
+        }
+        let room = self.bytes.capacity() - self.bytes.len();
+        let read = reader.read_buf(&mut self.bytes).await?;
+        if read == room {
+            self.size = (2 * self.size).min(LARGEST);
+            self.small_reads = 0;
+        } else if read < self.size / 4 {
+            self.small_reads += 1;
+            if self.small_reads == PATIENCE {
+                self.size = (self.size / 2).max(SMALLEST);
+                self.small_reads = 0;
+            }
+        } else {
+            self.small_reads = 0;
+        }
+        Ok(read)
+    }
+
+    /// What the next read asks for: the rest of a frame that has begun, but never much more than what came of it
+    /// already, so that a peer which only announces a large frame costs nothing.
+    fn next_size(&self) -> usize {
+        match Connection::missing(&self.bytes) {
+            Some(missing) => missing.clamp(self.size / 4, self.size.max(self.bytes.len())),
+            None => self.size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read_all(input: &mut Input, mut bytes: &[u8]) -> Vec<usize> {
+        let mut reads = Vec::new();
+        while !bytes.is_empty() {
+            reads.push(input.read(&mut bytes).await.expect("it is memory"));
+        }
+        reads
+    }
+
+    #[tokio::test]
+    async fn the_buffer_grows_with_the_traffic_and_shrinks_with_it() {
+        let mut input = Input::default();
+        for _ in 0..16 {
+            // A header that announces nothing, again and again.
+            read_all(&mut input, &[0; 256 * 1024]).await;
+            input.bytes.clear();
+        }
+        assert!(input.bytes.capacity() >= LARGEST, "{input:?}");
+        for _ in 0..8 * PATIENCE {
+            read_all(&mut input, &[0; 20]).await;
+            input.bytes.clear();
+        }
+        assert!(input.bytes.capacity() <= 4 * SMALLEST, "{input:?}");
+    }
+
+    #[tokio::test]
+    async fn a_large_frame_takes_few_reads_and_one_that_is_only_announced_no_room() {
+        let mut input = Input::default();
+        let mut frame = vec![7; 1 << 20];
+        frame[..4].copy_from_slice(&((1u32 << 20) - 4).to_le_bytes());
+        read_all(&mut input, &frame[..100]).await;
+        assert!(input.bytes.capacity() <= 4 * SMALLEST, "{input:?}");
+        let reads = read_all(&mut input, &frame[100..]).await;
+        assert!(reads.len() <= 12, "{reads:?}");
+        assert_eq!(input.bytes, frame);
+    }
+}

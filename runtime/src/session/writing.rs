@@ -1,0 +1,245 @@
+//! Writing what waits: by whoever has just added it, if nobody else writes, or by the session's task that writes.
+//!
+//! The way out has a lock of its own, taken before the session's and never waited for outside the task that writes. So
+//! a call alone in flight, or the replies to all that one read brought, go out without waking a task, while under load
+//! the task that writes gathers what many add and writes it at once.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWrite;
+
+use super::{Session, State};
+
+/// How many slices are written at once.
+const SLICES: usize = 64;
+
+/// Whether the task that writes has been told that there is something to write, and how to tell it.
+#[derive(Debug, Default)]
+pub(super) struct Requested {
+    is_requested: bool,
+    /// The task that writes, while it waits to be told.
+    waker: Option<Waker>,
+}
+
+impl Requested {
+    /// Tells the task that writes. Whom this returns is to be woken once the lock is free.
+    #[must_use = "the task that writes waits to be woken"]
+    pub(super) fn request(&mut self) -> Option<Waker> {
+        self.is_requested = true;
+        self.waker.take()
+    }
+
+    /// Waits until there is something to write.
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_requested {
+            return Poll::Ready(());
+        }
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+/// The way out.
+#[derive(Default)]
+pub(super) struct Output(Mutex<Pipe>);
+
+#[derive(Default)]
+struct Pipe {
+    writer: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    /// What the protocol gave to be written and the transport has not taken yet.
+    chunks: Vec<Bytes>,
+    /// How many bytes the transport has taken.
+    taken: u64,
+    /// The transport took less than it was given, and will wake the task that writes when it takes more.
+    is_blocked: bool,
+    /// What happened to somebody else than the task that writes, which ends the session for it.
+    failed: Option<io::Error>,
+}
+
+/// What has become of all that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// It is written.
+    Written,
+    /// It is not to be written any more.
+    Discarded,
+}
+
+impl Output {
+    pub(super) fn open(&self, writer: Box<dyn AsyncWrite + Send + Unpin>) {
+        self.lock().writer = Some(writer);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pipe> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops the way out, which closes it.
+    pub(super) fn close(&self) {
+        let mut pipe = self.lock();
+        let writer = pipe.writer.take();
+        let chunks = std::mem::take(&mut pipe.chunks);
+        drop(pipe);
+        drop((writer, chunks));
+    }
+
+    /// If the transport takes nothing now: how many bytes it has taken so far.
+    pub(super) fn blocked_at(&self) -> Option<u64> {
+        let pipe = self.lock();
+        pipe.is_blocked.then_some(pipe.taken)
+    }
+
+    /// Says to the transport that nothing more is written.
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.lock().writer {
+            Some(writer) => Pin::new(writer).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Pipe {
+    fn poll_flush(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<io::Result<Flushed>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        loop {
+            if self.chunks.is_empty() {
+                let now = session.now();
+                let mut state = session.lock();
+                state.writing.is_requested = false;
+                if state.discards {
+                    return Poll::Ready(Ok(Flushed::Discarded));
+                }
+                state.connection.poll_transmit(now, &mut self.chunks);
+                drop(state);
+                if self.chunks.is_empty() {
+                    self.is_blocked = false;
+                    return Poll::Ready(Ok(Flushed::Written));
+                }
+            }
+            self.is_blocked = true;
+            ready!(self.poll_write(cx))?;
+        }
+    }
+
+    /// Writes as much as the transport takes at once, many pieces in one system call.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(writer) = &mut self.writer else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let writer = Pin::new(writer);
+        let written = if let [chunk] = self.chunks.as_slice() {
+            ready!(writer.poll_write(cx, chunk))?
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.chunks.len().min(SLICES);
+            for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+                *slice = IoSlice::new(chunk);
+            }
+            ready!(writer.poll_write_vectored(cx, &slices[..count]))?
+        };
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.remove(written);
+        if self.chunks.is_empty()
+            && let Some(writer) = &mut self.writer
+        {
+            ready!(Pin::new(writer).poll_flush(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn remove(&mut self, mut written: usize) {
+        self.taken += written as u64;
+        let mut whole = 0;
+        for chunk in &mut self.chunks {
+            if chunk.len() > written {
+                chunk.advance(written);
+                break;
+            }
+            written -= chunk.len();
+            whole += 1;
+        }
+        self.chunks.drain(..whole);
+    }
+}
+
+impl Session {
+    /// Frees the lock, and has what was added to the state written.
+    pub(super) fn unlock_and_write(mut state: MutexGuard<'_, State>) {
+        let waker = state.writing.request();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Frees the lock, and writes at once what was added to the state, unless somebody writes already.
+    pub(super) fn unlock_and_write_now(&self, mut state: MutexGuard<'_, State>) {
+        // Who was told before writes this, too.
+        if state.writing.is_requested {
+            return;
+        }
+        state.writing.is_requested = true;
+        drop(state);
+        let flushed = match self.output.0.try_lock() {
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Poisoned(pipe)) => self.try_flush(pipe.into_inner()),
+            Ok(pipe) => self.try_flush(pipe),
+        };
+        if !flushed {
+            Self::unlock_and_write(self.lock());
+        }
+    }
+
+    /// Writes what the transport takes without waiting. Returns whether nothing is left to do.
+    fn try_flush(&self, mut pipe: MutexGuard<'_, Pipe>) -> bool {
+        if pipe.is_blocked || pipe.failed.is_some() || pipe.writer.is_none() {
+            return false;
+        }
+        match pipe.poll_flush(self, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(Flushed::Written)) => true,
+            Poll::Ready(Err(error)) => {
+                pipe.failed = Some(error);
+                false
+            }
+            // Only the task that writes has a waker that the transport may keep.
+            Poll::Ready(Ok(Flushed::Discarded)) | Poll::Pending => false,
+        }
+    }
+
+    /// Writes all that waits, for the task that writes.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<Flushed>> {
+        self.output.lock().poll_flush(self, cx)
+    }
+
+    /// Waits until there is something to write, for the task that writes.
+    pub(super) fn poll_requested(&self, cx: &Context<'_>) -> Poll<()> {
+        self.lock().writing.poll(cx)
+    }
+
+    /// Ends the tasks of this session without more ado.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        for task in self.tasks.get().into_iter().flatten() {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").finish_non_exhaustive()
+    }
+}
