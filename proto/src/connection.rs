@@ -227,6 +227,16 @@ impl Connection {
         }
     }
 
+    /// Returns how many calls and binds this side made that are not answered.
+    pub fn calls_out(&self) -> usize {
+        self.questions.len()
+    }
+
+    /// Returns how many calls and binds of the other side are not answered.
+    pub fn calls_in(&self) -> usize {
+        self.answers.len()
+    }
+
     /// Tells what would be true of an open call if the connection ended now: that it has not started, as long as its
     /// frame was not polled for transmission or the other side refused the handshake, and else that nobody knows.
     pub fn outcome_if_lost(&self, call: CallId) -> Outcome {

@@ -55,7 +55,7 @@ pub struct Call<'a, P: Proxy, A, T, X: Failure<T>> {
 
 enum State<'a, R> {
     Idle,
-    Near(Box<NearCall<'a, R>>),
+    Near(NearCall<'a, R>),
     Far(FarCall),
     /// The peer's types differ: it is asked how.
     Comparing(FarCall, Pin<Box<dyn Future<Output = Result<()>> + Send>>),
@@ -184,12 +184,12 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     (self.near)(near, arguments)
                 };
                 self.options = options;
-                self.state = State::Near(Box::new(NearCall {
+                self.state = State::Near(NearCall {
                     future,
                     scope,
                     timer: None,
                     callback: method.flags.callback,
-                }));
+                });
                 return Ok(());
             }
             TargetKind::Remote(remote) => remote.clone(),
@@ -198,9 +198,9 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
             .and_then(|options| options.codec)
             .unwrap_or_else(|| remote.codec());
         let encoded = self.encoded(&arguments, codec)?;
-        let label = Label {
-            interface: P::DESCRIPTOR.name.into(),
-            method: method.name.into(),
+        let label = Label::Static {
+            interface: P::DESCRIPTOR.name,
+            method: method.name,
         };
         let retries = match proxy_options {
             Some(options) if options.retry_all || method.flags.idempotent => options.max_retries,
@@ -233,8 +233,12 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                 }
                 State::Near(call) => {
                     let result = std::task::ready!(call.poll(cx));
-                    let (scope, callback) = (Arc::clone(&call.scope), call.callback);
-                    self.state = State::Done;
+                    let callback = call.callback;
+                    let State::Near(NearCall { scope, .. }) =
+                        std::mem::replace(&mut self.state, State::Done)
+                    else {
+                        continue;
+                    };
                     if let Some(options) = &mut self.options {
                         options.reply_annotations = scope.take_reply_annotations();
                     }
@@ -243,6 +247,7 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     if callback && result.is_err() && !is_fault {
                         tracing::error!(call = %scope.call_name(), "a callback returned an error");
                     }
+                    Scope::recycle(scope);
                     return Poll::Ready(result);
                 }
                 State::Far(call) => {

@@ -302,6 +302,10 @@ impl Client {
         self.0.config.max_retries
     }
 
+    pub(crate) fn is_intercepting(&self) -> bool {
+        !self.0.node.outgoing.is_empty()
+    }
+
     pub(crate) fn interceptors(&self) -> Interceptors {
         self.0.node.outgoing.clone()
     }

@@ -42,10 +42,34 @@ pub(crate) struct Scope {
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) interface: &'static str,
     pub(crate) method: &'static str,
-    pub(crate) annotations: Annotations,
-    /// What interceptors made of the notes, if they changed them.
-    pub(crate) replaced_annotations: OnceLock<Annotations>,
-    pub(crate) reply_annotations: Mutex<Annotations>,
+    /// Made when there is something to note: most calls have nothing.
+    pub(crate) notes: OnceLock<Box<Notes>>,
+}
+
+/// The notes beside a call's arguments and beside its reply.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    given: Annotations,
+    /// What interceptors made of them, if they changed them.
+    replaced: OnceLock<Annotations>,
+    reply: Mutex<Annotations>,
+}
+
+impl Notes {
+    /// The place of these notes in a scope.
+    pub(crate) fn given(given: Annotations) -> OnceLock<Box<Notes>> {
+        if given.is_empty() {
+            return OnceLock::new();
+        }
+        OnceLock::from(Box::new(Notes {
+            given,
+            ..Notes::default()
+        }))
+    }
+
+    fn reply(&self) -> MutexGuard<'_, Annotations> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The interface and the method of a call, in wire names.
@@ -134,7 +158,7 @@ impl Scope {
         annotations: Annotations,
     ) -> Arc<Scope> {
         let outer = Scope::current();
-        Arc::new(Scope::within(
+        Scope::place(Scope::within(
             outer.as_deref(),
             interface,
             method,
@@ -181,9 +205,7 @@ impl Scope {
             session: None,
             interface,
             method,
-            annotations,
-            replaced_annotations: OnceLock::new(),
-            reply_annotations: Mutex::default(),
+            notes: Notes::given(annotations),
         }
     }
 
@@ -218,25 +240,31 @@ impl Scope {
 
     /// Says what interceptors made of the notes beside the arguments.
     pub(crate) fn replace_annotations(&self, annotations: &Annotations) {
-        if *annotations != self.annotations {
-            let _ = self.replaced_annotations.set(annotations.clone());
+        if *annotations != self.annotations() {
+            let notes = self.notes.get_or_init(Box::default);
+            let _ = notes.replaced.set(annotations.clone());
         }
     }
 
-    pub(crate) fn put_reply_annotations(&self, notes: Annotations) {
-        self.reply_annotations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(notes);
+    /// The notes beside the arguments.
+    pub(crate) fn annotations(&self) -> &[(String, Bytes)] {
+        self.notes
+            .get()
+            .map_or(&[], |notes| notes.replaced.get().unwrap_or(&notes.given))
     }
 
+    pub(crate) fn put_reply_annotations(&self, notes: Annotations) {
+        if !notes.is_empty() {
+            self.notes.get_or_init(Box::default).reply().extend(notes);
+        }
+    }
+
+    #[inline]
     pub(crate) fn take_reply_annotations(&self) -> Annotations {
-        std::mem::take(
-            &mut *self
-                .reply_annotations
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        match self.notes.get() {
+            Some(notes) => std::mem::take(&mut *notes.reply()),
+            None => Annotations::new(),
+        }
     }
 }
 
@@ -304,10 +332,7 @@ impl CallContext {
 
     /// The notes that the caller sent beside the arguments.
     pub fn annotations(&self) -> &[(String, Bytes)] {
-        self.0
-            .replaced_annotations
-            .get()
-            .unwrap_or(&self.0.annotations)
+        self.0.annotations()
     }
 
     /// The caller's note of this key.
@@ -321,11 +346,7 @@ impl CallContext {
     /// Sends a note beside the reply, in place of an earlier one of the same key. A oneway has no reply.
     pub fn set_reply_annotation(&self, key: impl Into<String>, value: impl Into<Bytes>) {
         let key = key.into();
-        let mut notes = self
-            .0
-            .reply_annotations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.0.notes.get_or_init(Box::default).reply();
         notes.retain(|(known, _)| *known != key);
         notes.push((key, value.into()));
     }

@@ -359,8 +359,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 pub(crate) mod buffer {
     use std::cell::RefCell;
 
-    /// How many are kept for each thread.
-    const KEPT: usize = 16;
+    /// How many are kept for each thread: about as many as the replies that one read brings about.
+    const KEPT: usize = 128;
+    /// Of these, how many may be large.
+    const KEPT_LARGE: usize = 8;
+    /// A buffer that grew beyond this, in bytes, is large.
+    const LARGE: usize = 1024;
     /// A buffer that grew beyond this, in bytes, is given back to the allocator.
     const KEPT_CAPACITY: usize = 64 * 1024;
 
@@ -378,9 +382,14 @@ pub(crate) mod buffer {
         if buffer.capacity() == 0 || buffer.capacity() > KEPT_CAPACITY {
             return;
         }
+        let kept = if buffer.capacity() > LARGE {
+            KEPT_LARGE
+        } else {
+            KEPT
+        };
         buffer.clear();
         BUFFERS.with_borrow_mut(|buffers| {
-            if buffers.len() < KEPT {
+            if buffers.len() < kept {
                 buffers.push(buffer);
             }
         });

@@ -201,10 +201,7 @@ impl DynProxy {
             _ => OnewayMode::Answered,
         };
         let encoded = self.encode(method, arguments)?;
-        let label = Label {
-            interface: method.interface.clone().into(),
-            method: method.name.clone().into(),
-        };
+        let label = Label::owned(method.interface.clone(), method.name.clone());
         let deadline = self.timeout.and_then(after);
         let retries = (!method.flags.idempotent).then_some(0);
         let mut options = CallOptions::default();

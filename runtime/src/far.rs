@@ -46,9 +46,29 @@ pub(crate) struct MethodKey {
 
 /// The interface and the method of a call, in wire names.
 #[derive(Clone, Debug)]
-pub(crate) struct Label {
-    pub(crate) interface: Cow<'static, str>,
-    pub(crate) method: Cow<'static, str>,
+pub(crate) enum Label {
+    Static {
+        interface: &'static str,
+        method: &'static str,
+    },
+    /// Of a call without an interface at compile time.
+    Owned(Box<(Cow<'static, str>, Cow<'static, str>)>),
+}
+
+impl Label {
+    pub(crate) fn owned(
+        interface: impl Into<Cow<'static, str>>,
+        method: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Label::Owned(Box::new((interface.into(), method.into())))
+    }
+
+    fn names(&self) -> (Cow<'static, str>, Cow<'static, str>) {
+        match self {
+            Label::Static { interface, method } => ((*interface).into(), (*method).into()),
+            Label::Owned(names) => (**names).clone(),
+        }
+    }
 }
 
 /// Whether a call is answered.
@@ -124,6 +144,11 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
+    /// Whether nothing is said beside the arguments, a chain aside.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.deadline.is_none() && self.annotations.is_empty()
+    }
+
     /// How deep the call lies in its chain. Near calls that nobody else asked for count for nothing.
     pub(crate) fn depth(&self) -> u16 {
         let scope = self.scope.as_deref();
@@ -273,6 +298,7 @@ impl FarCall {
     }
 
     /// Whether a failed call is to be made again, and counts the attempt.
+    #[cold]
     fn tries_again(&mut self, fault: &Fault) -> bool {
         let transient = matches!(
             fault.kind(),
@@ -383,15 +409,16 @@ impl FarCall {
     }
 
     fn start(&mut self) -> Result<State> {
-        let interceptors = self.remote.interceptors();
         // A call that is made again was seen before.
-        if interceptors.is_empty() || self.intercepted.is_some() {
+        if !self.remote.is_intercepted() || self.intercepted.is_some() {
             return self.begin();
         }
+        let interceptors = self.remote.interceptors();
+        let (interface, method) = self.label.names();
         let mut info = CallInfo {
             direction: Direction::Outgoing,
-            interface: self.label.interface.clone(),
-            method: self.label.method.clone(),
+            interface,
+            method,
             peer: self.remote.peer(),
             deadline: self.extras.deadline,
             depth: self.extras.depth(),

@@ -30,12 +30,12 @@ pub(crate) fn call(
         };
         let scope = &incoming.scope;
         let mut options = CallOptions {
-            annotations: scope.annotations.clone(),
+            annotations: scope.annotations().to_vec(),
             ..CallOptions::default()
         };
-        let label = Label {
-            interface: "forwarded".into(),
-            method: "".into(),
+        let label = Label::Static {
+            interface: "forwarded",
+            method: "",
         };
         let call = FarCall::new(
             remote,

@@ -5,7 +5,7 @@
 //! While they are decoded, another scope holds the table. So this works in every codec, an encoding that fails has
 //! exported nothing, and a forged number names nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -20,47 +20,85 @@ use crate::shape;
 use crate::{FaultKind, Outcome};
 
 thread_local! {
-    static OUTGOING: RefCell<Option<Vec<Remote>>> = const { RefCell::new(None) };
+    /// Whether a frame is being encoded, and whether a proxy has come by. Looked at for each call, so kept apart from
+    /// the table, which few calls have.
+    static ENCODING: Cell<Encoding> = const { Cell::new(Encoding::No) };
+    static OUTGOING: RefCell<Vec<Remote>> = const { RefCell::new(Vec::new()) };
     static INCOMING: RefCell<Option<Vec<Remote>>> = const { RefCell::new(None) };
 }
 
-/// Puts a scope in its place, and takes it out again, also when the code within panics.
-struct Scope {
-    cell: &'static std::thread::LocalKey<RefCell<Option<Vec<Remote>>>>,
-    outer: Option<Vec<Remote>>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    No,
+    /// No proxy has come by yet.
+    Empty,
+    /// The table has entries.
+    Table,
 }
 
-impl Scope {
-    fn begin(
-        cell: &'static std::thread::LocalKey<RefCell<Option<Vec<Remote>>>>,
-        table: Vec<Remote>,
-    ) -> Self {
-        Scope {
-            cell,
-            outer: cell.replace(Some(table)),
+/// Encoding a frame, also within the encoding of another. Takes everything back when it is dropped, also by a panic.
+struct Collecting {
+    outer: Encoding,
+    outer_table: Vec<Remote>,
+}
+
+impl Collecting {
+    fn begin() -> Self {
+        let outer = ENCODING.replace(Encoding::Empty);
+        let outer_table = match outer {
+            Encoding::Table => OUTGOING.take(),
+            Encoding::No | Encoding::Empty => Vec::new(),
+        };
+        Collecting { outer, outer_table }
+    }
+
+    fn end(self) -> Vec<Remote> {
+        match ENCODING.get() {
+            Encoding::Table => OUTGOING.take(),
+            Encoding::No | Encoding::Empty => Vec::new(),
         }
     }
-
-    fn end(mut self) -> Vec<Remote> {
-        let outer = self.outer.take();
-        self.cell.replace(outer).unwrap_or_default()
-    }
 }
 
-impl Drop for Scope {
+impl Drop for Collecting {
     fn drop(&mut self) {
-        let outer = self.outer.take();
-        if std::thread::panicking() {
-            drop(self.cell.replace(outer));
+        let left = match ENCODING.replace(self.outer) {
+            Encoding::Table => OUTGOING.take(),
+            Encoding::No | Encoding::Empty => Vec::new(),
+        };
+        if self.outer == Encoding::Table {
+            OUTGOING.set(std::mem::take(&mut self.outer_table));
         }
+        // Dropping a reference may be the application's code.
+        drop(left);
+    }
+}
+
+/// Decoding a frame, also within the decoding of another.
+struct Resolving(Option<Vec<Remote>>);
+
+impl Resolving {
+    fn begin(table: Vec<Remote>) -> Self {
+        Resolving(INCOMING.replace(Some(table)))
+    }
+
+    fn end(self) -> Vec<Remote> {
+        INCOMING.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Resolving {
+    fn drop(&mut self) {
+        let left = INCOMING.replace(self.0.take());
+        drop(left);
     }
 }
 
 /// Runs `encode` and returns, beside its result, the references that it wrote indexes of.
 pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Remote>) {
-    let scope = Scope::begin(&OUTGOING, Vec::new());
+    let collecting = Collecting::begin();
     let result = encode();
-    (result, scope.end())
+    (result, collecting.end())
 }
 
 /// Runs `decode` with `table` at hand, from which it takes references by their indexes.
@@ -68,9 +106,9 @@ pub(crate) fn resolve<R>(table: &mut Vec<Remote>, decode: impl FnOnce() -> R) ->
     if table.is_empty() {
         return decode();
     }
-    let scope = Scope::begin(&INCOMING, std::mem::take(table));
+    let resolving = Resolving::begin(std::mem::take(table));
     let result = decode();
-    *table = scope.end();
+    *table = resolving.end();
     result
 }
 
@@ -80,11 +118,16 @@ pub fn serialize_proxy<P: Proxy, S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let remote = crate::proxy::to_remote(proxy);
-    let index = OUTGOING.with_borrow_mut(|table| {
-        let table = table.as_mut()?;
-        table.push(remote);
-        u32::try_from(table.len() - 1).ok()
-    });
+    let index = match ENCODING.get() {
+        Encoding::No => None,
+        Encoding::Empty | Encoding::Table => {
+            ENCODING.set(Encoding::Table);
+            OUTGOING.with_borrow_mut(|table| {
+                table.push(remote);
+                u32::try_from(table.len() - 1).ok()
+            })
+        }
+    };
     match index {
         Some(index) => serializer.serialize_newtype_struct(P::DESCRIPTOR.reference_name, &index),
         None => Err(S::Error::custom(

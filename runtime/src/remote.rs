@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use farref_proto::{FaultKind, ImportId};
@@ -46,7 +46,7 @@ struct Named {
     interface: u32,
     /// Where its session comes from: shared by all proxies to one address, or its own.
     slot: Arc<SessionSlot>,
-    bound: Mutex<Option<Arc<Bound>>>,
+    bound: RwLock<Option<Arc<Bound>>>,
     /// Calls that find the object do so one after the other, and are sent in that order.
     turns: Arc<tokio::sync::Mutex<()>>,
     binders: AtomicUsize,
@@ -147,7 +147,7 @@ impl FarReference {
             uri,
             interface,
             slot,
-            bound: Mutex::new(None),
+            bound: RwLock::new(None),
             turns: Arc::default(),
             binders: AtomicUsize::new(0),
         })))
@@ -182,7 +182,7 @@ impl FarReference {
         let hold = named.client.session(&named.uri, &named.slot).await?;
         let name = named.uri.object().unwrap_or_default();
         let bound = hold.session().bind(name, named.interface).await?;
-        let old = named.bound().replace(Arc::clone(&bound));
+        let old = named.bound_mut().replace(Arc::clone(&bound));
         drop(old);
         Ok((bound, Some(turn)))
     }
@@ -243,8 +243,12 @@ impl Named {
             .cloned()
     }
 
-    fn bound(&self) -> MutexGuard<'_, Option<Arc<Bound>>> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    fn bound(&self) -> RwLockReadGuard<'_, Option<Arc<Bound>>> {
+        self.bound.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bound_mut(&self) -> RwLockWriteGuard<'_, Option<Arc<Bound>>> {
+        self.bound.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -348,6 +352,17 @@ impl Remote {
         }
     }
 
+    /// Whether anything sees the calls that go out here.
+    pub(crate) fn is_intercepted(&self) -> bool {
+        match self {
+            Remote::Far(reference) => match &reference.0 {
+                Kind::Named(named) => named.client.is_intercepting(),
+                Kind::Held(bound) => bound.session.is_intercepting(),
+            },
+            Remote::Local(_) | Remote::Dead(_) => false,
+        }
+    }
+
     /// What sees the calls that go out here.
     pub(crate) fn interceptors(&self) -> Interceptors {
         match self {
@@ -382,7 +397,7 @@ impl Remote {
         if let Remote::Far(reference) = self
             && let Kind::Named(named) = &reference.0
         {
-            let old = named.bound().take();
+            let old = named.bound_mut().take();
             drop(old);
         }
     }

@@ -26,9 +26,9 @@ pub(crate) async fn describe(remote: Remote, deadline: Option<Instant>) -> Resul
         shape: 0,
     };
     let encoded = Encoded::new(key, Codec::Postcard, 0, |_| Ok(()))?;
-    let label = Label {
-        interface: "farref".into(),
-        method: "describe".into(),
+    let label = Label::Static {
+        interface: "farref",
+        method: "describe",
     };
     let call = FarCall::new(
         remote,

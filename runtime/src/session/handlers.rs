@@ -9,7 +9,7 @@ use super::inbox::Arrived;
 use super::serving::{AnswerKind, SessionAnswer};
 use crate::call::deadline_exceeded;
 use crate::codec::Codec;
-use crate::context::Scope;
+use crate::context::{Notes, Scope};
 use crate::descriptor::{InterfaceInfo, MethodFlags};
 use crate::dispatch::{HandlerFuture, Incoming};
 use crate::error::Fault;
@@ -69,9 +69,7 @@ impl Session {
                 .as_ref()
                 .map_or("", |(exported, ..)| exported.interface.name),
             method: method.as_ref().map_or("", |(.., method)| method.name),
-            annotations: extensions.annotations,
-            replaced_annotations: OnceLock::new(),
-            reply_annotations: Mutex::default(),
+            notes: Notes::given(extensions.annotations),
         });
         let flags = method
             .as_ref()
@@ -149,7 +147,7 @@ impl Session {
             peer: Some(Peer::of(self)),
             deadline: incoming.scope.deadline,
             depth: incoming.scope.depth,
-            annotations: incoming.scope.annotations.clone(),
+            annotations: incoming.scope.annotations().to_vec(),
         };
         Box::pin(async move {
             let result = match interceptor::before(&interceptors, &mut info).await {

@@ -41,6 +41,9 @@ impl Drop for Garbage {
             references,
             ..
         } = self;
+        if exports.is_empty() && references.is_empty() {
+            return;
+        }
         // Each may be the last hold on an object, and one whose drop panics takes nothing else along.
         exports.drain(..).for_each(panics::drop_contained);
         references.drain(..).for_each(panics::drop_contained);

@@ -189,6 +189,10 @@ impl Session {
         &self.storage
     }
 
+    pub(crate) fn is_intercepting(&self) -> bool {
+        !self.node.outgoing.is_empty()
+    }
+
     pub(crate) fn outgoing_interceptors(&self) -> Interceptors {
         self.node.outgoing.clone()
     }
@@ -221,8 +225,8 @@ impl Session {
 
     /// Whether many calls are under way, so that writing is better done for several at once.
     fn is_busy(&self) -> bool {
-        let tables = self.lock().connection.tables();
-        tables.calls_out + tables.calls_in > 1
+        let state = self.lock();
+        state.connection.calls_out() + state.connection.calls_in() > 1
     }
 
     /// Waits until the handshake is done.

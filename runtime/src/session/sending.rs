@@ -40,19 +40,22 @@ impl Session {
         let is_nested = extras.depth() > 0;
         let is_oneway = oneway != OnewayMode::Answered;
         let depth = if is_oneway { 0 } else { extras.depth() };
-        let extensions = Extensions {
-            deadline: extras.deadline.map(|deadline| self.time(deadline)),
-            // A oneway starts a chain of its own.
-            chain: extras
-                .scope
-                .as_ref()
-                .filter(|_| !is_oneway)
-                .map(|scope| Chain {
+        let chain = extras.scope.as_ref().filter(|_| !is_oneway);
+        let made;
+        let extensions = if extras.is_plain() && chain.is_none() {
+            Extensions::NONE
+        } else {
+            made = Extensions {
+                deadline: extras.deadline.map(|deadline| self.time(deadline)),
+                // A oneway starts a chain of its own.
+                chain: chain.map(|scope| Chain {
                     id: scope.chain(),
                     depth,
                 }),
-            annotations: extras.annotations.clone(),
-            ..Extensions::default()
+                annotations: extras.annotations.clone(),
+                ..Extensions::default()
+            };
+            &made
         };
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -80,7 +83,7 @@ impl Session {
             method_hash: encoded.key.hash,
             shape: encoded.key.shape,
             codec: encoded.codec.id(),
-            extensions: &extensions,
+            extensions,
             table,
             body: &encoded.body,
             attachments: &encoded.attachments,
@@ -182,8 +185,10 @@ impl Session {
         let state = &mut *guard;
         if let Some(call) = state.questions.abandon(question, &mut garbage) {
             state.connection.cancel(call);
+            Self::unlock_and_write(guard);
+        } else {
+            drop(guard);
         }
-        Self::unlock_and_write(guard);
         drop(garbage);
     }
 }

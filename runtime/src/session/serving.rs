@@ -329,9 +329,15 @@ impl Session {
         annotations: Annotations,
         garbage: &mut Garbage,
     ) -> std::result::Result<(), SendError> {
-        let extensions = Extensions {
-            annotations,
-            ..Extensions::default()
+        let made;
+        let extensions = if annotations.is_empty() {
+            Extensions::NONE
+        } else {
+            made = Extensions {
+                annotations,
+                ..Extensions::default()
+            };
+            &made
         };
         let State {
             exports,
@@ -346,7 +352,7 @@ impl Session {
                 ReplyStatus::Ok
             },
             codec: reply.codec.map_or(0, Codec::id),
-            extensions: &extensions,
+            extensions,
             table: &table,
             body: &reply.body,
             attachments: &reply.attachments,
