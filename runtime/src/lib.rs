@@ -103,6 +103,7 @@ mod serial;
 mod serve;
 mod session;
 pub mod shape;
+pub mod signal;
 mod start_queue;
 mod transport;
 mod uri;
@@ -134,6 +135,7 @@ pub use crate::peer::{Identity, Peer, PeerAddress};
 pub use crate::proxy::{Proxy, ProxyOptions, same_object};
 pub use crate::session::TableSizes;
 pub use crate::shape::Shape;
+pub use crate::signal::Signal;
 pub use crate::uri::{Address, Uri, UriError};
 
 /// What most programs import.
