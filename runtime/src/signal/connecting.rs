@@ -103,9 +103,7 @@ where
     pub fn disconnect(self, receiver: impl Into<ReceiverId>) -> bool {
         let (id, sender) = (receiver.into(), self.sender);
         let registry = self.signal.registry.get();
-        registry.is_some_and(|registry| {
-            registry.take_out(|entry| entry.id == id && entry.sender == sender)
-        })
+        registry.is_some_and(|registry| registry.disconnect(&id, sender.as_ref()))
     }
 
     fn add(self, id: impl FnOnce() -> ReceiverId, receiver: Receiver<T, R>) -> Connection {

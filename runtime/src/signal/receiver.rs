@@ -2,10 +2,8 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::Poll;
 
 use super::error::ReceiverError;
 use super::event::Event;
@@ -62,15 +60,11 @@ impl<R> Received<R> {
 }
 
 /// Awaits a response and makes an error of its panic.
-async fn contained<R>(mut future: Later<R>) -> Result<R, ReceiverError> {
-    let polled = poll_fn(|cx| match panics::contain(|| future.as_mut().poll(cx)) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(ReceiverError::Failed)),
-        Err(panic) => Poll::Ready(Err(panicked(&*panic))),
-    })
-    .await;
-    panics::drop_contained(future);
-    polled
+async fn contained<R>(future: Later<R>) -> Result<R, ReceiverError> {
+    match panics::contain_future(future).await {
+        Ok(result) => result.map_err(ReceiverError::Failed),
+        Err(panic) => Err(panicked(&*panic)),
+    }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> ReceiverError {

@@ -1,22 +1,19 @@
 //! The receivers of one signal.
-//!
-//! They are a list that is replaced when it changes, so that whoever sends takes it as it is and calls receivers while
-//! others connect and disconnect. The lock is a leaf: nothing of the application runs under it, what is taken out of the
-//! list is dropped after unlocking.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::connection::Disconnect;
 use super::identity::{ReceiverId, Sender, number};
 use super::receiver::Receiver;
 use crate::panics;
+use crate::roster::{self, Roster};
 
 /// The receivers at one moment, in the order in which they connected.
-pub(super) type Snapshot<T, R> = Arc<Vec<Arc<Entry<T, R>>>>;
+pub(super) type Snapshot<T, R> = roster::Snapshot<Entry<T, R>>;
 
 /// A connected receiver.
 pub(super) struct Entry<T, R> {
-    pub(super) number: u64,
+    number: u64,
     pub(super) id: ReceiverId,
     /// The only one that it listens to.
     pub(super) sender: Option<Sender>,
@@ -43,80 +40,47 @@ impl<T, R> Entry<T, R> {
     }
 }
 
-pub(super) struct Registry<T, R>(Mutex<Snapshot<T, R>>);
+pub(super) struct Registry<T, R>(Roster<Entry<T, R>>);
 
 impl<T, R> Default for Registry<T, R> {
     fn default() -> Self {
-        Registry(Mutex::default())
+        Registry(Roster::default())
     }
 }
 
 impl<T, R> Registry<T, R> {
-    fn lock(&self) -> MutexGuard<'_, Snapshot<T, R>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn snapshot(&self) -> Snapshot<T, R> {
-        Arc::clone(&self.lock())
+        self.0.snapshot()
     }
 
-    /// Adds a receiver, unless it is there: the number of the one that is there now, and its identity.
+    /// Adds a receiver, unless it is there: the number of the one that is there now.
     pub(super) fn connect(&self, entry: Arc<Entry<T, R>>) -> u64 {
         self.forget_gone();
-        let mut entries = self.lock();
-        let known = entries
-            .iter()
-            .find(|known| known.id == entry.id && known.sender == entry.sender);
-        match known {
-            Some(known) => {
-                let number = known.number;
-                drop(entries);
-                drop(entry);
-                number
-            }
-            None => {
-                let number = entry.number;
-                Arc::make_mut(&mut entries).push(entry);
-                number
-            }
-        }
+        let (id, sender) = (entry.id.clone(), entry.sender.clone());
+        let is_it = |known: &Entry<T, R>| known.id == id && known.sender == sender;
+        self.0.find_or_add(entry, is_it).number
     }
 
-    /// Takes one receiver out; `false` if there is none.
-    pub(super) fn take_out(&self, is_it: impl Fn(&Entry<T, R>) -> bool) -> bool {
-        let mut entries = self.lock();
-        let Some(index) = entries.iter().position(|entry| is_it(entry)) else {
-            return false;
-        };
-        let entry = Arc::make_mut(&mut entries).remove(index);
-        drop(entries);
-        drop(entry);
-        true
+    /// Takes the receiver of this identity out that listens to this sender; `false` if there is none.
+    pub(super) fn disconnect(&self, id: &ReceiverId, sender: Option<&Sender>) -> bool {
+        let is_it = |known: &Entry<T, R>| known.id == *id && known.sender.as_ref() == sender;
+        self.0.take_out(is_it).is_some()
     }
 
     /// Lets go of receivers whose objects are gone.
     pub(super) fn forget_gone(&self) {
-        let mut entries = self.lock();
-        if !entries.iter().any(|entry| entry.receiver.is_gone()) {
-            return;
-        }
-        let gone: Vec<_> = Arc::make_mut(&mut entries)
-            .extract_if(.., |entry| entry.receiver.is_gone())
-            .collect();
-        drop(entries);
-        panics::drop_contained(gone);
+        panics::drop_contained(self.0.take_all_out(|entry| entry.receiver.is_gone()));
     }
 }
 
 impl<T, R> Disconnect for Registry<T, R> {
     fn disconnect(&self, number: u64) -> bool {
-        self.take_out(|entry| entry.number == number)
+        self.0.take_out(|entry| entry.number == number).is_some()
     }
 
     fn is_connected(&self, number: u64) -> bool {
-        let entries = self.lock();
-        entries
-            .iter()
-            .any(|entry| entry.number == number && !entry.receiver.is_gone())
+        let snapshot = self.0.snapshot();
+        let mut entries = snapshot.iter();
+        entries.any(|entry| entry.number == number && !entry.receiver.is_gone())
     }
 }
