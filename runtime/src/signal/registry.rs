@@ -63,6 +63,7 @@ impl<T, R> Registry<T, R> {
 
     /// Takes the receiver of this identity out that listens to this sender; `false` if there is none.
     pub(super) fn disconnect(&self, id: &ReceiverId, sender: Option<&Sender>) -> bool {
+        self.forget_gone();
         let is_it = |known: &Entry<T, R>| known.id == *id && known.sender.as_ref() == sender;
         self.0.take_out(is_it).is_some()
     }
@@ -75,6 +76,7 @@ impl<T, R> Registry<T, R> {
 
 impl<T, R> Disconnect for Registry<T, R> {
     fn disconnect(&self, number: u64) -> bool {
+        self.forget_gone();
         self.0.take_out(|entry| entry.number == number).is_some()
     }
 
