@@ -10,11 +10,13 @@
 //! The seat lives in the server for as long as the client holds its proxy. So when a client leaves, crashes or loses its
 //! network, its seat is dropped, and that is all the bookkeeping there is.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
+use farref::Topic;
 use farref::prelude::*;
+use farref::topic::{Subscription, WhenFull};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncBufReadExt;
 use tokio::sync::mpsc;
@@ -49,42 +51,43 @@ pub struct NameTaken(String);
 /// How many lines a member may be behind before it is shown out: the slow delay nobody.
 const PATIENCE: usize = 100;
 
-#[derive(Clone, Default)]
-struct ChatRoom(Arc<Mutex<BTreeMap<String, mpsc::Sender<String>>>>);
+#[derive(Clone)]
+struct ChatRoom {
+    names: Arc<Mutex<BTreeSet<String>>>,
+    lines: Arc<Topic<String>>,
+}
 
 impl ChatRoom {
-    fn members(&self) -> MutexGuard<'_, BTreeMap<String, mpsc::Sender<String>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new() -> Self {
+        ChatRoom {
+            names: Arc::default(),
+            lines: Arc::new(Topic::new(WhenFull::Disconnect).with_capacity(PATIENCE)),
+        }
     }
 
-    fn tell_all(&self, line: &str) {
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_all(&self, line: String) {
         println!("{line}");
-        self.members()
-            .retain(|_, outbox| outbox.try_send(line.to_owned()).is_ok());
+        self.lines.publish(line);
     }
 }
 
 impl Room for ChatRoom {
     async fn join(&self, name: &str, member: MemberProxy) -> Result<SeatProxy, NameTaken> {
-        let (outbox, mut lines) = mpsc::channel(PATIENCE);
-        {
-            let mut members = self.members();
-            if members.contains_key(name) {
-                return Err(NameTaken(name.to_owned()));
-            }
-            members.insert(name.to_owned(), outbox);
+        if !self.names().insert(name.to_owned()) {
+            return Err(NameTaken(name.to_owned()));
         }
-        tokio::spawn(async move {
-            while let Some(line) = lines.recv().await {
-                if member.hear(line).await.is_err() {
-                    break;
-                }
-            }
+        let hears = self.lines.subscribe(member, async |member, line| {
+            member.hear(String::clone(&line)).await
         });
-        self.tell_all(&format!("* {name} is here"));
+        self.tell_all(format!("* {name} is here"));
         Ok(SeatProxy::new(ChatSeat {
             name: name.to_owned(),
             room: self.clone(),
+            hears,
         }))
     }
 }
@@ -92,18 +95,20 @@ impl Room for ChatRoom {
 struct ChatSeat {
     name: String,
     room: ChatRoom,
+    hears: Subscription,
 }
 
 impl Seat for ChatSeat {
     async fn say(&self, text: &str) {
-        self.room.tell_all(&format!("{}: {text}", self.name));
+        self.room.tell_all(format!("{}: {text}", self.name));
     }
 }
 
 impl Drop for ChatSeat {
     fn drop(&mut self) {
-        self.room.members().remove(&self.name);
-        self.room.tell_all(&format!("* {} is gone", self.name));
+        self.hears.unsubscribe();
+        self.room.names().remove(&self.name);
+        self.room.tell_all(format!("* {} is gone", self.name));
     }
 }
 
@@ -143,7 +148,7 @@ async fn serve(listen: &str) -> anyhow::Result<()> {
     let daemon = Daemon::bind(listen).await?;
     println!(
         "{}",
-        daemon.register("room", RoomProxy::new(ChatRoom::default()))?
+        daemon.register("room", RoomProxy::new(ChatRoom::new()))?
     );
     daemon.run_until(farref::shutdown_signal()).await?;
     Ok(())
@@ -168,7 +173,7 @@ async fn talk(uri: &str, name: &str) -> anyhow::Result<()> {
 /// A room and three visitors, of whom one leaves without a word.
 async fn converse() -> anyhow::Result<()> {
     let daemon = Daemon::bind("far://127.0.0.1:0").await?;
-    let uri = daemon.register("room", RoomProxy::new(ChatRoom::default()))?;
+    let uri = daemon.register("room", RoomProxy::new(ChatRoom::new()))?;
 
     // Each visitor is a client with a session of its own, as if it were another process.
     let (alice, bob, carol) = (Client::new(), Client::new(), Client::new());

@@ -3,11 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use farref::Listeners;
+
 use super::{Jukebox, ListenerProxy, MediaError, Queue, QueueProxy, Track};
 
 /// A jukebox.
 #[derive(Debug)]
-pub struct Machine(Mutex<State>);
+pub struct Machine {
+    state: Mutex<State>,
+    /// Those of them that are gone, or too slow, are dropped when they are told something.
+    listeners: Listeners<ListenerProxy>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -16,7 +22,6 @@ struct State {
     playlist: Vec<Track>,
     position: Option<usize>,
     volume: f32,
-    listeners: Vec<ListenerProxy>,
 }
 
 impl State {
@@ -44,37 +49,38 @@ impl Machine {
             artist: artist.to_owned(),
             title: title.to_owned(),
         };
-        Machine(Mutex::new(State {
+        let state = State {
             library: BTreeMap::from([("90s rock".to_owned(), tracks.map(track).to_vec())]),
             recordings: BTreeMap::new(),
             playlist: Vec::new(),
             position: None,
             volume: 0.5,
-            listeners: Vec::new(),
-        }))
+        };
+        Machine {
+            state: Mutex::new(state),
+            listeners: Listeners::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Plays the track at this position of the playlist, if it has any, and says so to all who listen.
     async fn play_at(&self, choose: impl FnOnce(Option<usize>) -> usize) {
-        let (track, listeners) = {
+        let track = {
             let mut state = self.state();
             if state.playlist.is_empty() {
                 return;
             }
             let position = choose(state.position) % state.playlist.len();
             state.position = Some(position);
-            (state.playlist[position].clone(), state.listeners.clone())
+            state.playlist[position].clone()
         };
-        for listener in listeners {
-            if listener.song_changed(track.clone()).await.is_err() {
-                // Its process is gone, and will not come back under this reference.
-                self.state().listeners.retain(|other| *other != listener);
-            }
-        }
+        let listeners = self.listeners.all();
+        listeners
+            .notify(|listener| listener.song_changed(track.clone()))
+            .await;
     }
 }
 
@@ -119,7 +125,7 @@ impl Jukebox for Machine {
     }
 
     async fn watch(&self, listener: ListenerProxy) {
-        self.state().listeners.push(listener);
+        self.listeners.add(listener);
     }
 
     async fn open_queue(&self) -> QueueProxy {

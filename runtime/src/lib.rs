@@ -54,6 +54,7 @@
 //! | serving | [`Daemon`], [`Object`] |
 //! | calling | [`connect`], [`lazy`], [`Client`], [`Call`], [`Proxy`] |
 //! | what went wrong | [`Fault`], [`CallError`] |
+//! | telling others | [`Signal`] in this process, [`Listeners`] and [`Topic`] for callbacks |
 //! | who calls me | [`CallContext`], [`Peer`] |
 //! | every call on its way | [`Interceptor`] |
 //! | calling without the trait | `DynProxy` |
@@ -88,6 +89,7 @@ mod error;
 mod far;
 mod forward;
 mod interceptor;
+pub mod listeners;
 mod local;
 mod loopback;
 mod node;
@@ -98,12 +100,15 @@ mod proxy;
 mod random;
 mod references;
 mod remote;
+mod roster;
 mod schema;
 mod serial;
 mod serve;
 mod session;
 pub mod shape;
+pub mod signal;
 mod start_queue;
+pub mod topic;
 mod transport;
 mod uri;
 mod versions;
@@ -129,11 +134,14 @@ pub use crate::descriptor::{
 pub use crate::dynamic::{DynProxy, DynReply};
 pub use crate::error::{CallError, Failure, Fault, FaultKind, Outcome, Result};
 pub use crate::interceptor::{CallInfo, Direction, Intercepted, Interceptor};
+pub use crate::listeners::Listeners;
 pub use crate::object::Object;
 pub use crate::peer::{Identity, Peer, PeerAddress};
 pub use crate::proxy::{Proxy, ProxyOptions, same_object};
 pub use crate::session::TableSizes;
 pub use crate::shape::Shape;
+pub use crate::signal::Signal;
+pub use crate::topic::Topic;
 pub use crate::uri::{Address, Uri, UriError};
 
 /// What most programs import.

@@ -2,8 +2,11 @@
 
 use std::any::Any;
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
 
 use crate::error::Fault;
 use crate::{FaultKind, Outcome};
@@ -13,6 +16,20 @@ use crate::{FaultKind, Outcome};
 /// What `run` leaves half done is never looked at again: a future that panicked is dropped.
 pub(crate) fn contain<R>(run: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(run))
+}
+
+/// Awaits `future`, and catches its panic and that of its drop.
+pub(crate) async fn contain_future<O>(
+    mut future: Pin<Box<dyn Future<Output = O> + Send>>,
+) -> Result<O, Box<dyn Any + Send>> {
+    let polled = poll_fn(|cx| match contain(|| future.as_mut().poll(cx)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await;
+    drop_contained(future);
+    polled
 }
 
 /// An object of the application, whose drop may panic without harm: whoever drops it last, a session's reader maybe, goes

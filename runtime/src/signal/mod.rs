@@ -1,0 +1,298 @@
+//! Signals: whoever wants to know connects a receiver, and whoever has something to tell sends.
+//!
+//! ```
+//! use farref::Signal;
+//!
+//! struct Document {
+//!     saved: Signal<String>,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let document = Document { saved: Signal::new() };
+//!
+//! let connection = document.saved.connect(|path| println!("saved as {}", path.as_str()));
+//! document.saved.connect_async(async |path| {
+//!     tokio::task::yield_now().await;
+//!     match path.is_empty() {
+//!         false => Ok(()),
+//!         true => Err("there is no path"),
+//!     }
+//! });
+//!
+//! document.saved.send("report.txt".to_owned()).await?;
+//! let error = document.saved.send(String::new()).await.unwrap_err();
+//! assert_eq!(error.delivered.len(), 1);
+//! connection.disconnect();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Receivers
+//!
+//! A receiver is a function that takes an [`Event`], or a reference to one, and returns a response of type `R`, or a
+//! `Result` of one and any error. It is held until it is disconnected, unless it belongs to an object that the signal
+//! does not keep alive: [`Signal::connect_weak`].
+//!
+//! Connecting twice is connecting once: what counts is the receiver's [identity](ReceiverId) together with the
+//! [`Sender`] that it listens to. A function, and a closure that captures nothing, is its own identity; a closure that
+//! captures something has none, and is another receiver each time, unless [an id is said](Signal::with_id).
+//!
+//! # Sending
+//!
+//! Receivers are called one after the other, in the order in which they connected, and the first error ends the sending.
+//! Those that are connected when the sending begins are called, also if they are disconnected meanwhile; those that
+//! connect meanwhile are not. A receiver's panic is an error like another.
+//!
+//! | | waits for receivers that wait | the first error |
+//! |---|---|---|
+//! | [`send`](Signal::send) | yes | ends it |
+//! | [`send_robust`](Signal::send_robust) | yes | stands beside the other responses |
+//! | [`send_now`](Signal::send_now) | refuses them | ends it |
+//!
+//! # What it costs
+//!
+//! A signal without receivers allocates nothing. Sending takes the signal's lock once, for as long as it takes to copy a
+//! pointer, and no receiver is called, compared or dropped under it. It allocates once for the event, once for the
+//! responses, and once more for each receiver that is asynchronous.
+
+mod connecting;
+mod connection;
+mod error;
+mod event;
+mod identity;
+mod receiver;
+mod registry;
+mod sending;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+pub use self::connecting::Connecting;
+pub use self::connection::{Connection, ScopedConnection};
+pub use self::error::{ReceiverError, SignalError};
+pub use self::event::Event;
+pub use self::identity::{ReceiverId, Sender};
+pub use self::receiver::Respond;
+
+use self::registry::{Registry, Snapshot};
+
+/// What receivers answered: who, and what, in the order in which they connected.
+pub type Responses<R = ()> = Vec<(ReceiverId, R)>;
+
+/// Something that happens and that others want to know about; see the [module](self).
+///
+/// It may be a field, a variable or a `static`.
+pub struct Signal<T, R = ()> {
+    /// Made when the first receiver connects.
+    registry: OnceLock<Arc<Registry<T, R>>>,
+}
+
+impl<T, R> Signal<T, R> {
+    /// A signal without receivers.
+    pub const fn new() -> Self {
+        Signal {
+            registry: OnceLock::new(),
+        }
+    }
+}
+
+impl<T, R> Default for Signal<T, R> {
+    fn default() -> Self {
+        Signal::new()
+    }
+}
+
+impl<T, R> Signal<T, R>
+where
+    T: Send + Sync + 'static,
+    R: Send + 'static,
+{
+    /// Calls `receiver` whenever the signal is sent, until it is disconnected.
+    ///
+    /// Dropping the [`Connection`] disconnects nothing. A function that is connected already stays where it is, and the
+    /// connection is that of the first time.
+    pub fn connect<F, X>(&self, receiver: F) -> Connection
+    where
+        F: Fn(&Event<T>) -> X + Send + Sync + 'static,
+        X: Respond<R>,
+    {
+        Connecting::new(self).connect(receiver)
+    }
+
+    /// The same, of a receiver whose future is awaited before the next receiver is called.
+    ///
+    /// This is how an object of another process listens: the closure holds its proxy and calls it, and a proxy that is
+    /// dead is an error like another.
+    pub fn connect_async<F, X>(&self, receiver: F) -> Connection
+    where
+        F: Fn(Event<T>) -> X + Send + Sync + 'static,
+        X: Future<Output: Respond<R>> + Send + 'static,
+    {
+        Connecting::new(self).connect_async(receiver)
+    }
+
+    /// Calls `method` on `object` whenever the signal is sent, for as long as others keep the object alive.
+    ///
+    /// Its identity is that of the object and the method together.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use farref::signal::{Event, Signal};
+    /// struct View;
+    /// impl View {
+    ///     fn redraw(&self, _title: &Event<String>) {}
+    /// }
+    ///
+    /// let renamed = Signal::<String>::new();
+    /// let view = Arc::new(View);
+    /// renamed.connect_weak(&view, View::redraw);
+    /// assert!(renamed.has_receivers());
+    /// drop(view);
+    /// assert!(!renamed.has_receivers());
+    /// ```
+    pub fn connect_weak<O, F, X>(&self, object: &Arc<O>, method: F) -> Connection
+    where
+        O: Send + Sync + 'static,
+        F: Fn(&O, &Event<T>) -> X + Send + Sync + 'static,
+        X: Respond<R>,
+    {
+        Connecting::new(self).connect_weak(object, method)
+    }
+
+    /// The same, of a method that is awaited before the next receiver is called. The object lives at least until then.
+    pub fn connect_weak_async<O, F, X>(&self, object: &Arc<O>, method: F) -> Connection
+    where
+        O: Send + Sync + 'static,
+        F: Fn(Arc<O>, Event<T>) -> X + Send + Sync + 'static,
+        X: Future<Output: Respond<R>> + Send + 'static,
+    {
+        Connecting::new(self).connect_weak_async(object, method)
+    }
+
+    /// Says the identity of the receiver that is about to be connected, instead of its own.
+    pub fn with_id(&self, id: impl Into<ReceiverId>) -> Connecting<'_, T, R> {
+        Connecting::new(self).with_id(id)
+    }
+
+    /// Says whom the receiver that is about to be connected, or disconnected, listens to: others it does not hear.
+    pub fn from_sender(&self, sender: &Sender) -> Connecting<'_, T, R> {
+        Connecting::new(self).from_sender(sender)
+    }
+
+    /// Disconnects the receiver of this identity that listens to every sender; `false` if there is none.
+    ///
+    /// One that listens to a single sender is another receiver: `signal.from_sender(&sender).disconnect(id)`.
+    pub fn disconnect(&self, receiver: impl Into<ReceiverId>) -> bool {
+        Connecting::new(self).disconnect(receiver)
+    }
+
+    /// The identities of the receivers, in the order in which they connected, whomever they listen to.
+    pub fn receivers(&self) -> Vec<ReceiverId> {
+        let snapshot = self.snapshot();
+        let entries = snapshot.iter().flat_map(|entries| entries.iter());
+        let alive = entries.filter(|entry| !entry.receiver.is_gone());
+        alive.map(|entry| entry.id.clone()).collect()
+    }
+
+    /// Whether anybody listens, so that an event which is costly to make need not be made in vain.
+    pub fn has_receivers(&self) -> bool {
+        let snapshot = self.snapshot();
+        snapshot.is_some_and(|entries| entries.iter().any(|entry| !entry.receiver.is_gone()))
+    }
+
+    /// Tells the receivers that listen to every sender, and returns what they answer.
+    ///
+    /// # Errors
+    ///
+    /// The first receiver that fails or panics ends the sending. The error names it, and has what those before it
+    /// answered; those after it are not called.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the receiver that is being awaited, at its await; those after it are not called.
+    pub async fn send(&self, value: T) -> Result<Responses<R>, SignalError<R>> {
+        self.send_until_error(None, value).await
+    }
+
+    /// The same, from `sender`: those that listen to it alone are called, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Signal::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Signal::send).
+    pub async fn send_from(
+        &self,
+        sender: &Sender,
+        value: T,
+    ) -> Result<Responses<R>, SignalError<R>> {
+        self.send_until_error(Some(sender), value).await
+    }
+
+    /// Tells every receiver, whether others fail or not, and returns what each of them answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Signal::send).
+    pub async fn send_robust(&self, value: T) -> Responses<Result<R, ReceiverError>> {
+        self.send_to_all(None, value).await
+    }
+
+    /// The same, from `sender`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Signal::send).
+    pub async fn send_robust_from(
+        &self,
+        sender: &Sender,
+        value: T,
+    ) -> Responses<Result<R, ReceiverError>> {
+        self.send_to_all(Some(sender), value).await
+    }
+
+    /// Tells the receivers before it returns, on this thread and without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Signal::send). An asynchronous receiver is refused with [`ReceiverError::Asynchronous`] before any
+    /// receiver is called.
+    pub fn send_now(&self, value: T) -> Result<Responses<R>, SignalError<R>> {
+        self.send_at_once(None, value)
+    }
+
+    /// The same, from `sender`.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_now`](Signal::send_now).
+    pub fn send_now_from(&self, sender: &Sender, value: T) -> Result<Responses<R>, SignalError<R>> {
+        self.send_at_once(Some(sender), value)
+    }
+
+    fn snapshot(&self) -> Option<Snapshot<T, R>> {
+        Some(self.registry.get()?.snapshot())
+    }
+
+    /// Lets go of receivers whose objects are gone.
+    fn forget_gone(&self) {
+        if let Some(registry) = self.registry.get() {
+            registry.forget_gone();
+        }
+    }
+
+    fn registry(&self) -> &Arc<Registry<T, R>> {
+        self.registry.get_or_init(Arc::default)
+    }
+}
+
+impl<T, R> fmt::Debug for Signal<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let snapshot = self.registry.get().map(|registry| registry.snapshot());
+        let ids = snapshot.iter().flat_map(|all| all.iter());
+        f.debug_list().entries(ids.map(|entry| &entry.id)).finish()
+    }
+}

@@ -1,0 +1,110 @@
+//! How a signal is sent to those that hear it.
+
+use std::sync::Arc;
+
+use super::error::{ReceiverError, SignalError};
+use super::event::Event;
+use super::identity::Sender;
+use super::receiver::Received;
+use super::registry::{Entry, Snapshot};
+use super::{Responses, Signal};
+
+impl<T, R> Signal<T, R>
+where
+    T: Send + Sync + 'static,
+    R: Send + 'static,
+{
+    /// Calls one receiver after the other until one fails.
+    pub(super) async fn send_until_error(
+        &self,
+        sender: Option<&Sender>,
+        value: T,
+    ) -> Result<Responses<R>, SignalError<R>> {
+        let Some(sending) = self.begin(sender, value) else {
+            return Ok(Vec::new());
+        };
+        let mut delivered = Vec::with_capacity(sending.receivers.len());
+        for entry in sending.hearing() {
+            match entry.receiver.call(&sending.event).response().await {
+                Some(Ok(response)) => delivered.push((entry.id.clone(), response)),
+                Some(Err(source)) => return Err(SignalError::new(&entry.id, delivered, source)),
+                None => self.forget_gone(),
+            }
+        }
+        Ok(delivered)
+    }
+
+    /// Calls one receiver after the other, whatever becomes of each.
+    pub(super) async fn send_to_all(
+        &self,
+        sender: Option<&Sender>,
+        value: T,
+    ) -> Responses<Result<R, ReceiverError>> {
+        let Some(sending) = self.begin(sender, value) else {
+            return Vec::new();
+        };
+        let mut responses = Vec::with_capacity(sending.receivers.len());
+        for entry in sending.hearing() {
+            match entry.receiver.call(&sending.event).response().await {
+                Some(response) => responses.push((entry.id.clone(), response)),
+                None => self.forget_gone(),
+            }
+        }
+        responses
+    }
+
+    /// Calls one receiver after the other on this thread, unless one of them would have to be awaited.
+    pub(super) fn send_at_once(
+        &self,
+        sender: Option<&Sender>,
+        value: T,
+    ) -> Result<Responses<R>, SignalError<R>> {
+        let Some(sending) = self.begin(sender, value) else {
+            return Ok(Vec::new());
+        };
+        let mut asynchronous = sending.hearing().filter(|entry| {
+            let receiver = &entry.receiver;
+            receiver.is_asynchronous && !receiver.is_gone()
+        });
+        if let Some(entry) = asynchronous.next() {
+            let source = ReceiverError::Asynchronous;
+            return Err(SignalError::new(&entry.id, Vec::new(), source));
+        }
+        let mut delivered = Vec::with_capacity(sending.receivers.len());
+        for entry in sending.hearing() {
+            match entry.receiver.call(&sending.event) {
+                Received::Now(Ok(response)) => delivered.push((entry.id.clone(), response)),
+                Received::Now(Err(source)) => {
+                    return Err(SignalError::new(&entry.id, delivered, source));
+                }
+                // Asynchronous ones were refused above, or are gone.
+                Received::Later(_) | Received::Gone => self.forget_gone(),
+            }
+        }
+        Ok(delivered)
+    }
+
+    /// Looks who hears this; `None` if nobody does, and the event is not made.
+    fn begin(&self, sender: Option<&Sender>, value: T) -> Option<Sending<T, R>> {
+        let receivers = self.snapshot()?;
+        let mut entries = receivers.iter();
+        entries.any(|entry| entry.hears(sender)).then(|| Sending {
+            receivers,
+            event: Event::new(value, sender.cloned()),
+        })
+    }
+}
+
+/// A signal that is being sent.
+struct Sending<T, R> {
+    receivers: Snapshot<T, R>,
+    event: Event<T>,
+}
+
+impl<T, R> Sending<T, R> {
+    /// Those who hear it, in the order in which they connected.
+    fn hearing(&self) -> impl Iterator<Item = &Entry<T, R>> {
+        let entries = self.receivers.iter().map(Arc::as_ref);
+        entries.filter(|entry| entry.hears(self.event.sender()))
+    }
+}
