@@ -97,6 +97,7 @@ impl Figure {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 mod tests {
     use super::*;
 

@@ -3,6 +3,7 @@
 
 mod bars;
 mod figures;
+mod instructions;
 mod json;
 mod loads;
 mod machine;
@@ -12,6 +13,7 @@ mod process;
 mod record;
 mod results;
 mod rounds;
+mod scale;
 mod statistics;
 mod table;
 mod workload;
@@ -27,5 +29,8 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Serve(peer) => peers::serve(peer),
         Command::Call(errand) => peers::call(&errand),
+        Command::Scale(options) => scale::run(&options),
+        Command::Instructions => instructions::run(),
+        Command::Converse(conversation) => conversation.hold(),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::instructions::Conversation;
 use crate::peers::{Errand, PeerName};
 use crate::workload::Workload;
 
@@ -12,7 +13,14 @@ use crate::workload::Workload;
 pub(crate) const HELP: &str = "\
 What calls cost, beside hand-written tokio and other frameworks.
 
-    cargo run --release -p farref-bench -- [OPTIONS]
+    cargo run --release -p farref-bench -- [COMMAND] [OPTIONS]
+
+Without a command, workloads are compared. The commands are
+
+    scale               many calls in flight and many connections, to benches/results
+    instructions        instructions per call under valgrind, to benches/instructions.md
+
+and the options
 
     --quick             fewer and shorter rounds: under three minutes once built
     --peers a,b         only these peers
@@ -62,9 +70,13 @@ impl Options {
 #[derive(Debug)]
 pub(crate) enum Command {
     Compare(Options),
+    Scale(Options),
+    Instructions,
     Help,
     /// To be a server of this peer; for this program's own use.
     Serve(PeerName),
+    /// To talk to itself while its instructions are counted; for this program's own use.
+    Converse(Conversation),
     /// To do an errand; for this program's own use.
     Call(Box<Errand>),
 }
@@ -73,6 +85,7 @@ pub(crate) enum Command {
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command> {
     let mut options = Options::default();
     let mut rounds = None;
+    let mut scales = false;
     while let Some(argument) = arguments.next() {
         let mut value = || {
             let next = arguments.next();
@@ -81,6 +94,9 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
         match argument.as_str() {
             "serve" => return Ok(Command::Serve(PeerName::from_text(&value()?)?)),
             "call" => return Ok(Command::Call(serde_json::from_str(&value()?)?)),
+            "converse" => return Ok(Command::Converse(serde_json::from_str(&value()?)?)),
+            "instructions" => return Ok(Command::Instructions),
+            "scale" => scales = true,
             "--help" | "-h" => return Ok(Command::Help),
             "--quick" => options.make_quick(),
             "--rounds" => rounds = Some(value()?.parse().context("`--rounds` needs a number")?),
@@ -100,7 +116,11 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
         options.rounds = rounds;
         options.memory_rounds = options.memory_rounds.min(rounds);
     }
-    Ok(Command::Compare(options))
+    Ok(if scales {
+        Command::Scale(options)
+    } else {
+        Command::Compare(options)
+    })
 }
 
 /// A list with commas, in order and without repetitions.
@@ -115,6 +135,7 @@ fn listed<T: Ord>(text: &str, parse: impl Fn(&str) -> Result<T>) -> Result<Vec<T
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 mod tests {
     use super::*;
 

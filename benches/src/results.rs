@@ -47,6 +47,7 @@ impl Results {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 mod tests {
     use super::*;
 

@@ -83,11 +83,11 @@ fn table(
         );
         rows.push(row);
     }
-    lay_out(&rows)
+    lay_out(&rows, 2)
 }
 
-/// Markdown with columns of equal width; the first two are words, the others numbers.
-pub(crate) fn lay_out(rows: &[Vec<String>]) -> String {
+/// Markdown with columns of equal width; the first `words` of them are words, the others numbers.
+pub(crate) fn lay_out(rows: &[Vec<String>], words: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -101,7 +101,7 @@ pub(crate) fn lay_out(rows: &[Vec<String>]) -> String {
     for (index, row) in rows.iter().enumerate() {
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let padding = " ".repeat(width - cell.chars().count());
-            let (before, after) = if column < 2 {
+            let (before, after) = if column < words {
                 ("", &*padding)
             } else {
                 (&*padding, "")
@@ -111,10 +111,8 @@ pub(crate) fn lay_out(rows: &[Vec<String>]) -> String {
         text.push_str("|\n");
         if index == 0 {
             for (column, width) in widths.iter().enumerate() {
-                let dashes = "-".repeat(width + 1);
-                text.push_str(if column < 2 { "|" } else { "|" });
-                text.push_str(&dashes);
-                text.push(if column < 2 { '-' } else { ':' });
+                let end = if column < words { '-' } else { ':' };
+                text.push_str(&format!("|{}{end}", "-".repeat(width + 1)));
             }
             text.push_str("|\n");
         }
@@ -153,16 +151,15 @@ mod tests {
         results.add(PeerName::Tarpc, [("B".to_owned(), 1e5)].into());
         let text = absolute(&results);
         assert!(
-            text.contains("| H | oneway, calls/s             |"),
+            text.contains("|      – | 100 k |") && text.contains("| 5.00 M |     – |"),
             "{text}"
         );
-        assert!(text.contains("|      – | 100 k |"), "{text}");
     }
 
     #[test]
     fn columns_line_up() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        let text = lay_out(&[row(["", "", "µs"]), row(["A", "one", "12.25"])]);
+        let text = lay_out(&[row(["", "", "µs"]), row(["A", "one", "12.25"])], 2);
         assert_eq!(
             text,
             "|   |     |    µs |\n|---|-----|------:|\n| A | one | 12.25 |\n"

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::acts::Act;
 use crate::peers::{Errand, Peer};
-use crate::process::processor_time;
+use crate::process::{processor_time, resident_memory};
 
 /// How many callers there are.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +26,15 @@ pub(super) struct Sum {
     took: Duration,
     /// Of both processes.
     processor_time: Duration,
+    server_memory: u64,
 }
 
 impl Sum {
+    /// The server's memory at the end, in bytes.
+    pub(super) fn server_memory(&self) -> u64 {
+        self.server_memory
+    }
+
     /// Calls per second.
     pub(super) fn rate(&self) -> f64 {
         self.calls as f64 / self.took.as_secs_f64()
@@ -95,6 +101,7 @@ impl Callers {
             }
         }
         let (took, processor_time) = window.pass(errand).await?;
+        let server_memory = resident_memory(errand.server)?;
         let mut calls = 0;
         while let Some(called) = callers.join_next().await {
             calls += called??;
@@ -104,6 +111,7 @@ impl Callers {
             calls,
             took,
             processor_time,
+            server_memory,
         })
     }
 }

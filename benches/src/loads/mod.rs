@@ -23,11 +23,16 @@ use crate::workload::Workload;
 pub(crate) enum Task {
     /// One of the workloads.
     Workload(Workload),
+    /// Small calls in so many connections, with so many in flight on each.
+    Scale { connections: usize, each: usize },
 }
 
 /// Does an errand, and returns the figures.
 pub(crate) async fn run<P: Peer>(errand: &Errand) -> Result<Measured> {
-    let Task::Workload(workload) = errand.task;
+    let workload = match errand.task {
+        Task::Workload(workload) => workload,
+        Task::Scale { connections, each } => return scale::<P>(errand, connections, each).await,
+    };
     let callers = |connections, each| Callers { connections, each };
     let mut measured = Measured::new();
     match workload {
@@ -70,4 +75,14 @@ pub(crate) async fn run<P: Peer>(errand: &Errand) -> Result<Measured> {
         }
     }
     Ok(measured)
+}
+
+/// Calls per second, and the server's memory with all connections open.
+async fn scale<P: Peer>(errand: &Errand, connections: usize, each: usize) -> Result<Measured> {
+    let callers = Callers { connections, each };
+    let sum = callers.run::<P, _>(errand, acts::Add).await?;
+    Ok(Measured::from([
+        ("rate".to_owned(), sum.rate()),
+        ("memory".to_owned(), sum.server_memory() as f64),
+    ]))
 }

@@ -21,6 +21,9 @@ use crate::record::Record;
 #[expect(
     unreachable_pub,
     unnameable_types,
+    missing_debug_implementations,
+    clippy::allow_attributes_without_reason,
+    clippy::unwrap_used,
     reason = "generated code is as it is"
 )]
 mod meter_capnp {

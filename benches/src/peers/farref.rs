@@ -39,7 +39,7 @@ pub(crate) trait Meter {
 
 /// Does what is asked of it.
 #[derive(Debug, Default)]
-pub(crate) struct Ruler {
+struct Ruler {
     noted: AtomicU64,
 }
 
@@ -169,6 +169,11 @@ impl PeerClient for FarrefClient {
     async fn noted(&self) -> Result<u64> {
         Ok(self.0.noted().await?)
     }
+}
+
+/// An object to call.
+pub(crate) fn ruler() -> impl Meter {
+    Ruler::default()
 }
 
 /// A client whose object is in this process.

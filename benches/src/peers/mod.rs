@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::farref::near as near_farref;
+pub(crate) use self::farref::{MeterProxy, near as near_farref, ruler};
 use self::runtime::Threads;
 use crate::loads::{self, Task};
 use crate::record::Record;

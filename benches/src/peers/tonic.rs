@@ -16,7 +16,7 @@ use crate::record::Record;
 
 #[expect(
     unreachable_pub,
-    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
     reason = "generated code is as it is"
 )]
 mod generated {

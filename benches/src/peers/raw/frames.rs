@@ -9,10 +9,12 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 pub(super) const HEADER: usize = 9;
 /// The number of a call that is not answered.
 pub(super) const UNANSWERED: u32 = u32::MAX;
-/// Bodies from here on are read to where they stay, and handed on without a copy.
-pub(super) const LARGE: usize = 16 * 1024;
+/// Bodies from here on are read to where they stay; smaller ones are copied out, so that one read brings many of them.
+const LARGE: usize = 128 * 1024;
 /// How much a read asks for.
-const READ: usize = 64 * 1024;
+const READ: usize = 256 * 1024;
+/// How much a read asks for after a large frame: likely another one follows, and what is read of it here is copied.
+const READ_AFTER_LARGE: usize = 4096;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
@@ -66,6 +68,8 @@ pub(super) struct Frames<R> {
     taken: usize,
     /// A large frame that has begun.
     large: Option<(Header, BytesMut)>,
+    /// How much the next read asks for.
+    next_read: usize,
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
@@ -75,6 +79,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             buffer: BytesMut::with_capacity(READ),
             taken: 0,
             large: None,
+            next_read: READ,
         }
     }
 
@@ -86,7 +91,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         self.buffer.advance(self.taken);
         self.taken = 0;
         self.buffer.reserve(READ / 2);
-        Ok(self.reader.read_buf(&mut self.buffer).await? > 0)
+        let mut room = (&mut self.buffer).limit(self.next_read);
+        self.next_read = READ;
+        Ok(self.reader.read_buf(&mut room).await? > 0)
     }
 
     /// The next frame of those that were read whole.
@@ -121,11 +128,13 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             return Some((header, Body::Large(body.freeze())));
         }
         self.large = Some((header, body));
+        self.next_read = READ_AFTER_LARGE;
         None
     }
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 mod tests {
     use super::*;
 

@@ -9,10 +9,12 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use super::frames::{Body, HEADER, Header, LARGE};
+use super::frames::{Body, HEADER, Header};
 
 /// Callers that expect no answer wait while more than this is to be written.
 const FULL: usize = 256 * 1024;
+/// Bodies from here on are handed to the system as they are, without a copy.
+const HANDED_OVER: usize = 16 * 1024;
 /// How many bytes of a reply are kept without an allocation.
 const INLINE: usize = 16;
 
@@ -101,7 +103,7 @@ impl Output {
 
     /// Appends a frame whose body is kept, if it is worth that.
     pub(super) fn put_bytes(&mut self, number: u32, method: u8, body: Bytes) {
-        if body.len() < LARGE {
+        if body.len() < HANDED_OVER {
             return self.put(number, method, &body);
         }
         let header = Header {
