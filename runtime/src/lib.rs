@@ -64,8 +64,9 @@
 //!
 //! | feature | default | gives |
 //! |---|---|---|
-//! | `json` | yes | the JSON codec and `DynProxy` |
-//! | `signal` | yes | `shutdown_signal` |
+//! | `json` | yes | the JSON codec |
+//! | `dynamic` | no | `DynProxy`, and JSON for values of known [`shape`] |
+//! | `signal` | no | `shutdown_signal` |
 //! | `msgpack` | no | MessagePack, by which peers whose types differ compatibly understand each other |
 //! | `schema` | no | JSON Schema in descriptions, for types that have one |
 
@@ -81,7 +82,7 @@ mod daemon;
 pub mod daemon_object;
 mod descriptor;
 mod dispatch;
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 mod dynamic;
 mod environment;
 mod error;
@@ -125,7 +126,7 @@ pub use crate::descriptor::{
     Argument, Interface, InterfaceInfo, Method, MethodFlags, MethodInfo, MethodKind, Returns,
     ValueInfo,
 };
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 pub use crate::dynamic::{DynProxy, DynReply};
 pub use crate::error::{CallError, Failure, Fault, FaultKind, Outcome, Result};
 pub use crate::interceptor::{CallInfo, Direction, Intercepted, Interceptor};

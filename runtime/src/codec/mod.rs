@@ -176,7 +176,7 @@ where
 }
 
 /// Decodes one postcard value that fills `bytes` exactly, by a seed that knows what is in them.
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 pub(crate) fn decode_postcard_seed<'de, S>(
     seed: S,
     bytes: &'de [u8],

@@ -4,7 +4,7 @@ mod serializer;
 
 use ::postcard::de_flavors::Slice;
 use ::postcard::{Deserializer, Error};
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ pub(super) fn next<'de, T: Deserialize<'de>>(
 }
 
 /// Decodes one value that fills `bytes`, by a seed that knows what is in them.
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 pub(super) fn decode_seed<'de, S: DeserializeSeed<'de>>(
     seed: S,
     bytes: &'de [u8],
