@@ -7,7 +7,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde::ser::{Error as _, Impossible, Serialize, Serializer};
 
-use super::deserializer::{JsonDeserializer, Variant};
+use super::access::Variant;
+use super::deserializer::JsonDeserializer;
 use super::text;
 use crate::codec::failure::Failure;
 use crate::codec::refusal::Refusal;

@@ -4,6 +4,7 @@
 //! reader that knows the meter needs no guard around it, which applications would compile again for each of their types,
 //! and most applications have no other use for that crate.
 
+mod access;
 mod deserializer;
 mod key;
 mod reader;

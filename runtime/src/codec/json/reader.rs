@@ -10,6 +10,9 @@ use crate::codec::failure::Failure;
 /// How much of the text an error shows, in characters.
 const EXCERPT: usize = 20;
 
+/// How many digits any `u64` can have.
+const MOST_DIGITS: usize = 19;
+
 /// What is left of a text.
 pub(super) struct Reader<'de, 'm> {
     pub(super) rest: &'de [u8],
@@ -221,11 +224,7 @@ impl<'de> Reader<'de, '_> {
     }
 
     fn some_digits(&mut self) -> Result<(), Failure> {
-        let count = self
-            .rest
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let count = self.count_digits();
         if count == 0 {
             return Err(self.expected("expected a digit"));
         }
@@ -234,6 +233,9 @@ impl<'de> Reader<'de, '_> {
     }
 
     pub(super) fn number(&mut self) -> Result<Number, Failure> {
+        if let Some(number) = self.small() {
+            return Ok(Number::Unsigned(number));
+        }
         let digits = self.digits()?;
         if digits.is_integer {
             if let Ok(number) = digits.text.parse() {
@@ -248,6 +250,25 @@ impl<'de> Reader<'de, '_> {
             Ok(number) if number.is_finite() => Ok(Number::Float(number)),
             _ => Err(Failure::new("a number is too large")),
         }
+    }
+
+    /// Reads an integer without a sign, of so few digits that none is lost; most numbers are such.
+    fn small(&mut self) -> Option<u64> {
+        let count = self.count_digits();
+        match (self.rest.get(..count)?, self.rest.get(count)) {
+            ([] | [b'0', _, ..], _) | (_, Some(b'.' | b'e' | b'E')) => None,
+            (digits, _) if count <= MOST_DIGITS => {
+                self.rest = &self.rest[count..];
+                let add = |number, digit: &u8| 10 * number + u64::from(digit - b'0');
+                Some(digits.iter().fold(0, add))
+            }
+            _ => None,
+        }
+    }
+
+    fn count_digits(&self) -> usize {
+        let others = |byte: &u8| !byte.is_ascii_digit();
+        self.rest.iter().position(others).unwrap_or(self.rest.len())
     }
 
     /// Passes over a whole value.

@@ -5,6 +5,7 @@
 //! whole, which the reader takes for something else; here that is an error. And a reader that knows the meter needs no guard
 //! around it, which applications would compile again for each of their types.
 
+mod access;
 mod deserializer;
 mod serializer;
 
