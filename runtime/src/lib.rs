@@ -105,6 +105,7 @@ mod serve;
 mod session;
 pub mod shape;
 mod start_queue;
+mod task;
 mod transport;
 mod uri;
 mod versions;
