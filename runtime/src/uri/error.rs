@@ -84,7 +84,7 @@ impl fmt::Display for UriError {
 
 impl std::error::Error for UriError {}
 
-/// Never happens; it lets `TryInto<Uri>` take a [`Uri`] beside texts.
+/// Never happens; it lets `TryInto<Uri>` take a [`Uri`](crate::Uri) beside texts.
 impl From<Infallible> for UriError {
     fn from(never: Infallible) -> Self {
         match never {}
