@@ -1,17 +1,17 @@
 //! What can go wrong, sorted by whose fault it is.
 
+use std::fmt;
+
 use crate::id::InstanceId;
 use crate::reason::{CloseCode, Refusal, RefusalCode};
 
 /// Why a connection ended before its time. Nothing else can be done with it but to send what is left and close it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// The other side does not speak this protocol at all.
-    #[error("the other side does not speak farref: {0}")]
     Stranger(Stranger),
     /// The other side refused the handshake. Nothing that was sent has run.
-    #[error("the other side refused the connection ({code}): {text}")]
     Refused {
         /// The reason that a program can act on.
         code: RefusalCode,
@@ -19,19 +19,14 @@ pub enum ConnectionError {
         text: String,
     },
     /// This side refuses every client, as it was configured to.
-    #[error("this side refuses: {0}")]
     Refusing(Refusal),
     /// The server asks for a token and this client has none. Nothing that was sent has run.
-    #[error("the server asks for a token, and none is configured here")]
     TokenRequired,
     /// The client did not prove that it holds the token.
-    #[error("the client did not prove that it holds the token")]
     BadToken,
     /// The server did not prove that it holds the token which this client is configured to share with it.
-    #[error("the server did not prove that it holds the token that is configured here")]
     ServerNotAuthenticated,
     /// Another process answers at this address than the one expected.
-    #[error("expected the process {expected} at this address and found {found}")]
     WrongInstance {
         /// The instance that was asked for.
         expected: InstanceId,
@@ -39,9 +34,6 @@ pub enum ConnectionError {
         found: InstanceId,
     },
     /// No version of the protocol is spoken by both sides.
-    #[error(
-        "the other side speaks versions {min} to {max} of the protocol, this side speaks version {ours}"
-    )]
     Version {
         /// The lowest version that the other side speaks.
         min: u16,
@@ -51,29 +43,85 @@ pub enum ConnectionError {
         ours: u16,
     },
     /// No codec is offered by the one and accepted by the other.
-    #[error("no codec is known to both sides")]
     Codec,
     /// A client wants to take up a session that is not here any more.
-    #[error("the session to resume is not known here")]
     SessionLost,
     /// The handshake took longer than its limit.
-    #[error("the handshake was not done in time")]
     HandshakeTimeout,
     /// A frame took longer than its limit from its first byte to its last.
-    #[error("a frame was begun and not finished in time")]
     FrameTimeout,
     /// Nothing came from the other side for longer than the limit.
-    #[error("the other side has fallen silent")]
     PeerTimeout,
     /// A frame could not be decoded.
-    #[error("a broken frame arrived: {0}")]
-    Malformed(#[from] DecodeError),
+    Malformed(DecodeError),
     /// A frame was well formed and broke a rule.
-    #[error("the other side broke the protocol: {0}")]
-    Violation(#[from] Violation),
+    Violation(Violation),
     /// A frame asks for a part of the protocol that this side does not have yet.
-    #[error("the other side used what this side does not support: {0}")]
     Unsupported(&'static str),
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stranger(stranger) => {
+                write!(f, "the other side does not speak farref: {stranger}")
+            }
+            Self::Refused { code, text } => {
+                write!(f, "the other side refused the connection ({code}): {text}")
+            }
+            Self::Refusing(refusal) => write!(f, "this side refuses: {refusal}"),
+            Self::TokenRequired => {
+                f.write_str("the server asks for a token, and none is configured here")
+            }
+            Self::BadToken => f.write_str("the client did not prove that it holds the token"),
+            Self::ServerNotAuthenticated => f.write_str(
+                "the server did not prove that it holds the token that is configured here",
+            ),
+            Self::WrongInstance { expected, found } => write!(
+                f,
+                "expected the process {expected} at this address and found {found}"
+            ),
+            Self::Version { min, max, ours } => write!(
+                f,
+                "the other side speaks versions {min} to {max} of the protocol, this side speaks version {ours}"
+            ),
+            Self::Codec => f.write_str("no codec is known to both sides"),
+            Self::SessionLost => f.write_str("the session to resume is not known here"),
+            Self::HandshakeTimeout => f.write_str("the handshake was not done in time"),
+            Self::FrameTimeout => f.write_str("a frame was begun and not finished in time"),
+            Self::PeerTimeout => f.write_str("the other side has fallen silent"),
+            Self::Malformed(error) => write!(f, "a broken frame arrived: {error}"),
+            Self::Violation(violation) => {
+                write!(f, "the other side broke the protocol: {violation}")
+            }
+            Self::Unsupported(feature) => write!(
+                f,
+                "the other side used what this side does not support: {feature}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Malformed(error) => Some(error),
+            Self::Violation(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<DecodeError> for ConnectionError {
+    fn from(error: DecodeError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl From<Violation> for ConnectionError {
+    fn from(error: Violation) -> Self {
+        Self::Violation(error)
+    }
 }
 
 impl ConnectionError {
@@ -107,38 +155,43 @@ impl ConnectionError {
 }
 
 /// What seems to be at the other end instead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stranger {
     /// A browser, or a web server.
-    #[error("this looks like HTTP")]
     Http,
     /// A side that wants to encrypt, at a port that does not.
-    #[error("this looks like TLS")]
     Tls,
     /// A secure shell.
-    #[error("this looks like SSH")]
     Ssh,
     /// Something else.
-    #[error("its first bytes are of no protocol known here")]
     Unknown,
 }
 
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http => f.write_str("this looks like HTTP"),
+            Self::Tls => f.write_str("this looks like TLS"),
+            Self::Ssh => f.write_str("this looks like SSH"),
+            Self::Unknown => f.write_str("its first bytes are of no protocol known here"),
+        }
+    }
+}
+
+impl std::error::Error for Stranger {}
+
 /// Why bytes are not a message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The frame ends inside a field.
-    #[error("it ends inside {0}")]
     Truncated(&'static str),
     /// The frame goes on after its last field.
-    #[error("{0} bytes follow its last field")]
     Trailing(usize),
     /// A frame is shorter than its own header.
-    #[error("its length {0} is less than its header")]
     TooShort(u32),
     /// A frame is longer than was granted. Seen at the header: nothing was reserved for it.
-    #[error("its length {length} is above the limit of {limit} bytes")]
     TooLong {
         /// What the header says.
         length: u32,
@@ -146,13 +199,10 @@ pub enum DecodeError {
         limit: u32,
     },
     /// This kind of frame is not of this version.
-    #[error("the kind {0:#04x} is unknown")]
     UnknownKind(u8),
     /// Bits are set that are reserved.
-    #[error("reserved bits of {0} are set")]
     Reserved(&'static str),
     /// A field holds a value that has no meaning.
-    #[error("the value {value} of {field} has no meaning")]
     BadValue {
         /// Which field.
         field: &'static str,
@@ -160,7 +210,6 @@ pub enum DecodeError {
         value: u64,
     },
     /// There are more of something than was granted.
-    #[error("{count} {what} are above the limit of {limit}")]
     TooMany {
         /// Of what.
         what: &'static str,
@@ -170,67 +219,114 @@ pub enum DecodeError {
         limit: usize,
     },
     /// A text is not UTF-8.
-    #[error("{0} is not UTF-8")]
     NotUtf8(&'static str),
     /// An option that must be understood is not.
-    #[error("the option {0:#04x} must be understood, and is not")]
     UnknownOption(u8),
 }
 
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated(field) => write!(f, "it ends inside {field}"),
+            Self::Trailing(bytes) => write!(f, "{bytes} bytes follow its last field"),
+            Self::TooShort(length) => write!(f, "its length {length} is less than its header"),
+            Self::TooLong { length, limit } => {
+                write!(f, "its length {length} is above the limit of {limit} bytes")
+            }
+            Self::UnknownKind(kind) => write!(f, "the kind {kind:#04x} is unknown"),
+            Self::Reserved(field) => write!(f, "reserved bits of {field} are set"),
+            Self::BadValue { field, value } => {
+                write!(f, "the value {value} of {field} has no meaning")
+            }
+            Self::TooMany { what, count, limit } => {
+                write!(f, "{count} {what} are above the limit of {limit}")
+            }
+            Self::NotUtf8(field) => write!(f, "{field} is not UTF-8"),
+            Self::UnknownOption(option) => {
+                write!(f, "the option {option:#04x} must be understood, and is not")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
 /// Which rule a well-formed frame broke.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
     /// A frame came at a time when it may not.
-    #[error("a frame of kind {0:#04x} came out of its turn")]
     OutOfTurn(u8),
     /// A call took an id whose call has not been answered.
-    #[error("the call id {0} is in use")]
     CallIdInUse(u32),
     /// A call took an id although a lower one was never used, or more ids than there can be calls.
-    #[error("the call id {0} is out of sequence")]
     CallIdOutOfSequence(u32),
     /// A reply came for a call that was not made.
-    #[error("a reply came to the call {0}, which is not open")]
     UnknownReply(u32),
     /// The answer to a bind does not describe the object that was bound.
-    #[error("the answer to the bind {0} does not describe the object")]
     BadBindReply(u32),
     /// A call came although there was no credit left for it.
-    #[error("the credit for calls of depth {0} is spent")]
     CreditOverspent(u16),
     /// More credit came back than was spent.
-    #[error("more credit of depth {0} came back than was spent")]
     CreditOverflow(u16),
     /// A release gave back more than was granted.
-    #[error("more of the reference {0:#x} was released than was given")]
     OverReleased(u32),
     /// A bind chose a name that is in use or beyond the limit.
-    #[error("the name {0:#x} cannot be bound")]
     BadAlias(u32),
     /// A reference that is still held was given again as another object.
-    #[error("the reference {0:#x} became another object while it was held")]
     ReferenceChanged(u32),
     /// More references were given than are accepted.
-    #[error("more than {0} references were given")]
     TooManyReferences(u32),
     /// More was acknowledged than was sent, or less than before.
-    #[error("the acknowledged offset {0} is impossible")]
     BadAcknowledgement(u64),
     /// The server answers another handshake than the one begun.
-    #[error("the server's hello does not fit the client's")]
     BadHello,
 }
 
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfTurn(kind) => write!(f, "a frame of kind {kind:#04x} came out of its turn"),
+            Self::CallIdInUse(id) => write!(f, "the call id {id} is in use"),
+            Self::CallIdOutOfSequence(id) => write!(f, "the call id {id} is out of sequence"),
+            Self::UnknownReply(id) => write!(f, "a reply came to the call {id}, which is not open"),
+            Self::BadBindReply(alias) => write!(
+                f,
+                "the answer to the bind {alias} does not describe the object"
+            ),
+            Self::CreditOverspent(depth) => {
+                write!(f, "the credit for calls of depth {depth} is spent")
+            }
+            Self::CreditOverflow(depth) => {
+                write!(f, "more credit of depth {depth} came back than was spent")
+            }
+            Self::OverReleased(reference) => write!(
+                f,
+                "more of the reference {reference:#x} was released than was given"
+            ),
+            Self::BadAlias(alias) => write!(f, "the name {alias:#x} cannot be bound"),
+            Self::ReferenceChanged(reference) => write!(
+                f,
+                "the reference {reference:#x} became another object while it was held"
+            ),
+            Self::TooManyReferences(limit) => write!(f, "more than {limit} references were given"),
+            Self::BadAcknowledgement(offset) => {
+                write!(f, "the acknowledged offset {offset} is impossible")
+            }
+            Self::BadHello => f.write_str("the server's hello does not fit the client's"),
+        }
+    }
+}
+
+impl std::error::Error for Violation {}
+
 /// Why something was not sent. The connection is as it was before.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// There is no credit left at this depth; an event tells when there is.
-    #[error("the other side has no room for another call now")]
     NoCredit,
     /// The message is larger than the other side accepts.
-    #[error("the message takes {size} bytes, and the other side accepts {limit}")]
     TooLarge {
         /// Its size in bytes.
         size: usize,
@@ -238,7 +334,6 @@ pub enum SendError {
         limit: usize,
     },
     /// There are more of something than the other side accepts in one message.
-    #[error("the message has {count} {what}, and the other side accepts {limit}")]
     TooMany {
         /// Of what.
         what: &'static str,
@@ -248,36 +343,63 @@ pub enum SendError {
         limit: usize,
     },
     /// The call would be nested more deeply than the other side accepts.
-    #[error("calls nest too deeply: the other side accepts a depth of {limit}")]
     DepthExceeded {
         /// The greatest depth.
         limit: u16,
     },
     /// As many objects are exported as may be.
-    #[error("{limit} references are given out, and no more are accepted")]
     TooManyExports {
         /// How many there may be.
         limit: u32,
     },
     /// As many names are bound as may be.
-    #[error("{limit} objects are bound by name, and no more are accepted")]
     TooManyAliases {
         /// How many there may be.
         limit: u32,
     },
     /// The two sides did not agree on this codec.
-    #[error("the codec {0} was not agreed on")]
     UnsupportedCodec(u8),
     /// The other side takes no new calls.
-    #[error("the other side takes no new calls")]
     Draining,
     /// The handshake is not done; an event tells when it is.
-    #[error("the connection is not established yet")]
     NotEstablished,
     /// The connection is closed.
-    #[error("the connection is closed")]
     Closed,
     /// There is no such call, export or import.
-    #[error("there is no such {0}")]
     Unknown(&'static str),
 }
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCredit => f.write_str("the other side has no room for another call now"),
+            Self::TooLarge { size, limit } => write!(
+                f,
+                "the message takes {size} bytes, and the other side accepts {limit}"
+            ),
+            Self::TooMany { what, count, limit } => write!(
+                f,
+                "the message has {count} {what}, and the other side accepts {limit}"
+            ),
+            Self::DepthExceeded { limit } => write!(
+                f,
+                "calls nest too deeply: the other side accepts a depth of {limit}"
+            ),
+            Self::TooManyExports { limit } => write!(
+                f,
+                "{limit} references are given out, and no more are accepted"
+            ),
+            Self::TooManyAliases { limit } => write!(
+                f,
+                "{limit} objects are bound by name, and no more are accepted"
+            ),
+            Self::UnsupportedCodec(codec) => write!(f, "the codec {codec} was not agreed on"),
+            Self::Draining => f.write_str("the other side takes no new calls"),
+            Self::NotEstablished => f.write_str("the connection is not established yet"),
+            Self::Closed => f.write_str("the connection is closed"),
+            Self::Unknown(what) => write!(f, "there is no such {what}"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}

@@ -1,6 +1,7 @@
 //! The daemon itself as an object: what names it has, what they are, whether it is alive.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Weak;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -35,9 +36,16 @@ pub trait DaemonObject {
 }
 
 /// There is no object of this name, or it lives elsewhere and only its own daemon can describe it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("no object named `{0}` is registered here")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotRegistered(pub String);
+
+impl fmt::Display for NotRegistered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no object named `{}` is registered here", self.0)
+    }
+}
+
+impl std::error::Error for NotRegistered {}
 
 /// What a daemon says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,22 +5,34 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::client::{ClientBuilder, misuse};
-use crate::error::Result;
+use crate::error::{Fault, Result};
 
 /// The value of a variable, if it is set; an error that names it, if its value means nothing.
 fn variable<T: FromStr<Err: Display>>(name: &str) -> Result<Option<T>> {
+    let Some(text) = text(name)? else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => Err(meaningless(name, &text, &error)),
+    }
+}
+
+/// The text of a variable, if it is set.
+fn text(name: &str) -> Result<Option<String>> {
     match std::env::var(name) {
+        Ok(text) => Ok(Some(text)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(misuse(format!(
             "the environment variable {name} is not Unicode"
         ))),
-        Ok(text) => match text.parse() {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(misuse(format!(
-                "the environment variable {name} holds `{text}`: {error}"
-            ))),
-        },
     }
+}
+
+fn meaningless(name: &str, text: &str, error: &dyn Display) -> Fault {
+    misuse(format!(
+        "the environment variable {name} holds `{text}`: {error}"
+    ))
 }
 
 /// A number of seconds, maybe with a fraction.

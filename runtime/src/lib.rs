@@ -65,8 +65,9 @@
 //!
 //! | feature | default | gives |
 //! |---|---|---|
-//! | `json` | yes | the JSON codec and `DynProxy` |
-//! | `signal` | yes | `shutdown_signal` |
+//! | `json` | yes | the JSON codec |
+//! | `dynamic` | no | `DynProxy`, and JSON for values of known [`shape`] |
+//! | `signal` | no | `shutdown_signal` |
 //! | `msgpack` | no | MessagePack, by which peers whose types differ compatibly understand each other |
 //! | `schema` | no | JSON Schema in descriptions, for types that have one |
 
@@ -82,7 +83,7 @@ mod daemon;
 pub mod daemon_object;
 mod descriptor;
 mod dispatch;
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 mod dynamic;
 mod environment;
 mod error;
@@ -108,6 +109,7 @@ mod session;
 pub mod shape;
 pub mod signal;
 mod start_queue;
+mod task;
 pub mod topic;
 mod transport;
 mod uri;
@@ -130,7 +132,7 @@ pub use crate::descriptor::{
     Argument, Interface, InterfaceInfo, Method, MethodFlags, MethodInfo, MethodKind, Returns,
     ValueInfo,
 };
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 pub use crate::dynamic::{DynProxy, DynReply};
 pub use crate::error::{CallError, Failure, Fault, FaultKind, Outcome, Result};
 pub use crate::interceptor::{CallInfo, Direction, Intercepted, Interceptor};

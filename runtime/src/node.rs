@@ -1,6 +1,6 @@
 //! What a client and a daemon have in common: the names that peers may ask for, and how sessions behave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
@@ -41,7 +41,7 @@ pub(crate) struct Node {
     watchers: AtomicUsize,
     /// The daemon itself as an object, which has no name.
     daemon: OnceLock<Arc<Export>>,
-    names: RwLock<BTreeMap<String, Arc<Export>>>,
+    names: RwLock<HashMap<String, Arc<Export>>>,
     sessions: Mutex<Vec<Weak<Session>>>,
     failed_oneways: AtomicU64,
 }
@@ -135,11 +135,11 @@ impl Node {
         }
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         match names.entry(name.to_owned()) {
-            std::collections::btree_map::Entry::Vacant(place) => {
+            std::collections::hash_map::Entry::Vacant(place) => {
                 place.insert(export);
                 Ok(())
             }
-            std::collections::btree_map::Entry::Occupied(_) => Err(Fault::new(
+            std::collections::hash_map::Entry::Occupied(_) => Err(Fault::new(
                 FaultKind::Misuse,
                 Outcome::NotStarted,
                 format!(
@@ -160,13 +160,12 @@ impl Node {
     /// Takes all names of an object away.
     pub(crate) fn unpublish_object(&self, object: ObjectIdentity) {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        let (gone, kept) = std::mem::take(&mut *names)
-            .into_iter()
-            .partition(|(_, export)| export.identity == object);
-        *names = kept;
+        let gone: Vec<_> = names
+            .extract_if(|_, export| export.identity == object)
+            .collect();
         drop(names);
         // Dropping the last holder of an object runs the application's code: not under the lock.
-        drop::<BTreeMap<_, _>>(gone);
+        drop(gone);
     }
 
     /// Takes all names away. An object that knows its daemon would otherwise hold it, and itself, for ever.
@@ -181,13 +180,12 @@ impl Node {
     /// The names, and the wire names of the interfaces under which their objects are served.
     pub(crate) fn names(&self) -> BTreeMap<String, String> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        names
-            .iter()
-            .map(|(name, export)| {
-                let interface = export.descriptor().map_or("", |interface| interface.name);
-                (name.clone(), interface.to_owned())
-            })
-            .collect()
+        let mut listed = BTreeMap::new();
+        for (name, export) in &*names {
+            let interface = export.descriptor().map_or("", |interface| interface.name);
+            listed.insert(name.clone(), interface.to_owned());
+        }
+        listed
     }
 
     fn session_list(&self) -> MutexGuard<'_, Vec<Weak<Session>>> {

@@ -10,13 +10,16 @@
 //! ``-._~!$&'()*+,;=:@/`` stand for themselves in paths and names; every other byte is written `%XX`. The parser
 //! accepts nothing else, and what it accepted is written back in one canonical form.
 
-use std::convert::Infallible;
+mod error;
+
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::error::UriError;
 
 /// The forms that a URI may have, as error messages show them.
 const FORMS: &str = "far://host:port/object, far+unix:/path/to.sock#object or far+mem:name#object";
@@ -61,61 +64,6 @@ pub enum Address {
     Unix(PathBuf),
     /// A daemon in the same process, by the name it was given.
     Memory(String),
-}
-
-/// Why a text is no URI, or an address cannot be part of one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UriError {
-    /// The text does not begin with a scheme that farref knows.
-    #[error("`{0}` does not begin with a known scheme; write {FORMS}")]
-    UnknownScheme(String),
-    /// The host is missing.
-    #[error("the host is missing; write far://host:port/object")]
-    MissingHost,
-    /// The host is neither a name nor an IP address; an IPv6 address needs brackets.
-    #[error(
-        "`{0}` is no host; write far://host:port/object, and far://[::1]:port/object for an IPv6 address"
-    )]
-    InvalidHost(String),
-    /// The port is missing; there is no default.
-    #[error("the port is missing after the host `{0}`; write far://host:port/object")]
-    MissingPort(String),
-    /// The port is not a number from 0 to 65535.
-    #[error("`{0}` is no port; write a number up to 65535, as in far://host:9999/object")]
-    InvalidPort(String),
-    /// The path of a Unix socket does not begin with a slash.
-    #[error("the socket's path `{}` is not absolute; write far+unix:/path/to.sock#object", .0.display())]
-    RelativePath(PathBuf),
-    /// The path holds a byte that no path of this system can hold.
-    #[error("`{0}` is no path on this system; write far+unix:/path/to.sock#object")]
-    InvalidPath(String),
-    /// The name of a daemon in memory is empty.
-    #[error("the name is missing; write far+mem:name#object")]
-    MissingName,
-    /// A character that must be escaped stands for itself.
-    #[error("the character {character:?} in `{text}` must be written as %XX of its UTF-8 bytes")]
-    InvalidCharacter {
-        /// The character.
-        character: char,
-        /// The part of the URI that holds it.
-        text: String,
-    },
-    /// A percent sign is not followed by two hexadecimal digits.
-    #[error(
-        "a `%` in `{0}` is not followed by two hexadecimal digits; write %25 for the sign itself"
-    )]
-    InvalidEscape(String),
-    /// The escapes of a name do not make UTF-8.
-    #[error("the escapes in `{0}` do not make valid UTF-8")]
-    NotUtf8(String),
-}
-
-/// Never happens; it lets `TryInto<Uri>` take a [`Uri`] beside texts.
-impl From<Infallible> for UriError {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
 }
 
 impl Uri {

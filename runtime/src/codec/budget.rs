@@ -12,7 +12,7 @@ use serde::de;
 #[non_exhaustive]
 pub struct Budget {
     /// The deepest nesting allowed: each struct, sequence, map, tuple, enum, newtype and present `Option`
-    /// inside another counts one. By default 64. JSON stops at 128 by itself.
+    /// inside another counts one. By default 64.
     pub depth: u32,
     /// The largest number of sequence elements and map entries in one message, all collections together. By
     /// default 1 000 000. Elements of one byte in memory count a sixteenth, so that byte arrays which travel
@@ -88,13 +88,50 @@ pub(crate) struct Meter {
     outermost_open: Cell<bool>,
     reservable: Cell<usize>,
     exceeded: Cell<Option<Exceeded>>,
-    message: Cell<Option<Box<str>>>,
 }
 
-/// What a collection was allowed to reserve; given back when the collection is complete, because its elements
-/// then are really there.
+/// What one collection may reserve: asked of the meter once, and given back when the collection is complete, because its
+/// elements then are really there.
+pub(crate) struct Allotment<'m> {
+    meter: &'m Meter,
+    largest: usize,
+    grant: Cell<Option<Grant>>,
+}
+
+impl<'m> Allotment<'m> {
+    /// Makes the allotment of a collection that reserves `largest` elements at most.
+    #[inline]
+    pub(crate) const fn new(meter: &'m Meter, largest: usize) -> Self {
+        Self {
+            meter,
+            largest,
+            grant: Cell::new(None),
+        }
+    }
+
+    /// Decides how many of the elements that the collection claims to hold may be reserved at once.
+    pub(crate) fn bound(&self, claimed: usize) -> usize {
+        let claimed = claimed.min(self.largest);
+        let granted = self.grant.get().unwrap_or_else(|| {
+            let granted = self.meter.grant(claimed);
+            self.grant.set(Some(granted));
+            granted
+        });
+        claimed.min(granted.elements())
+    }
+}
+
+impl Drop for Allotment<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(grant) = self.grant.get() {
+            self.meter.refund(grant);
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Grant {
+enum Grant {
     /// The first open collection may reserve an element for each byte of the frame; serde's own collections
     /// stop at 1 MiB by themselves.
     Outermost(usize),
@@ -104,7 +141,7 @@ pub(crate) enum Grant {
 
 impl Grant {
     /// Returns how many elements may be reserved.
-    pub(crate) const fn elements(self) -> usize {
+    const fn elements(self) -> usize {
         match self {
             Self::Outermost(elements) | Self::Nested(elements) => elements,
         }
@@ -123,7 +160,6 @@ impl Meter {
             outermost_open: Cell::new(false),
             reservable: Cell::new(frame / FRAME_BYTES_PER_RESERVED),
             exceeded: Cell::new(None),
-            message: Cell::new(None),
         }
     }
 
@@ -158,9 +194,7 @@ impl Meter {
         }
     }
 
-    /// Decides how many of the elements that a collection claims to hold may be reserved at once.
-    #[inline]
-    pub(crate) fn grant(&self, claimed: usize) -> Grant {
+    fn grant(&self, claimed: usize) -> Grant {
         if self.outermost_open.replace(true) {
             let reservable = self.reservable.get();
             let granted = claimed.min(reservable);
@@ -171,24 +205,11 @@ impl Meter {
         }
     }
 
-    /// Takes a grant back.
-    #[inline]
-    pub(crate) fn refund(&self, grant: Grant) {
+    fn refund(&self, grant: Grant) {
         match grant {
             Grant::Outermost(_) => self.outermost_open.set(false),
             Grant::Nested(elements) => self.reservable.set(self.reservable.get() + elements),
         }
-    }
-
-    /// Keeps what a type said about its bytes, since postcard's error cannot carry it.
-    #[cold]
-    pub(crate) fn keep_message(&self, message: Box<str>) {
-        self.message.set(Some(message));
-    }
-
-    /// Takes what was kept last.
-    pub(crate) fn take_message(&self) -> Option<Box<str>> {
-        self.message.take()
     }
 
     /// Returns the error for the limit that was passed, if one was.

@@ -4,7 +4,8 @@ use rmp_serde::decode::Error;
 use rmp_serde::{Deserializer, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::{Codec, CodecError, GuardError, Guarded, Meter};
+use super::guard::{GuardError, Guarded};
+use super::{Codec, CodecError, Meter};
 
 pub(super) fn encode<T: Serialize + ?Sized>(
     value: &T,
@@ -23,11 +24,8 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(
     meter: &Meter,
 ) -> Result<T, CodecError> {
     let (value, rest) = next(bytes, meter)?;
-    if rest.is_empty() {
-        Ok(value)
-    } else {
-        Err(CodecError::TrailingBytes(rest.len()))
-    }
+    super::refuse_rest(rest)?;
+    Ok(value)
 }
 
 /// Decodes the value at the beginning of `bytes`, and returns what follows it.

@@ -2,18 +2,22 @@
 //!
 //! Three codecs stand behind two functions, [`encode`] and [`decode`], and behind the pair
 //! [`ArgumentsEncoder`] and [`ArgumentsDecoder`], which handle a call's arguments one by one so that an error
-//! can name the argument. All decoding goes through one [`guard`], whatever the codec: it charges depth
-//! and elements against a [`Budget`] and bounds what is reserved ahead of the data.
+//! can name the argument. All decoding is charged to a [`Meter`], whatever the codec: depth and elements count against a
+//! [`Budget`], and what is reserved ahead of the data is bounded. Our own readers of postcard and JSON do so themselves; the
+//! borrowed reader of MessagePack stands behind a guard.
 
 mod arguments;
 mod budget;
 mod error;
+mod failure;
+#[cfg(feature = "msgpack")]
 mod guard;
 #[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "msgpack")]
 mod messagepack;
 mod postcard;
+mod refusal;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -27,7 +31,6 @@ pub(crate) use self::arguments::{ArgumentsDecoder, ArgumentsEncoder};
 pub use self::budget::Budget;
 use self::budget::Meter;
 pub use self::error::CodecError;
-use self::guard::{GuardError, Guarded};
 pub use self::set::CodecSet;
 
 /// A format for values on the wire.
@@ -176,7 +179,7 @@ where
 }
 
 /// Decodes one postcard value that fills `bytes` exactly, by a seed that knows what is in them.
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 pub(crate) fn decode_postcard_seed<'de, S>(
     seed: S,
     bytes: &'de [u8],
@@ -186,4 +189,13 @@ where
     S: serde::de::DeserializeSeed<'de>,
 {
     postcard::decode_seed(seed, bytes, &Meter::new(budget, bytes.len()))
+}
+
+/// Refuses bytes that are left after the last value.
+#[inline]
+fn refuse_rest(rest: &[u8]) -> Result<(), CodecError> {
+    match rest.len() {
+        0 => Ok(()),
+        length => Err(CodecError::TrailingBytes(length)),
+    }
 }

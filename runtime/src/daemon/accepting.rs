@@ -10,6 +10,7 @@ use crate::Identity;
 use crate::codec::CodecSet;
 use crate::random;
 use crate::session::{Lifetime, Session};
+use crate::task;
 use crate::transport::Transport;
 use crate::transport::listener::Listener;
 
@@ -23,7 +24,7 @@ impl DaemonHandle {
         let connections = Arc::clone(&self.0.connections);
         let handshakes = Arc::clone(&self.0.handshakes);
         let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-        let task = tokio::spawn(async move {
+        let task = task::spawn(async move {
             loop {
                 let transport = listener.accept().await;
                 let connection = Arc::clone(&connections).try_acquire_owned();
@@ -31,7 +32,7 @@ impl DaemonHandle {
                 match (connection, handshake) {
                     (Ok(connection), Ok(handshake)) => {
                         let session = daemon.open(transport, false, Some(connection));
-                        tokio::spawn(async move {
+                        task::spawn(async move {
                             // An error ends the session, too, and its own task reports it.
                             let _ = session.established().await;
                             drop(handshake);

@@ -5,7 +5,7 @@
 //! is needed beyond serde's own. Peers compare shapes to learn whether their types agree, and tools use them to
 //! check JSON before it is sent and to talk to programs that know only postcard.
 
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 mod check;
 mod compatible;
 mod describe;
@@ -15,18 +15,18 @@ mod scope;
 #[cfg(test)]
 mod tests;
 mod trace;
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 mod transcode;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 pub use self::check::check_json;
 pub use self::compatible::compatible;
 pub use self::mismatch::Mismatch;
 pub(crate) use self::trace::is_tracing;
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 pub use self::transcode::{json_to_postcard, postcard_to_json};
 
 /// What values of a type look like on the wire.

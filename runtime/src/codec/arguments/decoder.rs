@@ -5,7 +5,6 @@ use std::fmt;
 use std::slice;
 
 use bytes::Bytes;
-use postcard::de_flavors::Slice;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 #[cfg(feature = "json")]
@@ -25,7 +24,9 @@ pub(crate) struct ArgumentsDecoder<'de> {
 
 /// What is left of the body.
 enum Body<'de> {
-    Postcard(postcard::Deserializer<'de, Slice<'de>>),
+    Postcard {
+        rest: &'de [u8],
+    },
     #[cfg(feature = "msgpack")]
     MessagePack {
         count: usize,
@@ -49,7 +50,7 @@ impl<'de> ArgumentsDecoder<'de> {
     ) -> Result<Self, CodecError> {
         let meter = Meter::new(budget, body.len());
         let body = match codec {
-            Codec::Postcard => Body::Postcard(postcard::Deserializer::from_bytes(body)),
+            Codec::Postcard => Body::Postcard { rest: body },
             #[cfg(feature = "msgpack")]
             Codec::MessagePack => {
                 let (count, rest) = messagepack::read_array_head(body)?;
@@ -105,7 +106,7 @@ impl<'de> ArgumentsDecoder<'de> {
     #[inline]
     pub(crate) fn finish(self) -> Result<(), CodecError> {
         match self.body {
-            Body::Postcard(deserializer) => codec::postcard::finish(deserializer)?,
+            Body::Postcard { rest } => codec::refuse_rest(rest)?,
             #[cfg(feature = "msgpack")]
             Body::MessagePack { count, rest } => {
                 if count > self.index {
@@ -113,11 +114,11 @@ impl<'de> ArgumentsDecoder<'de> {
                         expected: self.expected,
                     });
                 }
-                refuse_rest(rest)?;
+                codec::refuse_rest(rest)?;
             }
             #[cfg(feature = "json")]
             Body::Json { rest } => match json::skip_space(rest) {
-                [b']', rest @ ..] => refuse_rest(json::skip_space(rest))?,
+                [b']', rest @ ..] => codec::refuse_rest(json::skip_space(rest))?,
                 [b',', ..] => {
                     return Err(CodecError::TooManyArguments {
                         expected: self.expected,
@@ -145,7 +146,7 @@ impl<'de> ArgumentsDecoder<'de> {
             return Err(CodecError::MissingArgument { index });
         }
         match &mut self.body {
-            Body::Postcard(_) => {}
+            Body::Postcard { .. } => {}
             #[cfg(feature = "msgpack")]
             Body::MessagePack { count, .. } => {
                 if index >= *count {
@@ -167,7 +168,11 @@ impl<'de> ArgumentsDecoder<'de> {
     #[inline]
     fn value<T: Deserialize<'de>>(&mut self) -> Result<T, CodecError> {
         match &mut self.body {
-            Body::Postcard(deserializer) => codec::postcard::next(deserializer, &self.meter),
+            Body::Postcard { rest } => {
+                let (value, after) = codec::postcard::next(rest, &self.meter)?;
+                *rest = after;
+                Ok(value)
+            }
             #[cfg(feature = "msgpack")]
             Body::MessagePack { rest, .. } => {
                 let (value, after) = messagepack::next(rest, &self.meter)?;
@@ -187,7 +192,7 @@ impl<'de> ArgumentsDecoder<'de> {
     #[inline]
     fn take_placeholder(&mut self) -> bool {
         match &mut self.body {
-            Body::Postcard(_) => true,
+            Body::Postcard { .. } => true,
             #[cfg(feature = "msgpack")]
             Body::MessagePack { rest, .. } => match rest {
                 [0xc0, after @ ..] => {
@@ -214,15 +219,6 @@ impl fmt::Debug for ArgumentsDecoder<'_> {
             .field("index", &self.index)
             .field("expected", &self.expected)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(any(feature = "msgpack", feature = "json"))]
-fn refuse_rest(rest: &[u8]) -> Result<(), CodecError> {
-    if rest.is_empty() {
-        Ok(())
-    } else {
-        Err(CodecError::TrailingBytes(rest.len()))
     }
 }
 

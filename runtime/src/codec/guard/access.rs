@@ -1,37 +1,18 @@
 //! The guard around the accesses by which a visitor reads sequences, maps and enums.
 
-use std::cell::Cell;
-
 use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
 use super::visitor::{Entering, GuardedVisitor};
 use super::{GuardError, GuardedSeed};
 use crate::codec::Meter;
-use crate::codec::budget::{Grant, LARGEST_MAP_RESERVE, LARGEST_SEQUENCE_RESERVE};
-
-/// Answers a size hint with what may be reserved, asking the meter once.
-#[inline]
-fn bounded_hint(
-    claimed: Option<usize>,
-    largest: usize,
-    meter: &Meter,
-    grant: &Cell<Option<Grant>>,
-) -> Option<usize> {
-    let claimed = claimed?.min(largest);
-    let granted = grant.get().unwrap_or_else(|| {
-        let granted = meter.grant(claimed);
-        grant.set(Some(granted));
-        granted
-    });
-    Some(claimed.min(granted.elements()))
-}
+use crate::codec::budget::Allotment;
 
 /// A sequence whose elements are charged.
 pub(super) struct GuardedSeq<'m, 'g, A> {
     pub(super) inner: A,
     pub(super) meter: &'m Meter,
     pub(super) charged: bool,
-    pub(super) grant: &'g Cell<Option<Grant>>,
+    pub(super) allotment: &'g Allotment<'m>,
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for GuardedSeq<'_, '_, A> {
@@ -59,12 +40,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for GuardedSeq<'_, '_, A> {
 
     #[inline]
     fn size_hint(&self) -> Option<usize> {
-        bounded_hint(
-            self.inner.size_hint(),
-            LARGEST_SEQUENCE_RESERVE,
-            self.meter,
-            self.grant,
-        )
+        Some(self.allotment.bound(self.inner.size_hint()?))
     }
 }
 
@@ -73,7 +49,7 @@ pub(super) struct GuardedMap<'m, 'g, A> {
     pub(super) inner: A,
     pub(super) meter: &'m Meter,
     pub(super) charged: bool,
-    pub(super) grant: &'g Cell<Option<Grant>>,
+    pub(super) allotment: &'g Allotment<'m>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for GuardedMap<'_, '_, A> {
@@ -109,12 +85,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for GuardedMap<'_, '_, A> {
 
     #[inline]
     fn size_hint(&self) -> Option<usize> {
-        bounded_hint(
-            self.inner.size_hint(),
-            LARGEST_MAP_RESERVE,
-            self.meter,
-            self.grant,
-        )
+        Some(self.allotment.bound(self.inner.size_hint()?))
     }
 }
 

@@ -1,10 +1,8 @@
-//! The guard's error: keeps a type's own words, which postcard's error would drop.
+//! The guard's error: keeps a type's own words apart from the codec's.
 
 use std::fmt;
 
 use serde::de;
-
-use super::Meter;
 
 /// An error from below, or a message from the type being decoded.
 #[derive(Debug)]
@@ -16,21 +14,14 @@ pub(crate) enum GuardError<E> {
 }
 
 impl<E: de::Error> GuardError<E> {
-    /// Turns the error into the codec's, keeping the message in the meter.
+    /// Turns the error into the codec's.
     #[inline]
-    pub(super) fn lower(self, meter: &Meter) -> E {
+    pub(super) fn lower(self) -> E {
         match self {
             Self::Codec(error) => error,
-            Self::Value(message) => lower_message(message, meter),
+            Self::Value(message) => E::custom(message),
         }
     }
-}
-
-#[cold]
-fn lower_message<E: de::Error>(message: Box<str>, meter: &Meter) -> E {
-    let error = E::custom(&message);
-    meter.keep_message(message);
-    error
 }
 
 impl<E: de::Error> de::Error for GuardError<E> {

@@ -42,7 +42,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for GuardedSeed<'_, S> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
         self.inner
             .deserialize(Guarded::new(deserializer, self.meter))
-            .map_err(|error| error.lower(self.meter))
+            .map_err(|error| error.lower())
     }
 }
 

@@ -1,6 +1,5 @@
 //! The guard around a visitor: charges each level, and wraps what the level is read through.
 
-use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserializer;
@@ -9,6 +8,7 @@ use serde::de::{EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 use super::access::{GuardedEnum, GuardedMap, GuardedSeq};
 use super::{GuardError, Guarded};
 use crate::codec::Meter;
+use crate::codec::budget::{Allotment, LARGEST_MAP_RESERVE, LARGEST_SEQUENCE_RESERVE};
 
 /// What the visitor is about to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +51,12 @@ impl<'m, V> GuardedVisitor<'m, V> {
             entering,
         } = self;
         if entering == Entering::Variant {
-            return visit(inner, meter).map_err(|error| error.lower(meter));
+            return visit(inner, meter).map_err(|error| error.lower());
         }
         meter.enter()?;
         let result = visit(inner, meter);
         meter.leave();
-        result.map_err(|error| error.lower(meter))
+        result.map_err(|error| error.lower())
     }
 }
 
@@ -65,7 +65,7 @@ macro_rules! forward {
     ($($method:ident($kind:ty)),* $(,)?) => {$(
         #[inline]
         fn $method<E: Error>(self, value: $kind) -> Result<V::Value, E> {
-            self.inner.$method(value).map_err(|error: GuardError<E>| error.lower(self.meter))
+            self.inner.$method(value).map_err(|error: GuardError<E>| error.lower())
         }
     )*};
 }
@@ -90,14 +90,14 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for GuardedVisitor<'_, V> {
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
         self.inner
             .visit_none()
-            .map_err(|error: GuardError<E>| error.lower(self.meter))
+            .map_err(|error: GuardError<E>| error.lower())
     }
 
     #[inline]
     fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
         self.inner
             .visit_unit()
-            .map_err(|error: GuardError<E>| error.lower(self.meter))
+            .map_err(|error: GuardError<E>| error.lower())
     }
 
     #[inline]
@@ -116,39 +116,29 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for GuardedVisitor<'_, V> {
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
         let charged = self.entering == Entering::Collection;
-        let grant = Cell::new(None);
-        let meter = self.meter;
-        let result = self.nested(|inner, meter| {
+        let allotment = Allotment::new(self.meter, LARGEST_SEQUENCE_RESERVE);
+        self.nested(|inner, meter| {
             inner.visit_seq(GuardedSeq {
                 inner: access,
                 meter,
                 charged,
-                grant: &grant,
+                allotment: &allotment,
             })
-        });
-        if let Some(grant) = grant.get() {
-            meter.refund(grant);
-        }
-        result
+        })
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
         let charged = self.entering == Entering::Collection;
-        let grant = Cell::new(None);
-        let meter = self.meter;
-        let result = self.nested(|inner, meter| {
+        let allotment = Allotment::new(self.meter, LARGEST_MAP_RESERVE);
+        self.nested(|inner, meter| {
             inner.visit_map(GuardedMap {
                 inner: access,
                 meter,
                 charged,
-                grant: &grant,
+                allotment: &allotment,
             })
-        });
-        if let Some(grant) = grant.get() {
-            meter.refund(grant);
-        }
-        result
+        })
     }
 
     #[inline]

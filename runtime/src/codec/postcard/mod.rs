@@ -1,15 +1,21 @@
-//! The postcard codec.
+//! The postcard codec: format version 1, as <https://postcard.jamesmunns.com/wire-format> describes it.
+//!
+//! The postcard crate itself is not used; tests compare the two byte by byte. Its errors cannot carry what a type says
+//! when it refuses a value or bytes. It writes a struct of which a field was skipped (`skip_serializing_if`) as if it were
+//! whole, which the reader takes for something else; here that is an error. And a reader that knows the meter needs no guard
+//! around it, which applications would compile again for each of their types.
 
+mod access;
+mod deserializer;
 mod serializer;
 
-use ::postcard::de_flavors::Slice;
-use ::postcard::{Deserializer, Error};
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
+use self::deserializer::PostcardDeserializer;
 use self::serializer::PostcardSerializer;
-use super::{Codec, CodecError, GuardError, Guarded, Meter};
+use super::{Codec, CodecError, Meter};
 
 #[inline]
 pub(super) fn encode<T: Serialize + ?Sized>(
@@ -18,10 +24,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(
 ) -> Result<(), CodecError> {
     value
         .serialize(&mut PostcardSerializer { out })
-        .map_err(|refusal| CodecError::Unencodable {
-            codec: Codec::Postcard,
-            message: refusal.to_string(),
-        })
+        .map_err(|refusal| refusal.report(Codec::Postcard))
 }
 
 #[inline]
@@ -29,73 +32,35 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     meter: &Meter,
 ) -> Result<T, CodecError> {
-    let mut deserializer = Deserializer::from_bytes(bytes);
-    let value = next(&mut deserializer, meter)?;
-    finish(deserializer)?;
+    let (value, rest) = next(bytes, meter)?;
+    super::refuse_rest(rest)?;
     Ok(value)
 }
 
-/// Decodes the next of several values that stand one after the other.
+/// Decodes the value at the beginning of `bytes`, and returns what follows it.
 #[inline]
 pub(super) fn next<'de, T: Deserialize<'de>>(
-    deserializer: &mut Deserializer<'de, Slice<'de>>,
+    bytes: &'de [u8],
     meter: &Meter,
-) -> Result<T, CodecError> {
-    T::deserialize(Guarded::new(deserializer, meter)).map_err(|error| malformed(error, meter))
+) -> Result<(T, &'de [u8]), CodecError> {
+    let mut deserializer = PostcardDeserializer { rest: bytes, meter };
+    match T::deserialize(&mut deserializer) {
+        Ok(value) => Ok((value, deserializer.rest)),
+        Err(failure) => Err(failure.report(Codec::Postcard, meter)),
+    }
 }
 
 /// Decodes one value that fills `bytes`, by a seed that knows what is in them.
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 pub(super) fn decode_seed<'de, S: DeserializeSeed<'de>>(
     seed: S,
     bytes: &'de [u8],
     meter: &Meter,
 ) -> Result<S::Value, CodecError> {
-    let mut deserializer = Deserializer::from_bytes(bytes);
+    let mut deserializer = PostcardDeserializer { rest: bytes, meter };
     let value = seed
-        .deserialize(Guarded::new(&mut deserializer, meter))
-        .map_err(|error| malformed(error, meter))?;
-    finish(deserializer)?;
+        .deserialize(&mut deserializer)
+        .map_err(|failure| failure.report(Codec::Postcard, meter))?;
+    super::refuse_rest(deserializer.rest)?;
     Ok(value)
-}
-
-/// Refuses bytes that are left after the last value.
-#[inline]
-pub(super) fn finish<'de>(deserializer: Deserializer<'de, Slice<'de>>) -> Result<(), CodecError> {
-    match deserializer.finalize() {
-        Ok([]) => Ok(()),
-        Ok(rest) => Err(CodecError::TrailingBytes(rest.len())),
-        Err(error) => Err(malformed(
-            GuardError::Codec(error),
-            &Meter::new(&super::Budget::new(), 0),
-        )),
-    }
-}
-
-#[cold]
-fn malformed(error: GuardError<Error>, meter: &Meter) -> CodecError {
-    if let Some(exceeded) = meter.exceeded() {
-        return exceeded;
-    }
-    let message = match error {
-        GuardError::Value(message) => message.into(),
-        GuardError::Codec(Error::DeserializeBadUtf8) => return CodecError::NotUtf8(Codec::Postcard),
-        GuardError::Codec(Error::SerdeDeCustom) => match meter.take_message() {
-            Some(message) => message.into(),
-            None => "the type refused the bytes".to_owned(),
-        },
-        GuardError::Codec(Error::DeserializeUnexpectedEnd) => "the bytes end in the middle of a value".to_owned(),
-        GuardError::Codec(Error::DeserializeBadVarint) => "a number is too large for its type".to_owned(),
-        GuardError::Codec(Error::DeserializeBadBool) => "a bool is neither 0 nor 1".to_owned(),
-        GuardError::Codec(Error::DeserializeBadOption) => "an option's tag is neither 0 nor 1".to_owned(),
-        GuardError::Codec(Error::DeserializeBadChar) => "a char is no Unicode scalar value".to_owned(),
-        GuardError::Codec(Error::WontImplement | Error::NotYetImplemented) => {
-            "the type needs a self-describing codec (untagged, flattened or any value); use msgpack or json".to_owned()
-        }
-        GuardError::Codec(other) => other.to_string(),
-    };
-    CodecError::Malformed {
-        codec: Codec::Postcard,
-        message,
-    }
 }

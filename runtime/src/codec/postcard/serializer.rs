@@ -1,10 +1,6 @@
-//! Writing postcard: format version 1, as <https://postcard.jamesmunns.com/wire-format> describes it.
-//!
-//! The postcard crate's own serializer is not used, for two reasons. Its error cannot carry what a type says when
-//! it refuses to be written. And it writes a struct of which a field was skipped (`skip_serializing_if`) as if it
-//! were whole, which the reader takes for something else; here that is an error. Tests compare the two byte by byte.
+//! Writing postcard.
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::io::Write as _;
 
 use serde::ser::{
@@ -12,50 +8,27 @@ use serde::ser::{
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
+use crate::codec::refusal::Refusal;
+
 /// Appends to a vector that the caller reuses, so that encoding neither allocates nor copies twice.
 pub(super) struct PostcardSerializer<'a> {
     pub(super) out: &'a mut Vec<u8>,
 }
 
-/// Why a value cannot be written: the type's own words, or ours.
-#[derive(Debug)]
-pub(super) struct Refusal(Box<str>);
-
-impl Refusal {
-    #[cold]
-    fn unknown_length() -> Self {
-        Self(
-            "a sequence or map does not know its length (a flattened struct?); use msgpack or json"
-                .into(),
-        )
-    }
-
-    #[cold]
-    fn skipped(field: &str) -> Self {
-        Self(
-            format!(
-                "the field `{field}` is left out (`skip_serializing_if`), which postcard cannot express; write it \
-                 always, or use msgpack or json"
-            )
-            .into(),
-        )
-    }
+#[cold]
+fn unknown_length() -> Refusal {
+    Refusal::new(
+        "a sequence or map does not know its length (a flattened struct?); use msgpack or json",
+    )
 }
 
-impl ser::Error for Refusal {
-    #[cold]
-    fn custom<T: Display>(message: T) -> Self {
-        Self(message.to_string().into())
-    }
+#[cold]
+fn skipped(field: &str) -> Refusal {
+    Refusal::new(format!(
+        "the field `{field}` is left out (`skip_serializing_if`), which postcard cannot express; write it \
+         always, or use msgpack or json"
+    ))
 }
-
-impl Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 impl PostcardSerializer<'_> {
     /// Writes seven bits a byte, the least significant first.
@@ -83,7 +56,7 @@ impl PostcardSerializer<'_> {
 
     #[inline]
     fn known_length(&mut self, length: Option<usize>) -> Result<(), Refusal> {
-        self.length(length.ok_or_else(Refusal::unknown_length)?);
+        self.length(length.ok_or_else(unknown_length)?);
         Ok(())
     }
 }
@@ -381,7 +354,7 @@ macro_rules! structs {
             }
 
             fn skip_field(&mut self, name: &'static str) -> Result<(), Refusal> {
-                Err(Refusal::skipped(name))
+                Err(skipped(name))
             }
 
             #[inline]

@@ -191,7 +191,7 @@ fn json_from_people_is_read_leniently_and_checked_strictly() {
         (&b"{}"[..], "must be an array"),
         (b"", "must be an array"),
         (b"[1 2]", "expected `,` or `]`"),
-        (b"[1,]", "expected value"),
+        (b"[1,]", "expected a value"),
         (b"[1", "expected `,` or `]`"),
     ] {
         let error = ArgumentsDecoder::new(Codec::Json, body, &[], &Budget::default(), 2)

@@ -3,6 +3,8 @@
 mod allocation;
 mod arguments;
 mod hostile;
+#[cfg(feature = "json")]
+mod json;
 mod round_trip;
 mod values;
 mod wire;

@@ -1,6 +1,6 @@
 //! Unit tests of the shapes.
 
 mod compatible;
-#[cfg(feature = "json")]
+#[cfg(feature = "dynamic")]
 mod json;
 mod trace;
