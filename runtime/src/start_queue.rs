@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::serve::{Answer, Running};
+use crate::task;
 
 thread_local! {
     /// The queue that a call is being started from: it is what others wait for, and must not wait itself.
@@ -124,7 +125,7 @@ impl<A: Answer> StartQueue<A> {
         drop(state);
         if starts {
             let turn = Starter(Arc::clone(self));
-            runtime.spawn(async move {
+            task::spawn_on(runtime, async move {
                 while let Some(next) = turn.next() {
                     // Each is as much as a task of its own would be.
                     tokio::task::consume_budget().await;
@@ -185,7 +186,7 @@ impl<A: Answer> StartQueue<A> {
         if ordered {
             self.lock().ordered = Some(VecDeque::new());
             let turn = OrderedTurn(Arc::clone(self));
-            tokio::spawn(async move {
+            task::spawn(async move {
                 let mut next = Some(call);
                 while let Some(oneway) = next {
                     oneway.await;
@@ -193,7 +194,7 @@ impl<A: Answer> StartQueue<A> {
                 }
             });
         } else {
-            cancel.runs_in(tokio::spawn(call).abort_handle());
+            cancel.runs_in(task::spawn(call).abort_handle());
         }
     }
 }

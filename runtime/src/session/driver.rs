@@ -17,6 +17,7 @@ use super::serving::Batch;
 use super::writing::{Flushed, Output};
 use super::{Phase, Queued, Session};
 use crate::error::Fault;
+use crate::task;
 use crate::transport::Transport;
 use crate::{FaultKind, Outcome};
 
@@ -42,14 +43,14 @@ impl Session {
         let place = Arc::new(place);
         let kept = Arc::clone(&place);
         let ends = EndsWith(Arc::clone(self));
-        let reading = tokio::spawn(async move {
+        let reading = task::spawn(async move {
             let _kept = kept;
             ends.0.read(reader).await;
         });
         let reader = reading.abort_handle();
         let ends = EndsWith(Arc::clone(self));
         let written = Written(Arc::clone(self));
-        let writing = tokio::spawn(async move {
+        let writing = task::spawn(async move {
             let _kept = place;
             ends.0.write(reading, written).await;
         });

@@ -78,7 +78,7 @@ impl Session {
             session: Arc::clone(self),
             target,
         };
-        tokio::spawn(async move {
+        crate::task::spawn(async move {
             let session = &turn.session;
             let mut next = Some(first);
             while let Some(oneway) = next {

@@ -1,6 +1,6 @@
 //! The calls that this side made: who waits for an answer, and who waits for room to ask.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
 
@@ -49,7 +49,7 @@ pub(crate) struct Questions {
     /// Whose answer carries this number on the wire.
     by_call: Vec<Asker>,
     /// Those who wait for room, by the depth of their calls, in the order in which they came.
-    queues: BTreeMap<u16, VecDeque<(u64, Waker)>>,
+    queues: HashMap<u16, VecDeque<(u64, Waker)>>,
     next_ticket: u64,
 }
 
