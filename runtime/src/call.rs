@@ -179,10 +179,8 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     deadline,
                     take_annotations(&mut options),
                 );
-                let future = {
-                    let _entered = scope.enter();
-                    (self.near)(near, arguments)
-                };
+                // Nothing of the method runs before its future is polled.
+                let future = (self.near)(near, arguments);
                 self.options = options;
                 self.state = State::Near(NearCall {
                     future,
@@ -322,7 +320,7 @@ fn deadline_of(
     let own = options.and_then(|options| options.deadline);
     let own = earlier(own, timeout.and_then(after));
     match oneway {
-        OnewayMode::Answered => earlier(own, Scope::current().and_then(|scope| scope.deadline)),
+        OnewayMode::Answered => earlier(own, Scope::current_deadline()),
         // A oneway starts a chain of its own and inherits no deadline.
         OnewayMode::Plain | OnewayMode::Ordered => own,
     }

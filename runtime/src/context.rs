@@ -132,6 +132,11 @@ impl Scope {
         CURRENT.with(|current| current.borrow().clone())
     }
 
+    /// When the call that is being served is of no more use.
+    pub(crate) fn current_deadline() -> Option<Instant> {
+        CURRENT.with_borrow(|current| current.as_ref()?.deadline)
+    }
+
     /// Makes this scope current on this thread until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
         Self::replace(Some(Arc::clone(self)))

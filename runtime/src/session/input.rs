@@ -20,6 +20,8 @@ pub(super) struct Input {
     /// What a read asks for.
     size: usize,
     small_reads: u8,
+    /// How many bytes there were after the last read, if their memory is nobody else's: it can grow where it is.
+    unshared: Option<usize>,
 }
 
 impl Default for Input {
@@ -28,6 +30,7 @@ impl Default for Input {
             bytes: BytesMut::new(),
             size: SMALLEST,
             small_reads: 0,
+            unshared: None,
         }
     }
 }
@@ -38,15 +41,10 @@ impl Input {
         &mut self,
         reader: &mut (dyn AsyncRead + Send + Unpin),
     ) -> io::Result<usize> {
-        let size = self.next_size();
-        let room = self.bytes.capacity() - self.bytes.len();
-        if room < size / 4 {
-            self.bytes.reserve(size);
-        } else if self.bytes.is_empty() && room > 4 * size {
-            self.bytes = BytesMut::with_capacity(size);
-        }
+        self.make_room();
         let room = self.bytes.capacity() - self.bytes.len();
         let read = reader.read_buf(&mut self.bytes).await?;
+        self.unshared = self.unshared.map(|before| before + read);
         if read == room {
             self.size = (2 * self.size).min(LARGEST);
             self.small_reads = 0;
@@ -62,12 +60,32 @@ impl Input {
         Ok(read)
     }
 
-    /// What the next read asks for: the rest of a frame that has begun, but never much more than what came of it
+    /// Makes room for the next read: for the rest of a frame that has begun, but never much more than what came of it
     /// already, so that a peer which only announces a large frame costs nothing.
-    fn next_size(&self) -> usize {
+    fn make_room(&mut self) {
+        let there = self.bytes.len();
+        let room = self.bytes.capacity() - there;
         match Connection::missing(&self.bytes) {
-            Some(missing) => missing.clamp(self.size / 4, self.size.max(self.bytes.len())),
-            None => self.size,
+            Some(missing) if missing > room.max(self.size) => {
+                let more = missing.min(self.size.max(there));
+                if self.unshared == Some(there) {
+                    self.bytes.reserve(more);
+                } else {
+                    let mut own = BytesMut::with_capacity(there + more);
+                    own.extend_from_slice(&self.bytes);
+                    self.bytes = own;
+                    self.unshared = Some(there);
+                }
+            }
+            _ if room < self.size / 4 => {
+                self.bytes.reserve(self.size);
+                self.unshared = None;
+            }
+            _ if there == 0 && room > 4 * self.size => {
+                self.bytes = BytesMut::with_capacity(self.size);
+                self.unshared = None;
+            }
+            _ => {}
         }
     }
 }
