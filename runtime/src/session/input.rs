@@ -68,7 +68,9 @@ impl Input {
         match Connection::missing(&self.bytes) {
             Some(missing) if missing > room.max(self.size) => {
                 let more = missing.min(self.size.max(there));
-                if self.unshared == Some(there) {
+                if room > more / 2 {
+                    // Enough for another read.
+                } else if self.unshared == Some(there) {
                     self.bytes.reserve(more);
                 } else {
                     let mut own = BytesMut::with_capacity(there + more);
