@@ -22,6 +22,9 @@ const BARS: &[Bar] = {
     &[
         Beside("A", Raw, 0.95),
         Beside("A", Tarpc, 1.2),
+        // Where A depends on the cores that the scheduler chooses, this does not.
+        Beside("A.core", Raw, 0.95),
+        Beside("A.core", Tarpc, 1.2),
         Beside("B", Raw, 0.9),
         Beside("B", Tarpc, 6.5),
         Beside("C", Raw, 0.9),

@@ -61,8 +61,8 @@ impl Options {
     fn make_quick(&mut self) {
         self.rounds = 5;
         self.memory_rounds = 1;
-        self.warm_up = Duration::from_millis(30);
-        self.measure = Duration::from_millis(70);
+        self.warm_up = Duration::from_millis(40);
+        self.measure = Duration::from_millis(110);
     }
 }
 

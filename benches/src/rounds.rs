@@ -51,8 +51,10 @@ pub(crate) fn compare(options: &Options) -> Result<()> {
         eprintln!();
     }
     print!("\n{}", table::absolute(&results));
-    println!("\nfarref's ratio to each; more than 1 means that farref is better\n");
-    print!("{}", table::ratios(&results));
+    if peers.len() > 1 && peers.contains(&PeerName::Farref) {
+        println!("\nfarref's ratio to each; more than 1 means that farref is better\n");
+        print!("{}", table::ratios(&results));
+    }
     let judged = bars::judge(&results);
     if !judged.is_empty() {
         println!("\nbars\n");

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::Peer;
+use super::runtime::Threads;
 
 /// Neither serves nor connects.
 #[derive(Debug)]
@@ -10,6 +11,7 @@ pub(crate) struct Capnp;
 
 impl Peer for Capnp {
     type Client = super::raw::RawClient;
+    const THREADS: Threads = Threads::OneWithItsOwnTasks;
 
     async fn serve(_announce: impl FnOnce(&str) + Send) -> Result<()> {
         bail!("this build has no such peer")

@@ -13,7 +13,7 @@ mod shared;
 use anyhow::Result;
 use tokio::net::{TcpListener, TcpStream};
 
-use self::client::RawClient;
+pub(super) use self::client::RawClient;
 use self::server::Service;
 use super::Peer;
 use super::runtime::Threads;
