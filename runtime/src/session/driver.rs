@@ -75,7 +75,7 @@ impl Session {
                 }
                 Ok(_) if self.is_closed() => input.bytes.clear(),
                 Ok(_) => {
-                    let received = self.receive(&mut input.bytes, &mut batch.work);
+                    let received = self.receive(&mut input.bytes, &mut batch);
                     self.perform(&mut batch);
                     if let Err(error) = received {
                         self.broken(&error);

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use farref_proto::{ConnectionError, Event, FaultKind, IncomingCall, IncomingRef, OnewayReceipt};
 
 use super::ending::{Queued, Served};
+use super::serving::Batch;
 use super::{IncomingCallId, Phase, Session, State, Wakers};
 use crate::Outcome;
 use crate::error::{Fault, Result};
@@ -23,30 +24,35 @@ pub(crate) struct Garbage {
 }
 
 impl Garbage {
-    /// Wakes who waits, and drops the rest.
-    pub(crate) fn wake(mut self) {
+    /// Wakes who waits, and drops the rest. The memory is kept for the next time.
+    pub(crate) fn clear(&mut self) {
         for (bound, found) in self.found.drain(..) {
             bound.answer(found);
         }
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
+        self.drop_contained();
+    }
+
+    /// Wakes who waits, and drops the rest.
+    pub(crate) fn wake(mut self) {
+        self.clear();
+    }
+
+    fn drop_contained(&mut self) {
+        if self.exports.is_empty() && self.references.is_empty() {
+            return;
+        }
+        // Each may be the last hold on an object, and one whose drop panics takes nothing else along.
+        self.exports.drain(..).for_each(panics::drop_contained);
+        self.references.drain(..).for_each(panics::drop_contained);
     }
 }
 
 impl Drop for Garbage {
     fn drop(&mut self) {
-        let Garbage {
-            exports,
-            references,
-            ..
-        } = self;
-        if exports.is_empty() && references.is_empty() {
-            return;
-        }
-        // Each may be the last hold on an object, and one whose drop panics takes nothing else along.
-        exports.drain(..).for_each(panics::drop_contained);
-        references.drain(..).for_each(panics::drop_contained);
+        self.drop_contained();
     }
 }
 
@@ -67,17 +73,17 @@ pub(crate) enum Work {
 }
 
 impl Session {
-    /// Takes bytes that arrived, and leaves what is not a whole frame yet. The work that they bring is added to `work`.
+    /// Takes bytes that arrived, and leaves what is not a whole frame yet. The work that they bring is added to `batch`.
     pub(crate) fn receive(
         self: &Arc<Self>,
         input: &mut BytesMut,
-        work: &mut Vec<Work>,
+        batch: &mut Batch,
     ) -> Result<(), ConnectionError> {
         let now = self.now();
-        let mut garbage = Garbage::default();
+        let Batch { work, garbage, .. } = batch;
         let mut guard = self.lock();
         let handled = guard.connection.handle_bytes(now, input);
-        let closed = self.take_events(&mut guard, &mut garbage, work);
+        let closed = self.take_events(&mut guard, garbage, work);
         let ending = self.end_if_idle(&mut guard);
         let transmit = guard.connection.has_transmit();
         if transmit {
@@ -85,7 +91,7 @@ impl Session {
         } else {
             drop(guard);
         }
-        garbage.wake();
+        garbage.clear();
         if let Some(fault) = closed {
             // It reads nothing more, so what is queued never runs.
             self.fail(&fault, Queued::Discarded);

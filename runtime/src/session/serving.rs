@@ -133,6 +133,9 @@ struct Ended {
 }
 
 impl Finished {
+    /// How many are answered at once at most: as many as there is memory for that is used again.
+    const FULL: usize = 64;
+
     pub(super) fn push(&mut self, handler: Running<SessionAnswer>, result: Result<Reply>) {
         if let Some((answer, scope)) = handler.into_answer() {
             answer.report(&scope, &result);
@@ -150,19 +153,20 @@ impl Finished {
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(super) work: Vec<Work>,
+    pub(super) garbage: Garbage,
     finished: Finished,
 }
 
 impl Session {
     /// Does the work that a read brought, and answers what has ended at once.
     pub(crate) fn perform(self: &Arc<Self>, batch: &mut Batch) {
-        let Batch { work, finished } = batch;
+        let Batch { work, finished, .. } = batch;
         let mut watch = Watch::new();
         for work in work.drain(..) {
             match work {
                 Work::Call(arrived) => {
                     let call = self.serve(arrived, finished);
-                    if watch.took_long(call) {
+                    if watch.took_long(call) || finished.0.len() >= Finished::FULL {
                         self.answer_all(finished);
                     }
                 }
