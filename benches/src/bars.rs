@@ -59,7 +59,7 @@ const BARS: &[Bar] = {
 pub(crate) enum Verdict {
     Met,
     /// Missed by no more than two measurements of the same thing are apart.
-    MetWithinSpread,
+    MetWithinSpread(f64),
     /// Missed by this part of the bar.
     Missed(f64),
 }
@@ -109,7 +109,7 @@ fn verdict(reached: f64, spread: f64) -> Verdict {
     if reached >= 1.0 {
         Verdict::Met
     } else if 1.0 - reached <= spread {
-        Verdict::MetWithinSpread
+        Verdict::MetWithinSpread(spread)
     } else {
         Verdict::Missed(1.0 - reached)
     }
@@ -119,7 +119,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Verdict::Met => f.write_str("met"),
-            Verdict::MetWithinSpread => f.write_str("met, within the spread"),
+            Verdict::MetWithinSpread(spread) => {
+                write!(f, "met, within a spread of {:.0} %", spread * 100.0)
+            }
             Verdict::Missed(part) => write!(f, "missed by {:.0} %", part * 100.0),
         }
     }
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn a_bar_is_met_if_missed_by_no_more_than_the_spread() {
         assert_eq!(verdict(1.0, 0.0), Verdict::Met);
-        assert_eq!(verdict(0.96, 0.05), Verdict::MetWithinSpread);
+        assert_eq!(verdict(0.96, 0.05), Verdict::MetWithinSpread(0.05));
         assert_eq!(verdict(0.75, 0.05), Verdict::Missed(0.25));
     }
 

@@ -19,11 +19,13 @@ type Table = BTreeMap<&'static str, BTreeMap<&'static str, f64>>;
 struct Document<'a> {
     machine: &'a Machine,
     rounds: usize,
+    /// The part of the processors' time that went to others meanwhile.
+    disturbance: f64,
     /// How many times as good as each peer farref is.
     ratios: Table,
     /// The medians, each in the unit that `units` says.
     absolute: Table,
-    /// How far the two medians of the same hand-written loop are apart, as a part of the smaller.
+    /// How far the two medians of the same hand-written loop are apart, as a part of the larger.
     spread: BTreeMap<&'static str, f64>,
     units: BTreeMap<&'static str, &'static str>,
 }
@@ -33,6 +35,7 @@ pub(crate) fn write(
     path: &Path,
     machine: &Machine,
     rounds: usize,
+    disturbance: f64,
     results: &Results,
 ) -> Result<()> {
     let peers = results.peers();
@@ -53,6 +56,7 @@ pub(crate) fn write(
     let document = Document {
         machine,
         rounds,
+        disturbance,
         ratios: table(&|figure, peer| match peer {
             PeerName::Farref => None,
             peer => results.ratio(figure, peer),

@@ -71,7 +71,7 @@ mod tests {
         let figure = Figure::of("B").unwrap();
         assert_eq!(results.ratio(figure, PeerName::Raw), Some(0.9));
         assert_eq!(results.ratio(figure, PeerName::Tarpc), None);
-        assert_eq!(results.spread(figure), Some(0.25));
+        assert_eq!(results.spread(figure), Some(0.2));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::bars;
 use crate::figures::{self, Measured};
 use crate::json;
 use crate::loads::Task;
-use crate::machine::Machine;
+use crate::machine::{Machine, Ticks};
 use crate::options::Options;
 use crate::peers::{Errand, PeerName};
 use crate::process::{self, Server};
@@ -24,7 +24,9 @@ pub(crate) fn compare(options: &Options) -> Result<()> {
     println!("{}\n", table::machine(&machine));
     let peers = present(&options.peers);
     let mut results = Results::default();
+    let begun = Ticks::now()?;
     for round in 0..options.rounds {
+        let round_begun = Ticks::now()?;
         eprint!("round {} of {}:", round + 1, options.rounds);
         for workload in &options.workloads {
             if *workload == Workload::J && round >= options.memory_rounds {
@@ -48,8 +50,11 @@ pub(crate) fn compare(options: &Options) -> Result<()> {
                 }
             }
         }
-        eprintln!();
+        let disturbance = Ticks::now()?.disturbance_since(&round_begun);
+        eprintln!(" ({:.0} % to others)", disturbance * 100.0);
     }
+    let disturbance = Ticks::now()?.disturbance_since(&begun);
+    println!("{}", table::disturbance(disturbance));
     print!("\n{}", table::absolute(&results));
     if peers.len() > 1 && peers.contains(&PeerName::Farref) {
         println!("\nfarref's ratio to each; more than 1 means that farref is better\n");
@@ -61,7 +66,7 @@ pub(crate) fn compare(options: &Options) -> Result<()> {
         print!("{}", table::bars(&judged));
     }
     if let Some(path) = &options.json {
-        json::write(path, &machine, options.rounds, &results)?;
+        json::write(path, &machine, options.rounds, disturbance, &results)?;
     }
     Ok(())
 }

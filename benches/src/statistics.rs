@@ -12,9 +12,9 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// How far two values are apart, as a part of the smaller.
+/// How far two values are apart, as a part of the larger.
 pub(crate) fn spread(one: f64, other: f64) -> f64 {
-    (one - other).abs() / one.min(other)
+    (one - other).abs() / one.max(other)
 }
 
 /// The value below which this part of the sorted values lies, in the values' unit.
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_spread_is_relative() {
-        assert!((spread(110.0, 100.0) - 0.1).abs() < 1e-9);
-        assert!((spread(100.0, 110.0) - 0.1).abs() < 1e-9);
+        assert!((spread(90.0, 100.0) - 0.1).abs() < 1e-9);
+        assert!((spread(100.0, 90.0) - 0.1).abs() < 1e-9);
     }
 }

@@ -18,6 +18,17 @@ pub(crate) fn machine(machine: &Machine) -> String {
     text
 }
 
+/// What others took of the machine meanwhile.
+pub(crate) fn disturbance(part: f64) -> String {
+    let percent = part * 100.0;
+    let advice = if part > 0.05 {
+        ": too much for figures that can be relied on"
+    } else {
+        ""
+    };
+    format!("{percent:.1} % of the processors' time went to others{advice}")
+}
+
 /// The medians.
 pub(crate) fn absolute(results: &Results) -> String {
     table(results, "spread of raw", |row, peers| {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use self::plot::{Panel, Series};
 use crate::loads::Task;
-use crate::machine::Machine;
+use crate::machine::{Machine, Ticks};
 use crate::options::Options;
 use crate::peers::{Errand, PeerName};
 use crate::process::{Server, raise_open_files, run_client};
@@ -43,7 +43,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         chosen => chosen.to_vec(),
     };
     let machine = table::machine(&Machine::here());
-    let mut text = format!("# Scale\n\n{machine}\n");
+    let begun = Ticks::now()?;
+    let mut text = String::new();
     let mut panels = Vec::new();
     for growth in growths() {
         let measured = measure(&growth, &peers, options)?;
@@ -53,6 +54,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             panels.push(panel(&growth, &peers, &measured, key, unit));
         }
     }
+    let disturbance = table::disturbance(Ticks::now()?.disturbance_since(&begun));
+    let text = format!("# Scale\n\n{machine}; {disturbance}\n{text}");
     print!("{text}");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
     write(&folder.join("scale.md"), &text)?;
