@@ -52,10 +52,12 @@ pub(crate) enum Label {
         method: &'static str,
     },
     /// Of a call without an interface at compile time.
+    #[cfg(feature = "dynamic")]
     Owned(Box<(Cow<'static, str>, Cow<'static, str>)>),
 }
 
 impl Label {
+    #[cfg(feature = "dynamic")]
     pub(crate) fn owned(
         interface: impl Into<Cow<'static, str>>,
         method: impl Into<Cow<'static, str>>,
@@ -66,6 +68,7 @@ impl Label {
     fn names(&self) -> (Cow<'static, str>, Cow<'static, str>) {
         match self {
             Label::Static { interface, method } => ((*interface).into(), (*method).into()),
+            #[cfg(feature = "dynamic")]
             Label::Owned(names) => (**names).clone(),
         }
     }
