@@ -14,6 +14,7 @@ mod daemon_object;
 mod dynamic;
 mod errors;
 mod events;
+mod factories;
 mod faults;
 mod handover;
 mod interceptors;
