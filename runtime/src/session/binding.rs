@@ -68,7 +68,7 @@ impl Session {
         let session = Arc::clone(self);
         let mut making: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
             let made = instance.make().await;
-            session.made(&instance, &bind, made);
+            session.made(&instance, &bind, &made);
         });
         let first = tokio::task::unconstrained(making.as_mut());
         if pin!(first)
@@ -89,13 +89,13 @@ impl Session {
         });
     }
 
-    fn made(&self, instance: &Arc<Instance>, bind: &IncomingBind, made: Result<Arc<Export>>) {
+    fn made(&self, instance: &Arc<Instance>, bind: &IncomingBind, made: &Result<Arc<Export>>) {
         let mut garbage = Garbage::default();
         let mut state = self.lock();
         if state.closed.is_some() {
             return;
         }
-        match &made {
+        match made {
             Ok(export) => found(&mut state, bind, export),
             Err(fault) => {
                 state.exports.forget(instance, &mut garbage);
