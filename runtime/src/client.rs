@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::codec::{Budget, Codec, CodecSet};
 use crate::error::{Fault, Result};
 use crate::interceptor::{Interceptor, Interceptors};
-use crate::node::{Node, NodeConfig};
+use crate::node::{Node, NodeConfig, Published};
 use crate::proxy::{self, Proxy};
 use crate::random;
 use crate::remote::{FarReference, Remote};
@@ -262,7 +262,8 @@ impl Client {
     ///
     /// `Misuse`, if the name is taken or unfit.
     pub fn publish<P: Proxy>(&self, name: &str, proxy: &P) -> Result<()> {
-        self.0.node.publish(name, proxy::to_export(proxy))
+        let published = Published::Object(proxy::to_export(proxy));
+        self.0.node.publish(name, published)
     }
 
     /// Takes a published name back. References to the object live on. Returns whether the name was there.

@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 
 use crate::Peer;
 use crate::error::Result;
-use crate::node::Node;
+use crate::factory::Factory;
+use crate::node::{Node, Published};
 use crate::proxy::{self, Proxy};
 use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
@@ -189,7 +190,85 @@ impl DaemonHandle {
         reason = "a caller gives its object away and need not keep a proxy"
     )]
     pub fn register<P: Proxy>(&self, name: &str, proxy: P) -> Result<Uri> {
-        self.0.node.publish(name, proxy::to_export(&proxy))?;
+        self.publish(name, Published::Object(proxy::to_export(&proxy)))
+    }
+
+    /// Gives a name to an object that each session gets a fresh one of: `make` is called when a session first asks for
+    /// the name, and what it returns is dropped with the session, or with the last reference to it that was passed on.
+    ///
+    /// All proxies of one session reach the same object. `make` runs where the session is read, so it should return at
+    /// once; [`register_async_factory`](DaemonHandle::register_async_factory) takes one that waits.
+    ///
+    /// An error of `make` fails the bind, and with it the calls that were sent along, as does a panic (`Panicked`); their
+    /// outcome is always `NotStarted`, and the next bind calls `make` again. Taking the name away with
+    /// [`unregister`](DaemonHandle::unregister) leaves sessions what they have.
+    ///
+    /// # Errors
+    ///
+    /// `Misuse`, if the name is taken, empty or too long.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// use farref::prelude::*;
+    ///
+    /// #[expose]
+    /// pub trait Basket {
+    ///     fn add(&self) -> u32;
+    /// }
+    ///
+    /// #[derive(Default)]
+    /// struct Items(AtomicU32);
+    /// impl Basket for Items {
+    ///     fn add(&self) -> u32 {
+    ///         self.0.fetch_add(1, Ordering::Relaxed) + 1
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> farref::Result<()> {
+    /// let daemon = Daemon::bind("far://127.0.0.1:0").await?;
+    /// let uri = daemon.register_factory("basket", |_| Ok(BasketProxy::new(Items::default())))?;
+    ///
+    /// let mine: BasketProxy = Client::new().connect(&uri).await?;
+    /// let yours: BasketProxy = Client::new().connect(&uri).await?;
+    /// assert_eq!((mine.add().await?, mine.add().await?), (1, 2));
+    /// assert_eq!(yours.add().await?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn register_factory<P: Proxy>(
+        &self,
+        name: &str,
+        make: impl Fn(&Peer) -> Result<P> + Send + Sync + 'static,
+    ) -> Result<Uri> {
+        let factory = Factory::new(move |peer| std::future::ready(make(&peer)));
+        self.publish(name, Published::Factory(factory))
+    }
+
+    /// The same as [`register_factory`](DaemonHandle::register_factory), with a factory that may wait.
+    ///
+    /// Calls that come meanwhile wait for the object, and start in the order in which they came. The factory's future is
+    /// dropped if the session ends.
+    ///
+    /// # Errors
+    ///
+    /// `Misuse`, if the name is taken, empty or too long.
+    pub fn register_async_factory<P: Proxy, M>(
+        &self,
+        name: &str,
+        make: impl Fn(Peer) -> M + Send + Sync + 'static,
+    ) -> Result<Uri>
+    where
+        M: Future<Output = Result<P>> + Send + 'static,
+    {
+        self.publish(name, Published::Factory(Factory::new(make)))
+    }
+
+    fn publish(&self, name: &str, published: Published) -> Result<Uri> {
+        self.0.node.publish(name, published)?;
         match self.0.uris.first() {
             Some(uri) => Ok(uri.with_object(name)),
             // Nobody can dial a daemon that listens nowhere; peers on pipes ask for the name.

@@ -88,8 +88,8 @@ impl DaemonObject for Host {
     }
 
     fn describe(&self, name: &str) -> Result<InterfaceInfo, NotRegistered> {
-        let export = self.node.upgrade().and_then(|node| node.find(name));
-        let interface = export.and_then(|export| export.descriptor());
+        let found = self.node.upgrade().and_then(|node| node.find(name));
+        let interface = found.and_then(|published| published.descriptor());
         interface
             .map(InterfaceInfo::of)
             .ok_or_else(|| NotRegistered(name.to_owned()))

@@ -87,6 +87,7 @@ mod dispatch;
 mod dynamic;
 mod environment;
 mod error;
+mod factory;
 mod far;
 mod forward;
 mod interceptor;

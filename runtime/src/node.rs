@@ -11,7 +11,9 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::codec::{Budget, Codec, CodecSet};
+use crate::descriptor::Interface;
 use crate::error::{Fault, Result};
+use crate::factory::Factory;
 use crate::interceptor::{Interceptor, Interceptors};
 use crate::object::{Export, ObjectIdentity};
 use crate::session::Session;
@@ -41,9 +43,30 @@ pub(crate) struct Node {
     watchers: AtomicUsize,
     /// The daemon itself as an object, which has no name.
     daemon: OnceLock<Arc<Export>>,
-    names: RwLock<HashMap<String, Arc<Export>>>,
+    names: RwLock<HashMap<String, Published>>,
     sessions: Mutex<Vec<Weak<Session>>>,
     failed_oneways: AtomicU64,
+}
+
+/// What a name stands for.
+#[derive(Clone)]
+pub(crate) enum Published {
+    Object(Arc<Export>),
+    /// An object of each session's own.
+    Factory(Arc<Factory>),
+}
+
+impl Published {
+    pub(crate) fn descriptor(&self) -> Option<&'static Interface> {
+        match self {
+            Published::Object(export) => export.descriptor(),
+            Published::Factory(factory) => Some(factory.interface),
+        }
+    }
+
+    fn is(&self, object: ObjectIdentity) -> bool {
+        matches!(self, Published::Object(export) if export.identity == object)
+    }
 }
 
 /// What a node is made of.
@@ -112,10 +135,15 @@ impl Node {
         let _ = self.daemon.set(export);
     }
 
-    /// The object of this name; the daemon itself for the empty name.
-    pub(crate) fn find(&self, name: &str) -> Option<Arc<Export>> {
+    /// The object that the daemon itself is.
+    pub(crate) fn daemon(&self) -> Option<Arc<Export>> {
+        self.daemon.get().cloned()
+    }
+
+    /// What has this name; the daemon itself for the empty name.
+    pub(crate) fn find(&self, name: &str) -> Option<Published> {
         if name.is_empty() {
-            return self.daemon.get().cloned();
+            return self.daemon().map(Published::Object);
         }
         self.names
             .read()
@@ -124,8 +152,8 @@ impl Node {
             .cloned()
     }
 
-    /// Gives an object a name that no other has.
-    pub(crate) fn publish(&self, name: &str, export: Arc<Export>) -> Result<()> {
+    /// Gives an object, or a factory, a name that no other has.
+    pub(crate) fn publish(&self, name: &str, published: Published) -> Result<()> {
         if name.is_empty() || name.len() > MAX_NAME {
             return Err(Fault::new(
                 FaultKind::Misuse,
@@ -136,7 +164,7 @@ impl Node {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         match names.entry(name.to_owned()) {
             std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(export);
+                place.insert(published);
                 Ok(())
             }
             std::collections::hash_map::Entry::Occupied(_) => Err(Fault::new(
@@ -150,7 +178,7 @@ impl Node {
     }
 
     /// Takes a name away. References to the object live on.
-    pub(crate) fn unpublish(&self, name: &str) -> Option<Arc<Export>> {
+    pub(crate) fn unpublish(&self, name: &str) -> Option<Published> {
         self.names
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -161,7 +189,7 @@ impl Node {
     pub(crate) fn unpublish_object(&self, object: ObjectIdentity) {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         let gone: Vec<_> = names
-            .extract_if(|_, export| export.identity == object)
+            .extract_if(|_, published| published.is(object))
             .collect();
         drop(names);
         // Dropping the last holder of an object runs the application's code: not under the lock.
@@ -181,8 +209,10 @@ impl Node {
     pub(crate) fn names(&self) -> BTreeMap<String, String> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         let mut listed = BTreeMap::new();
-        for (name, export) in &*names {
-            let interface = export.descriptor().map_or("", |interface| interface.name);
+        for (name, published) in &*names {
+            let interface = published
+                .descriptor()
+                .map_or("", |interface| interface.name);
             listed.insert(name.clone(), interface.to_owned());
         }
         listed

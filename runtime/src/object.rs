@@ -326,6 +326,11 @@ pub(crate) struct Exported {
 pub(crate) trait ServeMethods: Send + Sync {
     /// Starts the method of this index. An index out of range is answered by a fault.
     fn serve(&self, index: usize, call: Incoming) -> HandlerFuture;
+
+    /// The object itself, where this only stands for one that a factory made.
+    fn made(&self) -> Option<Arc<Export>> {
+        None
+    }
 }
 
 struct Handlers<A: 'static> {
@@ -388,6 +393,19 @@ impl Export {
             Some(near) => Some(Arc::clone(near)),
             None => exported.bases.iter().find_map(|base| base.near::<N>()),
         }
+    }
+
+    /// The object itself, where this only stands for one that a factory made.
+    pub(crate) fn made(&self) -> Option<Arc<Export>> {
+        match &self.kind {
+            ExportKind::Object(exported) => exported.serve.made(),
+            ExportKind::Forward(_) => None,
+        }
+    }
+
+    /// Whether a call to this export reaches that object.
+    pub(crate) fn reaches(&self, object: ObjectIdentity) -> bool {
+        self.identity == object || self.made().is_some_and(|made| made.identity == object)
     }
 
     /// The static descriptor, for an object of this process.

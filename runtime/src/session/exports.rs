@@ -11,6 +11,7 @@ use super::aliases::Aliases;
 use super::inbox::Garbage;
 use crate::FaultKind;
 use crate::error::{Fault, Result};
+use crate::factory::{Factory, Instance};
 use crate::object::{Export, ExportKind, ObjectIdentity};
 use crate::remote::{Bound, FarReference, Remote};
 
@@ -25,6 +26,8 @@ pub(crate) struct Exports {
     transferred: Vec<Place>,
     /// By the alias that the peer chose when it asked for a name.
     named: Aliases<Place>,
+    /// What factories made for this session, with what stands for it in these tables.
+    instances: Vec<(Arc<Instance>, Arc<Export>)>,
 }
 
 #[derive(Clone, Default)]
@@ -46,6 +49,7 @@ impl Exports {
             daemon,
             transferred: Vec::new(),
             named: Aliases::default(),
+            instances: Vec::new(),
         }
     }
 
@@ -76,6 +80,37 @@ impl Exports {
     /// Puts an object where the peer's alias finds it.
     pub(crate) fn name(&mut self, alias: ExportId, export: Arc<Export>) {
         self.named.insert(alias, Place::Object(export));
+    }
+
+    /// The object that this factory makes for the session, and what stands for it.
+    pub(crate) fn instance(
+        &mut self,
+        factory: &Arc<Factory>,
+        session: &Arc<Session>,
+    ) -> (Arc<Instance>, Arc<Export>) {
+        let known = self
+            .instances
+            .iter()
+            .find(|(instance, _)| instance.is_of(factory));
+        if let Some(known) = known {
+            return known.clone();
+        }
+        let instance = Instance::new(factory, session);
+        let export = instance.export();
+        let made = (instance, export);
+        self.instances.push(made.clone());
+        made
+    }
+
+    /// Forgets what could not be made, so that it is tried again when the peer asks again.
+    pub(crate) fn forget(&mut self, failed: &Arc<Instance>, garbage: &mut Garbage) {
+        let place = self
+            .instances
+            .iter()
+            .position(|(instance, _)| Arc::ptr_eq(instance, failed));
+        if let Some(place) = place {
+            garbage.exports.push(self.instances.swap_remove(place).1);
+        }
     }
 
     /// Notes that there is no object of the name that the peer asked for, or none of the interface.
@@ -175,7 +210,7 @@ impl Exports {
         garbage: &mut Garbage,
     ) {
         let is_it =
-            |place: &Place| matches!(place, Place::Object(export) if export.identity == object);
+            |place: &Place| matches!(place, Place::Object(export) if export.reaches(object));
         for (index, place) in self.transferred.iter_mut().enumerate() {
             if is_it(place) {
                 garbage.add(std::mem::replace(place, Place::Stale));
@@ -188,12 +223,19 @@ impl Exports {
                 connection.revoke(alias);
             }
         }
+        let is_it = |(instance, _): &mut (Arc<Instance>, _)| instance.identity() == Some(object);
+        for (_, export) in self.instances.extract_if(.., is_it) {
+            garbage.exports.push(export);
+        }
     }
 
     /// Ends all references with the session.
     pub(crate) fn clear(&mut self, garbage: &mut Garbage) {
         for place in self.transferred.drain(..).chain(self.named.take()) {
             garbage.add(place);
+        }
+        for (_, export) in self.instances.drain(..) {
+            garbage.exports.push(export);
         }
     }
 
@@ -221,7 +263,7 @@ impl Exports {
                 }
                 IncomingRef::Home(target) => match self.target(*target) {
                     Ok(export) => match &export.kind {
-                        ExportKind::Object(_) => Remote::Local(export),
+                        ExportKind::Object(_) => Remote::Local(export.made().unwrap_or(export)),
                         ExportKind::Forward(remote) => remote.clone(),
                     },
                     Err(fault) => Remote::Dead(fault),

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use farref_proto::{ConnectionError, Event, FaultKind, IncomingCall, IncomingRef, OnewayReceipt};
+use farref_proto::{
+    ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, IncomingRef, OnewayReceipt,
+};
 
 use super::ending::{Queued, Served};
 use super::serving::Batch;
 use super::{IncomingCallId, Phase, Session, State, Wakers};
 use crate::Outcome;
 use crate::error::{Fault, Result};
+use crate::factory::Instance;
 use crate::object::{Export, ObjectIdentity};
 use crate::panics;
 use crate::remote::{Bound, Remote};
@@ -70,6 +73,8 @@ pub(crate) struct Arrived {
 pub(crate) enum Work {
     Call(Arrived),
     Cancel(IncomingCallId),
+    /// The peer asked for a name whose object may have to be made.
+    Make(Arc<Instance>, IncomingBind),
 }
 
 impl Session {
@@ -131,7 +136,7 @@ impl Session {
                 }
                 Event::Call(call) => work.push(self.arrived(state, call, None)),
                 Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),
-                Event::Bind(bind) => self.serve_bind(state, bind, garbage),
+                Event::Bind(bind) => self.serve_bind(state, bind, garbage, work),
                 Event::Cancel(call) => work.push(Work::Cancel(call)),
                 Event::Released(id) => state.exports.released(id, garbage),
                 Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),

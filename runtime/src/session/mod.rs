@@ -7,6 +7,7 @@
 //! it is moved out first, because dropping it may come back for the lock.
 
 mod aliases;
+mod binding;
 mod driver;
 mod ending;
 mod exports;
@@ -116,7 +117,7 @@ impl Session {
         let state = State {
             connection,
             questions: Questions::default(),
-            exports: Exports::new(node.find("")),
+            exports: Exports::new(node.daemon()),
             answers: serving::Answers::default(),
             writing: Requested::default(),
             closed: None,

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use farref_proto::{
-    Connection, Extensions, IncomingBind, OnewayReceipt, OutgoingReply, ReplyStatus, SendError,
-};
+use farref_proto::{Extensions, OnewayReceipt, OutgoingReply, ReplyStatus, SendError};
 use tokio::task::AbortHandle;
 
 use super::ending::Served;
@@ -170,6 +168,7 @@ impl Session {
                         self.answer_all(finished);
                     }
                 }
+                Work::Make(instance, bind) => self.make(instance, bind),
                 Work::Cancel(call) => {
                     // It may be a call that has just ended.
                     let handler = self.lock().answers.remove(call);
@@ -245,47 +244,6 @@ impl Session {
             }
         }
         in_place
-    }
-
-    /// Answers a bind. Done under the lock, since calls to the name may follow in the same read.
-    pub(super) fn serve_bind(&self, state: &mut State, bind: IncomingBind, garbage: &mut Garbage) {
-        match self.node.find(&bind.name) {
-            Some(export) if bind.interface == 0 || export.serves(bind.interface) => {
-                let identity = export.identity;
-                let entry = Connection::alias_entry(
-                    bind.alias,
-                    identity.object,
-                    export.interface,
-                    identity.owner,
-                );
-                state.exports.name(bind.alias, export);
-                let reply = OutgoingReply {
-                    status: ReplyStatus::Ok,
-                    codec: 0,
-                    extensions: Extensions::NONE,
-                    table: &[entry],
-                    body: &[],
-                    attachments: &[],
-                };
-                let _ = state.connection.reply(bind.call, &reply);
-            }
-            found => {
-                let fault = match found {
-                    Some(export) => {
-                        // It may be the last hold on the object, whose drop is the application's code.
-                        garbage.exports.push(export);
-                        crate::remote::other_interface(&bind.name)
-                    }
-                    None => crate::remote::no_such_object(&bind.name),
-                };
-                let is_there = fault.kind() == FaultKind::Incompatible;
-                state.exports.name_refused(bind.alias, bind.name, is_there);
-                let _ = state.connection.reply_fault(
-                    bind.call,
-                    &fault.with_hop(&self.node.name).to_message(false),
-                );
-            }
-        }
     }
 
     /// Writes the answer to a call, or gives back what a oneway cost. Returns why not even a fault could be sent.

@@ -15,6 +15,7 @@ mod daemon_object;
 mod dynamic;
 mod errors;
 mod events;
+mod factories;
 mod faults;
 mod handover;
 mod interceptors;
