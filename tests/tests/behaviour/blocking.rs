@@ -141,8 +141,11 @@ fn a_program_without_async_serves_and_calls() {
         Outcome::Unknown,
     );
     blocking::wait(daemon.shutdown(Shutdown::default())).unwrap();
-    let fault = clerk.add(1, 2).wait().unwrap_err();
-    assert_eq!(fault.kind(), FaultKind::ConnectFailed);
+    assert!(clerk.add(1, 2).wait().is_err());
+    // Whoever comes new knows nothing of the old session.
+    let fresh: ClerkProxy = Client::new().lazy(clerk.uri().unwrap().clone()).unwrap();
+    let fault = fresh.add(1, 2).wait().unwrap_err();
+    assert_fault(&fault, FaultKind::ConnectFailed, Outcome::NotStarted);
 }
 
 #[test]
