@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
+use crate::blocking;
 use crate::codec::Codec;
 use crate::context::{Annotations, Scope, after, earlier};
 use crate::descriptor::Method;
@@ -122,6 +123,16 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
     pub fn with_annotations(mut self) -> AnnotatedCall<'a, P, A, T, X> {
         self.options().wants_annotations = true;
         AnnotatedCall(self)
+    }
+
+    /// Waits for the result on this thread, and serves the objects that are pinned to it meanwhile; for programs without
+    /// async, see [`blocking`](mod@crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As awaiting the call; and `Misuse`, `NotStarted`, on a thread that drives a runtime.
+    pub fn wait(self) -> std::result::Result<T, X> {
+        blocking::wait(self)?
     }
 
     fn method(&self) -> &'static Method {
@@ -356,6 +367,17 @@ impl<P: Proxy, A, T, X: Failure<T>> fmt::Debug for Call<'_, P, A, T, X> {
 #[must_use = "a call does nothing until it is awaited"]
 pub struct OnewayCall<'a, P: Proxy, A, T, X: Failure<T>>(Call<'a, P, A, T, X>);
 
+impl<P: Proxy, A, T, X: Failure<T>> OnewayCall<'_, P, A, T, X> {
+    /// Waits on this thread until the call is in the session's buffer; see [`Call::wait`].
+    ///
+    /// # Errors
+    ///
+    /// As awaiting the call; and `Misuse`, `NotStarted`, on a thread that drives a runtime.
+    pub fn wait(self) -> Result<()> {
+        blocking::wait(self)?
+    }
+}
+
 impl<P: Proxy, A, T, X: Failure<T>> Future for OnewayCall<'_, P, A, T, X> {
     type Output = Result<()>;
 
@@ -385,6 +407,17 @@ impl<P: Proxy, A, T, X: Failure<T>> fmt::Debug for OnewayCall<'_, P, A, T, X> {
 /// A call that also collects the notes beside its reply; see [`Call::with_annotations`].
 #[must_use = "a call does nothing until it is awaited"]
 pub struct AnnotatedCall<'a, P: Proxy, A, T, X: Failure<T>>(Call<'a, P, A, T, X>);
+
+impl<P: Proxy, A, T, X: Failure<T>> AnnotatedCall<'_, P, A, T, X> {
+    /// Waits on this thread for the result and the notes; see [`Call::wait`]. A call that may not wait here fails with
+    /// `Misuse` and has no notes.
+    pub fn wait(self) -> (std::result::Result<T, X>, Vec<(String, Bytes)>) {
+        match blocking::wait(self) {
+            Ok(result) => result,
+            Err(fault) => (Err(fault.into()), Vec::new()),
+        }
+    }
+}
 
 impl<P: Proxy, A, T, X: Failure<T>> Future for AnnotatedCall<'_, P, A, T, X> {
     /// The call's result, and the notes: none if the call failed before its handler ended.

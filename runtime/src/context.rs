@@ -142,6 +142,15 @@ impl Scope {
         Self::replace(Some(Arc::clone(self)))
     }
 
+    /// Leaves the current scope on this thread until the guard is dropped.
+    pub(crate) fn leave() -> Entered {
+        Self::replace(None)
+    }
+
+    pub(crate) fn is_current() -> bool {
+        CURRENT.with(|current| current.borrow().is_some())
+    }
+
     fn replace(scope: Option<Arc<Scope>>) -> Entered {
         CURRENT.with(|current| Entered(std::mem::replace(&mut *current.borrow_mut(), scope)))
     }

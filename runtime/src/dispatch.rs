@@ -333,7 +333,7 @@ pub fn blocking<A: crate::access::Access>(
         let scope = Arc::clone(&call.scope);
         let thread = tokio::task::spawn_blocking(move || {
             let _entered = scope.enter();
-            serve(&entry, &call)
+            crate::blocking::allow(|| serve(&entry, &call))
         });
         match thread.await {
             Ok(reply) => reply,

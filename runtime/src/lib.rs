@@ -53,6 +53,7 @@
 //! | exposing a trait | [`expose`] |
 //! | serving | [`Daemon`], [`Object`] |
 //! | calling | [`connect`], [`lazy`], [`Client`], [`Call`], [`Proxy`] |
+//! | calling and serving without async | [`mod@blocking`] |
 //! | what went wrong | [`Fault`], [`CallError`] |
 //! | telling others | [`Signal`] in this process, [`Listeners`] and [`Topic`] for callbacks |
 //! | who calls me | [`CallContext`], [`Peer`] |
@@ -74,6 +75,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+pub mod blocking;
 mod call;
 pub mod chain;
 mod client;

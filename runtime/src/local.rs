@@ -1,6 +1,7 @@
 //! Objects that stay on one thread: a GUI's, or any that are not `Send`.
 //!
-//! Calls reach them as frames through a channel, and run as local tasks on the thread that pinned them.
+//! Calls reach them as frames through a channel, and run as local tasks on the thread that pinned them: those of the
+//! `LocalSet` there, or, where there is no runtime, those that the thread runs while it waits (see [`blocking`](mod@crate::blocking)).
 
 use std::fmt;
 use std::future::Future;
@@ -12,9 +13,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use farref_proto::FaultKind;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Outcome;
+use crate::blocking;
 use crate::context::Scope;
 use crate::descriptor::Interface;
 use crate::dispatch::{HandlerFuture, Incoming, Reply};
@@ -129,18 +132,22 @@ impl ServeMethods for PinnedMethods {
 
 /// Makes a proxy of an object that stays on this thread, where calls enter it together.
 ///
+/// Its calls run while the thread waits (see [`blocking`](mod@crate::blocking)), or on its [`LocalSet`](tokio::task::LocalSet).
+///
 /// # Panics
 ///
-/// Panics outside a [`LocalSet`](tokio::task::LocalSet), on which its calls run.
+/// Panics within a runtime of tokio but outside a `LocalSet`.
 pub fn pinned<P: Proxy, T: 'static>(object: T, handlers: &'static [LocalHandler<T>]) -> P {
     pin(LocalAccess::Shared(object), handlers)
 }
 
 /// Makes a proxy of an object that stays on this thread, where calls enter it one at a time.
 ///
+/// Its calls run while the thread waits (see [`blocking`](mod@crate::blocking)), or on its [`LocalSet`](tokio::task::LocalSet).
+///
 /// # Panics
 ///
-/// Panics outside a [`LocalSet`](tokio::task::LocalSet), on which its calls run.
+/// Panics within a runtime of tokio but outside a `LocalSet`.
 pub fn pinned_serial<P: Proxy, T: 'static>(object: T, handlers: &'static [LocalHandler<T>]) -> P {
     pin(LocalAccess::Serial(SerialLock::new(object)), handlers)
 }
@@ -150,7 +157,8 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
     let interface = P::DESCRIPTOR;
     let waiting = Arc::new(AtomicUsize::new(0));
     let taken = Arc::clone(&waiting);
-    tokio::task::spawn_local(async move {
+    let tasks = Tasks::current();
+    tasks.spawn(async move {
         let entry = Rc::new(LocalEntry(access));
         while let Some(Job { index, call, reply }) = queue.recv().await {
             taken.fetch_sub(1, Ordering::AcqRel);
@@ -163,7 +171,7 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
                 Some(handler) => handler(Rc::clone(&entry), call),
                 None => continue,
             };
-            tokio::task::spawn_local(Serving {
+            tasks.spawn(Serving {
                 future,
                 scope,
                 no_cancel,
@@ -184,6 +192,31 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
         interface,
         Vec::new(),
     )))
+}
+
+/// Who runs the tasks of a pinned object on its thread.
+#[derive(Clone, Copy)]
+enum Tasks {
+    LocalSet,
+    /// The thread itself, while it waits.
+    Thread,
+}
+
+impl Tasks {
+    fn current() -> Self {
+        if blocking::is_running() || Handle::try_current().is_err() {
+            Tasks::Thread
+        } else {
+            Tasks::LocalSet
+        }
+    }
+
+    fn spawn(self, task: impl Future<Output = ()> + 'static) {
+        match self {
+            Tasks::LocalSet => drop(tokio::task::spawn_local(task)),
+            Tasks::Thread => blocking::spawn(task),
+        }
+    }
 }
 
 /// A handler of a pinned object that runs. It ends when nobody waits for it any more.

@@ -306,3 +306,53 @@ fn a_chat_client_that_is_killed_leaves_the_room() {
     server.interrupt();
     assert!(server.wait().success());
 }
+
+/// What a player with 42 in mind sees.
+const GAME: [&str; 8] = [
+    "1. more than 63? no",
+    "2. more than 31? yes",
+    "3. more than 47? no",
+    "4. more than 39? yes",
+    "5. more than 43? no",
+    "6. more than 41? yes",
+    "7. more than 42? no",
+    "it is 42",
+];
+
+#[test]
+fn blocking_in_one_process() {
+    assert_eq!(Program::run("blocking", &[]), GAME);
+}
+
+#[test]
+fn blocking_in_two_processes() {
+    let server = Program::start("blocking", &["server"]);
+    let uri = server.next_line().expect("the server prints its URI");
+    for _ in 0..2 {
+        assert_eq!(Program::run("blocking", &["client", &uri, "42"]), GAME);
+    }
+}
+
+/// What the window shows when it is closed.
+const WINDOW: [&str; 4] = [
+    "window: the user pressed x",
+    "window: an empty window",
+    "window: hello",
+    "window: \"hello\", how nice",
+];
+
+#[test]
+fn mainthread_in_one_process() {
+    assert_eq!(Program::run("mainthread", &[]), WINDOW);
+}
+
+#[test]
+fn mainthread_in_two_processes() {
+    let window = Program::start("mainthread", &["window"]);
+    let uri = window.next_line().expect("the window prints its URI");
+    Program::run("mainthread", &["remote", &uri, "hello"]);
+    for line in WINDOW {
+        window.expect(line);
+    }
+    assert!(window.wait().success());
+}

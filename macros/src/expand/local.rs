@@ -54,7 +54,7 @@ pub(super) fn constructor(interface: &Interface) -> TokenStream {
         ///
         /// # Panics
         ///
-        /// Panics outside a `LocalSet` of tokio, on which the calls run.
+        /// Panics within a runtime of tokio but outside a `LocalSet`, on which the calls run there.
         #deprecated
         #vis fn pinned<T: #local>(object: T) -> Self {
             let handlers: &'static [#private::LocalHandler<T>] = const { &[#(#handlers,)*] };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod allocations;
+mod blocking;
 mod bounds;
 mod callbacks;
 mod calls;

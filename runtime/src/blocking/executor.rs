@@ -1,0 +1,231 @@
+//! The tasks of one thread, which it runs while it waits.
+//!
+//! Waits nest: a task may wait in the middle of being polled, and the thread then goes on with its other tasks from
+//! there. The one that is being polled is out of its slot, so nobody enters it twice; what wakes it meanwhile is noted.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use crate::context::Scope;
+use crate::panics;
+
+type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What an event loop is told when this thread has something to do.
+pub(super) type Notify = Arc<dyn Fn() + Send + Sync>;
+
+thread_local! {
+    static TASKS: Tasks = Tasks {
+        slots: RefCell::default(),
+        next: Cell::new(0),
+        running: Cell::new(0),
+        inbox: Arc::new(Inbox {
+            thread: std::thread::current(),
+            woken: Mutex::default(),
+        }),
+    };
+}
+
+/// The tasks of a thread. Those left when it ends are dropped with it.
+struct Tasks {
+    slots: RefCell<HashMap<u64, Slot>>,
+    next: Cell<u64>,
+    /// How many waits of this thread are under way, one within the other.
+    running: Cell<usize>,
+    inbox: Arc<Inbox>,
+}
+
+enum Slot {
+    Idle(LocalFuture, Arc<TaskWaker>),
+    /// Being polled, further out on this thread's stack.
+    Polled {
+        woken_again: bool,
+    },
+}
+
+/// Where other threads say that a task can go on.
+struct Inbox {
+    thread: Thread,
+    woken: Mutex<Woken>,
+}
+
+#[derive(Default)]
+struct Woken {
+    tasks: VecDeque<u64>,
+    notify: Option<Notify>,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, Woken> {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, task: u64) {
+        let notify = {
+            let mut woken = self.lock();
+            woken.tasks.push_back(task);
+            let is_first = woken.tasks.len() == 1;
+            woken.notify.clone().filter(|_| is_first)
+        };
+        self.thread.unpark();
+        if let Some(notify) = notify {
+            notify();
+        }
+    }
+}
+
+struct TaskWaker {
+    inbox: Arc<Inbox>,
+    task: u64,
+    is_queued: AtomicBool,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_queued.swap(true, Ordering::AcqRel) {
+            self.inbox.push(self.task);
+        }
+    }
+}
+
+/// Says that this thread runs its tasks, until it is dropped.
+pub(super) struct Running(());
+
+impl Running {
+    /// `None` if the thread is ending.
+    pub(super) fn begin() -> Option<Self> {
+        let begun = TASKS.try_with(|tasks| tasks.running.set(tasks.running.get() + 1));
+        begun.ok().map(|()| Running(()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = TASKS.try_with(|tasks| tasks.running.set(tasks.running.get() - 1));
+    }
+}
+
+/// Whether this thread is in a wait, be it further out on its stack.
+pub(crate) fn is_running() -> bool {
+    TASKS
+        .try_with(|tasks| tasks.running.get() > 0)
+        .unwrap_or(false)
+}
+
+/// Gives this thread a task, which runs when the thread waits.
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+    let waker = TASKS.try_with(|tasks| {
+        let task = tasks.next.replace(tasks.next.get() + 1);
+        let waker = Arc::new(TaskWaker {
+            inbox: Arc::clone(&tasks.inbox),
+            task,
+            is_queued: AtomicBool::new(false),
+        });
+        let slot = Slot::Idle(Box::pin(future), Arc::clone(&waker));
+        tasks.slots.borrow_mut().insert(task, slot);
+        waker
+    });
+    // A thread that ends takes no more tasks.
+    if let Ok(waker) = waker {
+        waker.wake_by_ref();
+    }
+}
+
+/// Has `notify` called whenever the first of some tasks can go on.
+pub(super) fn set_notify(notify: Option<Notify>) {
+    let replaced = TASKS.try_with(|tasks| {
+        let mut woken = tasks.inbox.lock();
+        let is_due = !woken.tasks.is_empty();
+        (std::mem::replace(&mut woken.notify, notify.clone()), is_due)
+    });
+    if let Ok((_, true)) = replaced
+        && let Some(notify) = notify
+    {
+        notify();
+    }
+}
+
+/// Says again that there is something to do, if there is.
+pub(super) fn notify_of_the_rest() {
+    let notify = TASKS.try_with(|tasks| {
+        let woken = tasks.inbox.lock();
+        woken.notify.clone().filter(|_| !woken.tasks.is_empty())
+    });
+    if let Ok(Some(notify)) = notify {
+        notify();
+    }
+}
+
+/// Polls each task that could go on when this was called, and returns whether there was one.
+pub(super) fn run_ready() -> bool {
+    let count = TASKS.try_with(|tasks| tasks.inbox.lock().tasks.len());
+    let mut ran = false;
+    for _ in 0..count.unwrap_or(0) {
+        let next = TASKS.try_with(|tasks| tasks.inbox.lock().tasks.pop_front());
+        // A wait within one of the tasks may have run the others.
+        let Ok(Some(task)) = next else { break };
+        ran = true;
+        run(task);
+    }
+    ran
+}
+
+fn run(task: u64) {
+    let Some((mut future, waker)) = take(task) else {
+        return;
+    };
+    waker.is_queued.store(false, Ordering::Release);
+    let polled = {
+        // Of whatever call this thread serves further out, the task knows nothing.
+        let _left = Scope::leave();
+        panics::contain(|| {
+            let waker = Waker::from(Arc::clone(&waker));
+            future.as_mut().poll(&mut Context::from_waker(&waker))
+        })
+    };
+    if let Ok(Poll::Pending) = polled {
+        put_back(task, future, waker);
+        return;
+    }
+    let _ = TASKS.try_with(|tasks| tasks.slots.borrow_mut().remove(&task));
+    if let Err(panic) = polled {
+        let message = panics::message(&*panic);
+        tracing::error!(message, "a task of a thread that waits panicked");
+    }
+    panics::drop_contained(future);
+}
+
+/// Takes a task out of its slot; `None` if it has ended, or is being polled.
+fn take(task: u64) -> Option<(LocalFuture, Arc<TaskWaker>)> {
+    let taken = TASKS.try_with(|tasks| {
+        let mut slots = tasks.slots.borrow_mut();
+        let slot = slots.get_mut(&task)?;
+        let woken_again = matches!(slot, Slot::Polled { .. });
+        match std::mem::replace(slot, Slot::Polled { woken_again }) {
+            Slot::Idle(future, waker) => Some((future, waker)),
+            Slot::Polled { .. } => None,
+        }
+    });
+    taken.ok().flatten()
+}
+
+fn put_back(task: u64, future: LocalFuture, waker: Arc<TaskWaker>) {
+    let _ = TASKS.try_with(|tasks| {
+        let mut slots = tasks.slots.borrow_mut();
+        let slot = slots.insert(task, Slot::Idle(future, waker));
+        drop(slots);
+        if let Some(Slot::Polled { woken_again: true }) = slot {
+            tasks.inbox.push(task);
+        }
+    });
+}
