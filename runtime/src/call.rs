@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::blocking;
 use crate::codec::Codec;
-use crate::context::{Annotations, Scope, after, earlier};
+use crate::context::{Annotations, CallName, Scope, after, earlier};
 use crate::descriptor::Method;
 use crate::dispatch::{ArgumentsOut, RawReply};
 use crate::error::{Failure, Fault, Result};
@@ -132,7 +132,28 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
     ///
     /// As awaiting the call; and `Misuse`, `NotStarted`, on a thread that drives a runtime.
     pub fn wait(self) -> std::result::Result<T, X> {
+        if self
+            .options
+            .as_ref()
+            .is_some_and(|options| options.serves_nobody)
+        {
+            let call = CallName(P::DESCRIPTOR.name, self.method().name);
+            return blocking::wait_closed(self, call)?;
+        }
         blocking::wait(self)?
+    }
+
+    /// Whether a thread that [`wait`](Call::wait)s for this call serves others meanwhile; the default is that it does.
+    ///
+    /// With `false` nothing else of the thread runs until the call has ended: calls of the objects that are pinned to it
+    /// come in later. A call that this one waits for would never come in, and is refused with
+    /// [`WouldDeadlock`](FaultKind::WouldDeadlock), at once. As with objects that are served one call at a time, that is
+    /// one of the same chain of calls, or of another that is waited for where all that are involved live in this process.
+    ///
+    /// It says nothing of a call that is awaited.
+    pub fn reentrant(mut self, reentrant: bool) -> Self {
+        self.options().serves_nobody = !reentrant;
+        self
     }
 
     fn method(&self) -> &'static Method {

@@ -74,7 +74,7 @@ impl Notes {
 
 /// The interface and the method of a call, in wire names.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CallName(&'static str, &'static str);
+pub(crate) struct CallName(pub(crate) &'static str, pub(crate) &'static str);
 
 impl fmt::Display for CallName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,14 +93,18 @@ pub(crate) struct CallIdentity {
 }
 
 impl CallIdentity {
+    pub(crate) fn of(scope: &Scope) -> Self {
+        CallIdentity {
+            chain: scope.chain(),
+            depth: (scope.depth, scope.level),
+            call: scope.call_name(),
+        }
+    }
+
     /// The identity of the call that is being served; one of its own outside any call.
     pub(crate) fn current() -> Self {
         match Scope::current() {
-            Some(scope) => CallIdentity {
-                chain: scope.chain(),
-                depth: (scope.depth, scope.level),
-                call: scope.call_name(),
-            },
+            Some(scope) => CallIdentity::of(&scope),
             None => CallIdentity {
                 chain: random::chain_id(),
                 depth: (0, 0),

@@ -88,6 +88,8 @@ pub(crate) struct CallOptions {
     pub(crate) deadline: Option<Instant>,
     pub(crate) annotations: Annotations,
     pub(crate) oneway: bool,
+    /// Whether a thread that waits for the call serves nobody meanwhile.
+    pub(crate) serves_nobody: bool,
     pub(crate) wants_annotations: bool,
     pub(crate) reply_annotations: Annotations,
 }

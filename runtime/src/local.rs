@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::Outcome;
 use crate::blocking;
-use crate::context::Scope;
+use crate::context::{CallIdentity, Scope};
 use crate::descriptor::Interface;
 use crate::dispatch::{HandlerFuture, Incoming, Reply};
 use crate::error::{Fault, Result};
@@ -26,7 +26,7 @@ use crate::object::{Export, Meta, ServeMethods};
 use crate::panics;
 use crate::proxy::Proxy;
 use crate::remote::Remote;
-use crate::serial::{SerialGuard, SerialLock};
+use crate::serial::{Held, SerialGuard, SerialLock, Wait};
 
 /// How many calls may wait for a pinned object's thread; one more is refused.
 const MAX_WAITING: usize = 1024;
@@ -96,11 +96,18 @@ struct PinnedMethods {
     jobs: mpsc::UnboundedSender<Job>,
     /// Calls that wait for the object's thread.
     waiting: Arc<AtomicUsize>,
+    /// Held while the object's thread waits and serves nobody.
+    door: Option<Arc<Held>>,
     interface: &'static Interface,
 }
 
 impl ServeMethods for PinnedMethods {
     fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
+        let wait = match self.door.as_ref().map(|door| wait_at(door, &call)) {
+            Some(Err(fault)) => return Box::pin(std::future::ready(Err(fault))),
+            Some(Ok(wait)) => Some(wait),
+            None => None,
+        };
         let (reply, answered) = oneshot::channel();
         // A call that is given up stays in the channel until the thread looks at it, so credit alone is no bound.
         if self.waiting.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
@@ -124,10 +131,26 @@ impl ServeMethods for PinnedMethods {
                     format!("the thread that the `{interface}` was pinned to has ended"),
                 )
             };
+            let _wait = wait;
             sent.map_err(|_| gone().with_outcome(Outcome::NotStarted))?;
             answered.await.map_err(|_| gone())?
         })
     }
+}
+
+/// Records that a call waits for the object's thread, unless the thread waits for this call and serves nobody.
+fn wait_at(door: &Arc<Held>, call: &Incoming) -> Result<Wait> {
+    let waiting = CallIdentity::of(&call.scope);
+    Wait::begin(door, &waiting).map_err(|holder| {
+        let refused = waiting.call;
+        Fault::not_started(
+            FaultKind::WouldDeadlock,
+            format!(
+                "`{refused}` would wait for ever: the thread of its object waits for `{holder}`, which waits for this \
+                 call, and serves nobody meanwhile; wait for `{holder}` without `reentrant(false)`"
+            ),
+        )
+    })
 }
 
 /// Makes a proxy of an object that stays on this thread, where calls enter it together.
@@ -182,6 +205,7 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
     let methods = Box::new(PinnedMethods {
         jobs,
         waiting,
+        door: tasks.door(),
         interface,
     });
     let meta = Arc::new(Meta::new(usize::MAX));
@@ -208,6 +232,14 @@ impl Tasks {
             Tasks::Thread
         } else {
             Tasks::LocalSet
+        }
+    }
+
+    /// What a thread holds while it serves nobody; a `LocalSet` always serves.
+    fn door(self) -> Option<Arc<Held>> {
+        match self {
+            Tasks::LocalSet => None,
+            Tasks::Thread => blocking::door(),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::error::{Fault, Result};
 
 /// Who holds a lock.
 #[derive(Clone, Debug)]
-struct Holder {
+pub(crate) struct Holder {
     chain: ChainId,
     depth: Depth,
     call: CallName,
@@ -26,11 +26,22 @@ struct Holder {
 
 /// The part of a lock that the graph of waits refers to.
 #[derive(Debug, Default)]
-struct Held(Mutex<Option<Holder>>);
+pub(crate) struct Held(Mutex<Option<Holder>>);
 
 impl Held {
     fn get(&self) -> Option<Holder> {
         lock(&self.0).clone()
+    }
+
+    /// Has this held on behalf of the call that is being served, which waits for `call`, and returns who held it before.
+    pub(crate) fn hold(&self, call: CallName) -> Option<Holder> {
+        let CallIdentity { chain, depth, .. } = CallIdentity::current();
+        lock(&self.0).replace(Holder { chain, depth, call })
+    }
+
+    /// Gives this back to whom it was taken from.
+    pub(crate) fn give_back(&self, holder: Option<Holder>) {
+        *lock(&self.0) = holder;
     }
 }
 
@@ -61,7 +72,8 @@ impl<T> SerialLock<T> {
         let value = match self.value.try_lock() {
             Ok(value) => value,
             Err(_) => {
-                let _wait = Wait::begin(&self.held, chain, depth, call)?;
+                let _wait = Wait::begin(&self.held, &CallIdentity { chain, depth, call })
+                    .map_err(|holder| would_deadlock(call, holder))?;
                 self.value.lock().await
             }
         };
@@ -82,13 +94,18 @@ impl<T> fmt::Debug for SerialLock<T> {
 }
 
 /// A wait that is recorded in the graph, until it is dropped.
-struct Wait<'a> {
-    held: &'a Arc<Held>,
+pub(crate) struct Wait {
+    held: Arc<Held>,
     chain: ChainId,
 }
 
-impl<'a> Wait<'a> {
-    fn begin(held: &'a Arc<Held>, chain: ChainId, depth: Depth, call: CallName) -> Result<Self> {
+impl Wait {
+    /// Records that a call waits; fails with the call that waits for it in turn.
+    pub(crate) fn begin(
+        held: &Arc<Held>,
+        waiting: &CallIdentity,
+    ) -> std::result::Result<Self, CallName> {
+        let &CallIdentity { chain, depth, .. } = waiting;
         let mut waits = lock(&WAITS);
         let mut unseen = vec![Arc::clone(held)];
         let mut seen: Vec<ChainId> = Vec::new();
@@ -96,7 +113,7 @@ impl<'a> Wait<'a> {
             let Some(holder) = next.get() else { continue };
             // A call of the same chain at the same depth is a sibling, started beside this one: it does not wait for us.
             if holder.chain == chain && (!seen.is_empty() || holder.depth < depth) {
-                return Err(would_deadlock(call, holder.call));
+                return Err(holder.call);
             }
             if !seen.contains(&holder.chain) {
                 seen.push(holder.chain);
@@ -104,15 +121,18 @@ impl<'a> Wait<'a> {
             }
         }
         waits.entry(chain).or_default().push(Arc::clone(held));
-        Ok(Wait { held, chain })
+        Ok(Wait {
+            held: Arc::clone(held),
+            chain,
+        })
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for Wait {
     fn drop(&mut self) {
         let mut waits = lock(&WAITS);
         if let Some(locks) = waits.get_mut(&self.chain) {
-            if let Some(index) = locks.iter().position(|held| Arc::ptr_eq(held, self.held)) {
+            if let Some(index) = locks.iter().position(|held| Arc::ptr_eq(held, &self.held)) {
                 locks.swap_remove(index);
             }
             if locks.is_empty() {

@@ -14,6 +14,7 @@ use std::thread::Thread;
 
 use crate::context::Scope;
 use crate::panics;
+use crate::serial::Held;
 
 type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -29,6 +30,7 @@ thread_local! {
             thread: std::thread::current(),
             woken: Mutex::default(),
         }),
+        door: Arc::default(),
     };
 }
 
@@ -39,6 +41,8 @@ struct Tasks {
     /// How many waits of this thread are under way, one within the other.
     running: Cell<usize>,
     inbox: Arc<Inbox>,
+    /// Held while the thread waits and serves nobody.
+    door: Arc<Held>,
 }
 
 enum Slot {
@@ -120,6 +124,11 @@ pub(crate) fn is_running() -> bool {
     TASKS
         .try_with(|tasks| tasks.running.get() > 0)
         .unwrap_or(false)
+}
+
+/// What is held while this thread waits and serves nobody; `None` if the thread is ending.
+pub(crate) fn door() -> Option<Arc<Held>> {
+    TASKS.try_with(|tasks| Arc::clone(&tasks.door)).ok()
 }
 
 /// Gives this thread a task, which runs when the thread waits.

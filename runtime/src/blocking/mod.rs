@@ -84,7 +84,8 @@
 //! ```
 //!
 //! While a handler waits, whatever else arrives is served within that wait, on top of it on the stack. The handler goes
-//! on when what it waits for is there *and* those on top of it have ended.
+//! on when what it waits for is there *and* those on top of it have ended. [`Call::reentrant`](crate::Call::reentrant)
+//! makes a thread serve nobody while it waits for a call; what would then wait for ever is refused.
 //!
 //! # In an event loop
 //!
@@ -111,13 +112,14 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{EnterGuard, Handle};
 
-use crate::context::Scope;
+use crate::context::{CallName, Scope};
 use crate::error::{Fault, Result};
 use crate::proxy::Proxy;
+use crate::serial::{Held, Holder};
 use crate::uri::{Uri, UriError};
 use crate::{Daemon, FaultKind, Outcome};
 
-pub(crate) use executor::{is_running, spawn};
+pub(crate) use executor::{door, is_running, spawn};
 
 /// Connects to the object at this URI and makes sure that it is there: [`farref::connect`](crate::connect), waited for.
 ///
@@ -148,10 +150,8 @@ pub fn bind(uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<Daemon> {
 ///
 /// `Misuse`, `NotStarted`, on a thread that drives a runtime; nothing was polled then.
 pub fn wait<F: Future>(future: F) -> Result<F::Output> {
-    match drive(future, None)? {
-        Some(output) => Ok(output),
-        None => Err(timed_out()),
-    }
+    let _running = begin()?;
+    drive(future, None, true).ok_or_else(timed_out)
 }
 
 /// Waits as [`wait`] does, but not longer than this. The future is dropped then.
@@ -162,7 +162,8 @@ pub fn wait<F: Future>(future: F) -> Result<F::Output> {
 ///
 /// As [`wait`]; and `DeadlineExceeded`. A handler that is being served is not interrupted.
 pub fn wait_timeout<F: Future>(future: F, timeout: Duration) -> Result<F::Output> {
-    drive(future, Instant::now().checked_add(timeout))?.ok_or_else(timed_out)
+    let _running = begin()?;
+    drive(future, Instant::now().checked_add(timeout), true).ok_or_else(timed_out)
 }
 
 /// Serves what has arrived for the objects that are pinned to this thread, without waiting for more. Returns whether
@@ -193,8 +194,38 @@ pub fn spawn_local(future: impl Future<Output = ()> + 'static) {
     spawn(future);
 }
 
-fn drive<F: Future>(future: F, until: Option<Instant>) -> Result<Option<F::Output>> {
+/// Waits for a call, and serves nobody meanwhile.
+pub(crate) fn wait_closed<F: Future>(future: F, call: CallName) -> Result<F::Output> {
     let _running = begin()?;
+    // Outside any call, one stands for all that comes of this.
+    let scope = Scope::current().unwrap_or_default();
+    let _entered = scope.enter();
+    let _closed = Closed::by(call)?;
+    drive(future, None, false).ok_or_else(timed_out)
+}
+
+/// The closed door of this thread, until it is dropped.
+struct Closed {
+    door: Arc<Held>,
+    before: Option<Holder>,
+}
+
+impl Closed {
+    fn by(call: CallName) -> Result<Self> {
+        let door = executor::door().ok_or_else(ending)?;
+        let before = door.hold(call);
+        Ok(Closed { door, before })
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.door.give_back(self.before.take());
+    }
+}
+
+/// Polls `future` until it ends, and the tasks of this thread if it `serves`. Returns nothing when time is up.
+fn drive<F: Future>(future: F, until: Option<Instant>, serves: bool) -> Option<F::Output> {
     let waiting = Arc::new(Waiting {
         thread: std::thread::current(),
         is_woken: AtomicBool::new(true),
@@ -206,14 +237,14 @@ fn drive<F: Future>(future: F, until: Option<Instant>) -> Result<Option<F::Outpu
         if is_woken
             && let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker))
         {
-            return Ok(Some(output));
+            return Some(output);
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
-            return Ok(None);
+            return None;
         }
         // Whatever code of others just ran may have used up the sign to go on, so only who ran none may sleep.
-        if executor::run_ready() || is_woken {
+        if serves && executor::run_ready() || is_woken {
             continue;
         }
         match left {
@@ -248,7 +279,6 @@ fn begin() -> Result<(Option<EnterGuard<'static>>, executor::Running)> {
              `spawn_blocking` or in a `#[blocking]` method",
         ));
     }
-    let ending = || misuse("this thread is ending and cannot wait any more");
     let running = executor::Running::begin().ok_or_else(ending)?;
     let entered = match Handle::try_current() {
         Ok(_) => None,
@@ -256,6 +286,10 @@ fn begin() -> Result<(Option<EnterGuard<'static>>, executor::Running)> {
         Err(_) => Some(background::enter()?),
     };
     Ok((entered, running))
+}
+
+fn ending() -> Fault {
+    misuse("this thread is ending and cannot wait any more")
 }
 
 fn misuse(message: &str) -> Fault {

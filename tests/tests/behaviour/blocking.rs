@@ -451,3 +451,119 @@ fn a_task_that_is_woken_while_it_waits_is_polled_again() {
     while blocking::poll_once().unwrap() {}
     assert!(ended.get());
 }
+
+#[test]
+fn a_thread_that_serves_nobody_while_it_waits_refuses_what_would_wait_for_ever() {
+    let (_daemon, clerk, _notes) = far_clerk();
+    let inspector = InspectorProxy::pinned(Badge(Rc::default()));
+    // The clerk asks this thread's inspector, which cannot look.
+    let Err(CallError::App(refused)) = clerk.report_to(inspector.clone()).reentrant(false).wait()
+    else {
+        panic!("this thread serves nobody");
+    };
+    assert_eq!(refused.0, "WouldDeadlock NotStarted");
+    assert!(
+        refused.1.contains("`Inspector.thread`") && refused.1.contains("`Clerk.report_to`"),
+        "{}",
+        refused.1
+    );
+    // So does the thread itself.
+    let fault = inspector.thread().reentrant(false).wait().unwrap_err();
+    assert_fault(&fault, FaultKind::WouldDeadlock, Outcome::NotStarted);
+
+    assert_eq!(clerk.add(1, 2).reentrant(false).wait().unwrap(), 3);
+    assert_eq!(clerk.report_to(inspector.clone()).wait().unwrap(), 3);
+    let again = clerk.report_to(inspector).reentrant(false).reentrant(true);
+    assert_eq!(again.wait().unwrap(), 3);
+}
+
+#[test]
+fn calls_of_others_come_in_when_the_thread_serves_again() {
+    #[expose]
+    trait Gate {
+        async fn pass(&self);
+    }
+    struct Closed(Arc<Notify>, mpsc::Sender<()>);
+    impl Gate for Closed {
+        async fn pass(&self) {
+            self.1.send(()).unwrap();
+            self.0.notified().await;
+        }
+    }
+    let daemon = blocking::bind("far://127.0.0.1:0").unwrap();
+    let (opened, (entered, is_entered)) = (Arc::new(Notify::new()), mpsc::channel());
+    let gate = GateProxy::new(Closed(Arc::clone(&opened), entered));
+    let gate: GateProxy = blocking::connect(daemon.register("gate", gate).unwrap()).unwrap();
+
+    let (wake, woken) = mpsc::channel();
+    // Nobody listens any more once the thread is let go.
+    blocking::notify(move || {
+        let _ = wake.send(());
+    });
+    let count = Rc::new(Cell::new(0));
+    let inspector = InspectorProxy::pinned(Badge(Rc::clone(&count)));
+    while blocking::poll_once().unwrap() {}
+    while woken.try_recv().is_ok() {}
+    let other = std::thread::spawn(move || {
+        is_entered.recv().unwrap();
+        let asked = std::thread::spawn(move || inspector.thread().wait());
+        // The call is at the door of the thread that waits; only now is the thread let go.
+        woken.recv().unwrap();
+        opened.notify_one();
+        asked
+    });
+    gate.pass().reentrant(false).wait().unwrap();
+    assert_eq!(count.get(), 0);
+    while count.get() == 0 {
+        assert!(blocking::poll_once().unwrap());
+    }
+    let asked = other.join().unwrap();
+    assert_eq!(asked.join().unwrap().unwrap(), this_thread());
+}
+
+#[test]
+fn two_threads_that_serve_nobody_and_call_each_other_find_out() {
+    #[expose(local)]
+    trait Stubborn {
+        /// Calls the other, once both are here.
+        fn meet(&self, other: StubbornProxy) -> Result<u32, Refused>;
+        fn greet(&self) -> u32;
+    }
+    struct Party(Arc<std::sync::Barrier>);
+    impl LocalStubborn for Party {
+        fn meet(&self, other: StubbornProxy) -> Result<u32, Refused> {
+            self.0.wait();
+            Ok(other.greet().reentrant(false).wait()?)
+        }
+        fn greet(&self) -> u32 {
+            1
+        }
+    }
+    let barrier = Arc::new(std::sync::Barrier::new(2));
+    let parties = [(); 2].map(|()| {
+        let (made, receive) = mpsc::channel();
+        let (stop, is_stopped) = oneshot::channel::<()>();
+        let barrier = Arc::clone(&barrier);
+        std::thread::spawn(move || {
+            made.send(StubbornProxy::pinned(Party(barrier))).unwrap();
+            let _ = blocking::wait(is_stopped).unwrap();
+        });
+        (receive.recv().unwrap(), stop)
+    });
+    let [(one, _), (two, _)] = &parties;
+    let first = {
+        let (one, two) = (one.clone(), two.clone());
+        std::thread::spawn(move || one.meet(two).wait())
+    };
+    let second = two.meet(one.clone()).wait();
+    let results = [first.join().unwrap(), second];
+    let refused = results
+        .iter()
+        .filter_map(|result| result.as_ref().err()?.app())
+        .collect::<Vec<_>>();
+    // One closes the circle and is refused; the other's way is free then, unless it came to the same end.
+    assert!(!refused.is_empty(), "{results:?}");
+    for refused in refused {
+        assert_eq!(refused.0, "WouldDeadlock NotStarted");
+    }
+}
