@@ -35,7 +35,7 @@ const SLACK: u64 = CALLS as u64 / 20;
 /// Counts what these calls allocate, on a runtime with one thread, so that both ends are seen.
 fn count(
     adder: impl AsyncFn() -> AdderProxy,
-    calls: impl AsyncFn(&AdderProxy, u32),
+    calls: &impl AsyncFn(&AdderProxy, u32),
 ) -> AllocationInfo {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -83,7 +83,7 @@ fn assert_each_allocates(at_most: u64, counted: &AllocationInfo) {
 fn a_far_call_allocates_its_handlers_future_and_nothing_else() {
     let counted = count(
         async || far("allocations-of-calls").await,
-        async |adder, calls| {
+        &async |adder: &AdderProxy, calls| {
             for a in 0..calls {
                 assert_eq!(adder.add(a, 1).await.unwrap(), a + 1);
             }
@@ -96,7 +96,7 @@ fn a_far_call_allocates_its_handlers_future_and_nothing_else() {
 fn far_calls_at_once_allocate_no_more() {
     let counted = count(
         async || far("allocations-of-many").await,
-        async |adder, calls| {
+        &async |adder: &AdderProxy, calls| {
             for a in 0..calls / 4 {
                 let sums = tokio::join!(
                     adder.add_later(a, 1),
@@ -115,7 +115,7 @@ fn far_calls_at_once_allocate_no_more() {
 fn a_far_oneway_allocates_no_more() {
     let counted = count(
         async || far("allocations-of-oneways").await,
-        async |adder, calls| {
+        &async |adder: &AdderProxy, calls| {
             for a in 0..calls {
                 adder.note(a).await.unwrap();
             }
@@ -129,7 +129,7 @@ fn a_far_oneway_allocates_no_more() {
 fn a_near_call_allocates_its_future_and_nothing_else() {
     let counted = count(
         async || AdderProxy::new(Calculator),
-        async |adder, calls| {
+        &async |adder: &AdderProxy, calls| {
             for a in 0..calls {
                 assert_eq!(adder.add(a, 1).await.unwrap(), a + 1);
             }
