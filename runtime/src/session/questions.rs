@@ -218,9 +218,9 @@ impl Questions {
     pub(crate) fn queue(&mut self, depth: u16, ticket: &mut Ticket, waker: &Waker) {
         let queue = self.queues.entry(depth).or_default();
         if let Some(number) = ticket.0
-            && let Some(place) = queue.iter_mut().find(|(known, _)| *known == number)
+            && let Ok(place) = place_of(queue, number)
         {
-            place.1.clone_from(waker);
+            queue[place].1.clone_from(waker);
             return;
         }
         queue.push_back((self.next_ticket, waker.clone()));
@@ -238,8 +238,10 @@ impl Questions {
         let was_first = queue
             .front()
             .is_some_and(|(first, _)| Some(*first) == number);
-        if let Some(number) = number {
-            queue.retain(|(known, _)| *known != number);
+        if let Some(number) = number
+            && let Ok(place) = place_of(queue, number)
+        {
+            queue.remove(place);
         }
         let next = queue
             .front()
@@ -265,6 +267,11 @@ impl Questions {
             .front()
             .map(|(_, waker)| waker.clone())
     }
+}
+
+/// Where the ticket of this number is: they are in order, and there may be thousands.
+fn place_of(queue: &VecDeque<(u64, Waker)>, number: u64) -> std::result::Result<usize, usize> {
+    queue.binary_search_by_key(&number, |(known, _)| *known)
 }
 
 /// What the answer to a bind says.
