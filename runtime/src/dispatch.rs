@@ -26,6 +26,11 @@ use crate::wire::{FromBytes, IntoBytes};
 /// What serving a call comes to.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
 
+/// The handler of a call that is not served: it says why.
+pub(crate) fn refuse(fault: Fault) -> HandlerFuture {
+    Box::pin(std::future::ready(Err(fault)))
+}
+
 /// A call that arrived, before its arguments are decoded.
 pub struct Incoming {
     pub(crate) scope: Arc<Scope>,

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::Poll;
 
 use crate::descriptor::{Interface, Method};
-use crate::dispatch::{HandlerFuture, Incoming};
+use crate::dispatch::{HandlerFuture, Incoming, refuse};
 use crate::error::{Fault, Result};
 use crate::far::{MethodKey, OnewayMode};
 use crate::object::{Export, ExportKind, Meta, ObjectIdentity, ServeMethods};
@@ -168,7 +168,7 @@ struct Methods {
 impl ServeMethods for Methods {
     fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
         let Some(method) = self.interface.methods.get(index) else {
-            return Box::pin(std::future::ready(Err(no_such_method(self.interface))));
+            return refuse(no_such_method(self.interface));
         };
         let instance = &self.instance;
         // All calls of a session come from the task that reads it, so none can come before those that wait.
@@ -177,7 +177,7 @@ impl ServeMethods for Methods {
         {
             return match made {
                 Ok(export) => start(export, index, method, call),
-                Err(fault) => Box::pin(std::future::ready(Err(fault.clone()))),
+                Err(fault) => refuse(fault.clone()),
             };
         }
         let waiting = Waiting::new(instance);
@@ -207,7 +207,7 @@ fn start(export: &Export, index: usize, method: &Method, call: Incoming) -> Hand
     match &export.kind {
         ExportKind::Object(exported) => match exported.find(index, method.hash) {
             Some((found, index, _)) => found.serve(index, call),
-            None => Box::pin(std::future::ready(Err(no_such_method(exported.interface)))),
+            None => refuse(no_such_method(exported.interface)),
         },
         ExportKind::Forward(remote) => {
             let key = MethodKey {

@@ -20,7 +20,7 @@ use crate::Outcome;
 use crate::blocking;
 use crate::context::{CallIdentity, Scope};
 use crate::descriptor::Interface;
-use crate::dispatch::{HandlerFuture, Incoming, Reply};
+use crate::dispatch::{HandlerFuture, Incoming, Reply, refuse};
 use crate::error::{Fault, Result};
 use crate::object::{Export, Meta, ServeMethods};
 use crate::panics;
@@ -104,7 +104,7 @@ struct PinnedMethods {
 impl ServeMethods for PinnedMethods {
     fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
         let wait = match self.door.as_ref().map(|door| wait_at(door, &call)) {
-            Some(Err(fault)) => return Box::pin(std::future::ready(Err(fault))),
+            Some(Err(fault)) => return refuse(fault),
             Some(Ok(wait)) => Some(wait),
             None => None,
         };
@@ -113,12 +113,12 @@ impl ServeMethods for PinnedMethods {
         if self.waiting.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             let interface = self.interface.name;
-            return Box::pin(std::future::ready(Err(Fault::not_started(
+            return refuse(Fault::not_started(
                 FaultKind::Overloaded,
                 format!(
                     "{MAX_WAITING} calls wait for the thread that the `{interface}` is pinned to; call again later"
                 ),
-            ))));
+            ));
         }
         // Handed over at once, so that calls start in the order in which they came.
         let sent = self.jobs.send(Job { index, call, reply });

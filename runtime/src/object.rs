@@ -10,7 +10,7 @@ use farref_proto::{FaultKind, InstanceId};
 
 use crate::access::{Access, Serial, Shared, SharedArc};
 use crate::descriptor::{Interface, Method};
-use crate::dispatch::{HandlerFuture, Incoming};
+use crate::dispatch::{HandlerFuture, Incoming, refuse};
 use crate::error::{Fault, Result};
 use crate::loopback::Sender;
 use crate::panics::Contained;
@@ -342,10 +342,10 @@ impl<A: Access> ServeMethods for Handlers<A> {
     fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
         match self.handlers.get(index) {
             Some(handler) => handler(Arc::clone(&self.entry), call),
-            None => Box::pin(std::future::ready(Err(Fault::not_started(
+            None => refuse(Fault::not_started(
                 FaultKind::NoSuchMethod,
                 format!("the interface has no method of index {index}"),
-            )))),
+            )),
         }
     }
 }

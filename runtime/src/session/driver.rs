@@ -125,8 +125,8 @@ impl Session {
             }
             tokio::select! {
                 biased;
-                () = poll_fn(|cx| self.poll_requested(cx)) => {
-                    if self.is_busy() {
+                is_busy = poll_fn(|cx| self.poll_requested(cx)) => {
+                    if is_busy {
                         // Lets those who are about to send add to what is written.
                         tokio::task::yield_now().await;
                     }

@@ -11,7 +11,7 @@ use crate::call::deadline_exceeded;
 use crate::codec::Codec;
 use crate::context::{Notes, Scope};
 use crate::descriptor::{InterfaceInfo, MethodFlags};
-use crate::dispatch::{HandlerFuture, Incoming};
+use crate::dispatch::{HandlerFuture, Incoming, refuse};
 use crate::error::Fault;
 use crate::far::{MethodKey, OnewayMode};
 use crate::forward;
@@ -179,10 +179,6 @@ impl Session {
             ),
         )
     }
-}
-
-fn refuse(fault: Fault) -> HandlerFuture {
-    Box::pin(std::future::ready(Err(fault)))
 }
 
 fn receipt_mode(answer: &SessionAnswer, ordered: bool) -> OnewayMode {

@@ -224,12 +224,6 @@ impl Session {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Whether many calls are under way, so that writing is better done for several at once.
-    fn is_busy(&self) -> bool {
-        let state = self.lock();
-        state.connection.calls_out() + state.connection.calls_in() > 1
-    }
-
     /// Waits until the handshake is done.
     pub(crate) async fn established(&self) -> Result<()> {
         let mut phase = self.phase.subscribe();

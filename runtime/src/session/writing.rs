@@ -224,9 +224,12 @@ impl Session {
         self.output.lock().poll_flush(self, cx)
     }
 
-    /// Waits until there is something to write, for the task that writes.
-    pub(super) fn poll_requested(&self, cx: &Context<'_>) -> Poll<()> {
-        self.lock().writing.poll(cx)
+    /// Waits until there is something to write, for the task that writes. Returns whether many calls are under way, so
+    /// that it is better written for several at once.
+    pub(super) fn poll_requested(&self, cx: &Context<'_>) -> Poll<bool> {
+        let mut state = self.lock();
+        ready!(state.writing.poll(cx));
+        Poll::Ready(state.connection.calls_out() + state.connection.calls_in() > 1)
     }
 
     /// Ends the tasks of this session without more ado.

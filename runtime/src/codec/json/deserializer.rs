@@ -29,7 +29,7 @@ impl<'de, 'm> JsonDeserializer<'de, 'm> {
     }
 
     /// Shows a visitor something with parts, one level down.
-    fn nested<T>(
+    pub(super) fn nested<T>(
         &mut self,
         show: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {

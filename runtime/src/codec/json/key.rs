@@ -216,11 +216,8 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'_, 'de, '_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let meter = self.0.reader.meter;
-        meter.enter()?;
-        let result = visitor.visit_some(self);
-        meter.leave();
-        result
+        self.0
+            .nested(|deserializer| visitor.visit_some(KeyDeserializer(deserializer)))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -228,11 +225,8 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'_, 'de, '_> {
         _name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Failure> {
-        let meter = self.0.reader.meter;
-        meter.enter()?;
-        let result = visitor.visit_newtype_struct(self);
-        meter.leave();
-        result
+        self.0
+            .nested(|deserializer| visitor.visit_newtype_struct(KeyDeserializer(deserializer)))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -241,14 +235,12 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'_, 'de, '_> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
-        let meter = self.0.reader.meter;
-        meter.enter()?;
-        let result = visitor.visit_enum(Variant {
-            deserializer: self.0,
-            has_content: false,
-        });
-        meter.leave();
-        result
+        self.0.nested(|deserializer| {
+            visitor.visit_enum(Variant {
+                deserializer,
+                has_content: false,
+            })
+        })
     }
 
     forward_to_deserialize_any! {

@@ -32,10 +32,9 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de, '_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Failure> {
-        let Some(left) = self.left.checked_sub(1) else {
+        if !step(&mut self.left) {
             return Ok(None);
-        };
-        self.left = left;
+        }
         let element = seed.deserialize(&mut *self.deserializer)?;
         self.deserializer.meter.charge(size_of::<S::Value>())?;
         Ok(Some(element))
@@ -55,10 +54,9 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de, '_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Failure> {
-        let Some(left) = self.left.checked_sub(1) else {
+        if !step(&mut self.left) {
             return Ok(None);
-        };
-        self.left = left;
+        }
         let key = seed.deserialize(&mut *self.deserializer)?;
         self.deserializer.meter.charge(0)?;
         Ok(Some(key))
@@ -89,10 +87,9 @@ impl<'de> SeqAccess<'de> for Parts<'_, 'de, '_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Failure> {
-        let Some(left) = self.left.checked_sub(1) else {
+        if !step(&mut self.left) {
             return Ok(None);
-        };
-        self.left = left;
+        }
         seed.deserialize(&mut *self.deserializer).map(Some)
     }
 
@@ -146,5 +143,17 @@ impl<'de> VariantAccess<'de> for &mut PostcardDeserializer<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Failure> {
         self.tuple_variant(fields.len(), visitor)
+    }
+}
+
+/// Counts one of those that are left. Returns whether there was one.
+#[inline]
+fn step(left: &mut usize) -> bool {
+    match left.checked_sub(1) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
     }
 }
