@@ -20,7 +20,7 @@ use crate::handshake::{
     ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, ServerConfig,
     ServerHandshake,
 };
-use crate::id::CallId;
+use crate::id::{CallId, ExportId};
 use crate::limits::{Grants, Limits};
 use crate::message::Outcome;
 use crate::reason::{CloseReason, DrainReason, Refusal, RefusalCode};
@@ -225,6 +225,11 @@ impl Connection {
             unacknowledged: self.session.unacknowledged(),
             events: self.events.len(),
         }
+    }
+
+    /// Returns how many grants of this export the other side holds.
+    pub fn grants_of(&self, id: ExportId) -> u32 {
+        self.exports.grants(id.index())
     }
 
     /// Returns how many calls and binds this side made that are not answered.

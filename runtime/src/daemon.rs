@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,10 +16,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::Peer;
+use crate::daemon_object::{self, DaemonStat, ExportStat};
 use crate::error::Result;
 use crate::factory::Factory;
 use crate::node::{Node, Published};
 use crate::proxy::{self, Proxy};
+use crate::task;
 use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
 
@@ -80,6 +82,22 @@ struct Inner {
     handshakes: Arc<Semaphore>,
     listeners: Mutex<Vec<JoinHandle<()>>>,
     stopped: watch::Sender<bool>,
+}
+
+/// A way to a daemon that does not keep it alive.
+pub(crate) struct WeakDaemon(Weak<Inner>);
+
+impl WeakDaemon {
+    /// Begins to shut the daemon down, unless it is gone.
+    pub(crate) fn begin_shutdown(&self) {
+        if let Some(inner) = self.0.upgrade() {
+            let daemon = DaemonHandle(inner);
+            task::spawn(async move {
+                let drain = Shutdown::Drain(daemon.0.drain_timeout);
+                daemon.shutdown(drain).await;
+            });
+        }
+    }
 }
 
 /// How a daemon ends.
@@ -295,6 +313,20 @@ impl DaemonHandle {
     /// The names of the objects, and the wire names of the interfaces under which they are served.
     pub fn registered(&self) -> BTreeMap<String, String> {
         self.0.node.names()
+    }
+
+    /// What this daemon has given out, and to whom: every object that a session holds, by reference or by name.
+    pub fn exports(&self) -> Vec<ExportStat> {
+        let sessions = self.0.node.sessions();
+        let exports = sessions
+            .iter()
+            .flat_map(|session| session.export_stats(0, usize::MAX));
+        exports.collect()
+    }
+
+    /// How the daemon's sessions stand, which calls are under way and who waits for whom.
+    pub fn stat(&self) -> DaemonStat {
+        daemon_object::stat(&self.0.node.sessions())
     }
 
     /// The processes that have sessions here.

@@ -1,15 +1,32 @@
 //! The daemon itself as an object: what names it has, what they are, whether it is alive.
 
+mod stat;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Weak;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use farref_macros::expose;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::wall_clock;
+use crate::daemon::WeakDaemon;
 use crate::descriptor::InterfaceInfo;
 use crate::node::Node;
+use crate::permission::{Denied, Permission, Policy};
+use crate::serial;
+use crate::session::{Session, hexadecimal};
+
+pub use self::stat::{CallStat, DaemonStat, ExportStat, SessionStat, WaitStat};
+pub use crate::clock::{ClockOffset, clock_offset};
+
+/// How many waits are listed.
+const MAX_WAITS: usize = 1024;
+/// How many calls of all sessions together are listed.
+const MAX_CALLS: usize = 8192;
+/// How many exports are listed at once.
+const MAX_EXPORTS: usize = 1024;
 
 /// The daemon itself. Every daemon serves it at its URI without an object name.
 #[expose(crate = crate, name = "farref.Daemon")]
@@ -33,6 +50,26 @@ pub trait DaemonObject {
     /// What the daemon says of itself.
     #[idempotent]
     fn info(&self) -> DaemonInfo;
+
+    /// How the daemon's sessions stand, which calls are under way and who waits for whom.
+    ///
+    /// Needs [`Permission::Inspect`].
+    #[idempotent]
+    fn stat(&self) -> Result<DaemonStat, Denied>;
+
+    /// What the session of this number holds of the daemon's objects: at most 1024 of them, after the first `skip`. A
+    /// session that is not there holds nothing.
+    ///
+    /// Needs [`Permission::Inspect`].
+    #[idempotent]
+    fn exports(&self, session: u64, skip: u32) -> Result<Vec<ExportStat>, Denied>;
+
+    /// Begins to shut the daemon down: it takes no more calls, lets those under way end for as long as its drain
+    /// timeout says, and says goodbye to everybody. Returns when that has begun; doing it twice is doing it once.
+    ///
+    /// Needs [`Permission::ShutDown`].
+    #[idempotent]
+    async fn shut_down(&self) -> Result<(), Denied>;
 }
 
 /// There is no object of this name, or it lives elsewhere and only its own daemon can describe it.
@@ -67,15 +104,47 @@ pub struct DaemonInfo {
 /// The implementation.
 pub(crate) struct Host {
     node: Weak<Node>,
+    daemon: WeakDaemon,
+    policy: Policy,
     started: Instant,
 }
 
 impl Host {
-    pub(crate) fn new(node: Weak<Node>) -> Self {
+    pub(crate) fn new(node: Weak<Node>, daemon: WeakDaemon, policy: Policy) -> Self {
         Host {
             node,
+            daemon,
+            policy,
             started: Instant::now(),
         }
+    }
+
+    fn sessions(&self) -> Vec<Arc<Session>> {
+        self.node
+            .upgrade()
+            .map(|node| node.sessions())
+            .unwrap_or_default()
+    }
+}
+
+/// How these sessions stand.
+pub(crate) fn stat(sessions: &[Arc<Session>]) -> DaemonStat {
+    let mut left = MAX_CALLS;
+    let sessions = sessions.iter().map(|session| {
+        let mut stat = session.stat();
+        stat.calls.truncate(left);
+        left -= stat.calls.len();
+        stat
+    });
+    let waits = serial::waits(MAX_WAITS).into_iter().map(|wait| WaitStat {
+        waiting: wait.call.to_string(),
+        chain: hexadecimal(&wait.chain),
+        holder: wait.holder.to_string(),
+        holder_chain: hexadecimal(&wait.holder_chain),
+    });
+    DaemonStat {
+        sessions: sessions.collect(),
+        waits: waits.collect(),
     }
 }
 
@@ -98,10 +167,7 @@ impl DaemonObject for Host {
     fn ping(&self) {}
 
     fn clock(&self) -> u64 {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        wall_clock()
     }
 
     fn info(&self) -> DaemonInfo {
@@ -123,5 +189,24 @@ impl DaemonObject for Host {
             }),
             failed_oneways: node.map_or(0, |node| node.failed_oneways()),
         }
+    }
+
+    fn stat(&self) -> Result<DaemonStat, Denied> {
+        self.policy.check(Permission::Inspect)?;
+        Ok(stat(&self.sessions()))
+    }
+
+    fn exports(&self, session: u64, skip: u32) -> Result<Vec<ExportStat>, Denied> {
+        self.policy.check(Permission::Inspect)?;
+        let sessions = self.sessions();
+        let found = sessions.iter().find(|known| known.number() == session);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        Ok(found.map_or_else(Vec::new, |session| session.export_stats(skip, MAX_EXPORTS)))
+    }
+
+    async fn shut_down(&self) -> Result<(), Denied> {
+        self.policy.check(Permission::ShutDown)?;
+        self.daemon.begin_shutdown();
+        Ok(())
     }
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::context::Storage;
-use crate::error::Result;
+use crate::daemon_object::{ClockOffset, DaemonObjectProxy, clock_offset};
+use crate::error::{CallError, Fault, FaultKind, Result};
+use crate::permission::Denied;
 use crate::proxy::{self, Proxy};
 use crate::remote::{FarReference, Remote};
 use crate::session::{Session, TableSizes};
@@ -105,6 +107,66 @@ impl Peer {
         let bound = self.0.bind(name, P::DESCRIPTOR.hash).await?;
         bound.found().await?;
         Ok(proxy::far(Remote::Far(FarReference::held(bound))))
+    }
+
+    /// How far the wall clock of the peer, which must be a daemon, is from this process's.
+    ///
+    /// # Errors
+    ///
+    /// `NoSuchObject`, if the peer is no daemon; `SessionLost`, if the session has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets the measurement.
+    pub async fn clock_offset(&self) -> Result<ClockOffset> {
+        let daemon: DaemonObjectProxy = self.object("").await?;
+        clock_offset(&daemon).await
+    }
+
+    /// Shuts the peer down, which must be a daemon: it informs all its clients, lets calls under way end for as long as
+    /// its drain timeout says, and ends all its sessions. Returns when this session has ended, also if somebody else
+    /// has ended it.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`], if the daemon's policy does not grant [`Permission::ShutDown`](crate::Permission::ShutDown) to this
+    /// process; `NoSuchObject`, if the peer is no daemon.
+    ///
+    /// # Cancel safety
+    ///
+    /// The daemon shuts down also if the future is dropped, once it has begun.
+    pub async fn shut_down(&self) -> Result<(), CallError<Denied>> {
+        let is_over = |fault: &Fault| {
+            matches!(
+                fault.kind(),
+                FaultKind::ShuttingDown | FaultKind::SessionLost
+            )
+        };
+        let daemon = match self.object::<DaemonObjectProxy>("").await {
+            Ok(daemon) => daemon,
+            Err(fault) if is_over(&fault) => {
+                self.closed().await;
+                return Ok(());
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        match daemon.shut_down().await {
+            Ok(()) => {}
+            Err(CallError::Fault(fault)) if is_over(&fault) => {}
+            Err(error) => return Err(error),
+        }
+        drop(daemon);
+        self.closed().await;
+        Ok(())
+    }
+
+    /// Waits until the session has ended, and says why.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn closed(&self) -> Fault {
+        self.0.ended().await
     }
 
     /// Tells the peer goodbye when all that was queued is written, and ends the session.

@@ -46,7 +46,37 @@ impl Held {
 }
 
 /// Which chain waits for which locks. A chain waits for several where a handler joins several calls.
-static WAITS: LazyLock<Mutex<HashMap<ChainId, Vec<Arc<Held>>>>> = LazyLock::new(Mutex::default);
+static WAITS: LazyLock<Mutex<Waits>> = LazyLock::new(Mutex::default);
+
+/// By the chain that waits: what it waits for, and in which of its calls.
+type Waits = HashMap<ChainId, Vec<(Arc<Held>, CallName)>>;
+
+/// A call that waits for a lock, and the one that holds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) call: CallName,
+    pub(crate) chain: ChainId,
+    pub(crate) holder: CallName,
+    pub(crate) holder_chain: ChainId,
+}
+
+/// Who waits for whom in this process: at most `limit` of them.
+pub(crate) fn waits(limit: usize) -> Vec<Waiting> {
+    let waits = lock(&WAITS);
+    let waits = waits
+        .iter()
+        .flat_map(|(chain, locks)| locks.iter().map(move |wait| (chain, wait)));
+    let waits = waits.filter_map(|(chain, (held, call))| {
+        let holder = held.get()?;
+        Some(Waiting {
+            call: *call,
+            chain: *chain,
+            holder: holder.call,
+            holder_chain: holder.chain,
+        })
+    });
+    waits.take(limit).collect()
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,7 +135,7 @@ impl Wait {
         held: &Arc<Held>,
         waiting: &CallIdentity,
     ) -> std::result::Result<Self, CallName> {
-        let &CallIdentity { chain, depth, .. } = waiting;
+        let &CallIdentity { chain, depth, call } = waiting;
         let mut waits = lock(&WAITS);
         let mut unseen = vec![Arc::clone(held)];
         let mut seen: Vec<ChainId> = Vec::new();
@@ -117,10 +147,14 @@ impl Wait {
             }
             if !seen.contains(&holder.chain) {
                 seen.push(holder.chain);
-                unseen.extend(waits.get(&holder.chain).into_iter().flatten().cloned());
+                let locks = waits.get(&holder.chain).into_iter().flatten();
+                unseen.extend(locks.map(|(held, _)| Arc::clone(held)));
             }
         }
-        waits.entry(chain).or_default().push(Arc::clone(held));
+        waits
+            .entry(chain)
+            .or_default()
+            .push((Arc::clone(held), call));
         Ok(Wait {
             held: Arc::clone(held),
             chain,
@@ -132,7 +166,10 @@ impl Drop for Wait {
     fn drop(&mut self) {
         let mut waits = lock(&WAITS);
         if let Some(locks) = waits.get_mut(&self.chain) {
-            if let Some(index) = locks.iter().position(|held| Arc::ptr_eq(held, &self.held)) {
+            if let Some(index) = locks
+                .iter()
+                .position(|(held, _)| Arc::ptr_eq(held, &self.held))
+            {
                 locks.swap_remove(index);
             }
             if locks.is_empty() {

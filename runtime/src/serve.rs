@@ -78,6 +78,16 @@ impl<A: Answer> Running<A> {
         self.answer.as_ref()
     }
 
+    /// The same, to be noted in.
+    pub(crate) fn answer_to_mut(&mut self) -> Option<&mut A> {
+        self.answer.as_mut()
+    }
+
+    /// The scope in which it runs.
+    pub(crate) fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
     pub(crate) fn call_name(&self) -> CallName {
         self.scope.call_name()
     }

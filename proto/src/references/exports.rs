@@ -114,6 +114,14 @@ impl Exports {
         Ok(true)
     }
 
+    /// Returns how many grants of this export the other side holds.
+    pub(crate) fn grants(&self, id: u32) -> u32 {
+        match self.slots.get(id as usize) {
+            Some(Slot::Exported { grants, .. }) => *grants,
+            _ => 0,
+        }
+    }
+
     /// Tells whether the other side holds this export.
     pub(crate) fn contains(&self, id: u32) -> bool {
         matches!(self.slots.get(id as usize), Some(Slot::Exported { .. }))

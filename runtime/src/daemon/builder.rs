@@ -8,13 +8,15 @@ use std::time::Duration;
 use farref_proto::{FaultKind, Limits};
 use tokio::sync::{Semaphore, watch};
 
-use super::{Daemon, DaemonHandle, Inner};
+use super::{Daemon, DaemonHandle, Inner, WeakDaemon};
 use crate::Outcome;
 use crate::codec::{Budget, CodecSet};
 use crate::daemon_object::{DaemonObjectProxy, Host};
 use crate::error::{Fault, Result};
 use crate::interceptor::Interceptor;
 use crate::node::{Node, NodeConfig};
+use crate::peer::Peer;
+use crate::permission::{Permission, Policy};
 use crate::proxy;
 use crate::transport::listener::Listener;
 use crate::uri::{Address, Uri, UriError};
@@ -30,6 +32,7 @@ pub struct DaemonBuilder {
     max_connections: usize,
     max_handshakes: usize,
     drain_timeout: Duration,
+    policy: Policy,
 }
 
 impl Default for DaemonBuilder {
@@ -43,6 +46,7 @@ impl Default for DaemonBuilder {
             max_connections: 1024,
             max_handshakes: 256,
             drain_timeout: Duration::from_secs(30),
+            policy: Policy::default(),
         }
     }
 }
@@ -141,6 +145,28 @@ impl DaemonBuilder {
         self
     }
 
+    /// Decides what peers may do through the [daemon object](crate::daemon_object): `grants` is asked for each such call.
+    /// [`Permission`] says what is granted to whom without this.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use farref::{Daemon, Identity, Permission};
+    ///
+    /// // Whoever proved the token may do everything.
+    /// let builder = Daemon::builder()
+    ///     .token("swordfish")
+    ///     .grant(|peer, _| peer.identity() == Identity::Token);
+    /// # let _ = (builder, Permission::ShutDown);
+    /// ```
+    pub fn grant(
+        mut self,
+        grants: impl Fn(&Peer, Permission) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.policy = Policy::new(grants);
+        self
+    }
+
     /// Starts the daemon. Without a place to listen it serves only what [`serve_io`](DaemonHandle::serve_io) gives it.
     ///
     /// # Errors
@@ -194,7 +220,9 @@ impl DaemonBuilder {
             listeners: Mutex::default(),
             stopped: watch::Sender::new(false),
         }));
-        let host = DaemonObjectProxy::new(Host::new(Arc::downgrade(&daemon.0.node)));
+        let weak = WeakDaemon(Arc::downgrade(&daemon.0));
+        let host = Host::new(Arc::downgrade(&daemon.0.node), weak, self.policy);
+        let host = DaemonObjectProxy::new(host);
         daemon.0.node.set_daemon(proxy::to_export(&host));
         for listener in listeners {
             daemon.listen(listener);

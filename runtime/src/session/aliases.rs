@@ -36,6 +36,10 @@ impl<T> Aliases<T> {
         Some(self.0.remove(place).1)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ExportId, &mut T)> {
         self.0.iter_mut().map(|(alias, value)| (*alias, value))
     }

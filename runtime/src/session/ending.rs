@@ -10,6 +10,7 @@ use farref_proto::{CloseCode, CloseReason, DrainCode, DrainReason, FaultKind, Im
 use tokio::task::AbortHandle;
 
 use super::inbox::Garbage;
+use super::under_way::{self, Place};
 use super::{Lifetime, Phase, Session, State};
 use crate::Outcome;
 use crate::error::{Fault, Result};
@@ -59,22 +60,37 @@ impl Drop for Opening<'_> {
 
 /// A call or a oneway of the peer that is being served, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Served(Arc<Session>);
+pub(crate) struct Served {
+    session: Arc<Session>,
+    /// Where it is listed, if it did not end at once.
+    listed: Option<Place>,
+}
 
 impl Served {
     pub(super) fn begin(session: &Arc<Session>) -> Self {
         session.serving.fetch_add(1, Ordering::AcqRel);
-        Served(Arc::clone(session))
+        Served {
+            session: Arc::clone(session),
+            listed: None,
+        }
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {
-        &self.0
+        &self.session
+    }
+
+    /// Lists it with the calls under way.
+    pub(super) fn list(&mut self, call: under_way::Call) {
+        self.listed = Some(self.session.under_way.add(call));
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let session = &*self.0;
+        let session = &*self.session;
+        if let Some(place) = self.listed.take() {
+            session.under_way.remove(place);
+        }
         session.serving.fetch_sub(1, Ordering::SeqCst);
         session.node.tell_served();
         // Only a session that nobody holds can be idle now, and most are held.

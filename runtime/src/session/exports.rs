@@ -77,6 +77,26 @@ impl Exports {
         }
     }
 
+    /// What the peer holds, and how many references to each it was given; 0 for what it holds by a name.
+    pub(crate) fn held<'a>(
+        &'a self,
+        connection: &'a Connection,
+    ) -> impl Iterator<Item = (&'a Arc<Export>, u32)> {
+        let transferred = self.transferred.iter().enumerate();
+        let transferred = transferred.filter_map(|(index, place)| match place {
+            Place::Object(export) => {
+                let id = ExportId::new(u32::try_from(index).unwrap_or(u32::MAX));
+                Some((export, connection.grants_of(id)))
+            }
+            _ => None,
+        });
+        let named = self.named.iter().filter_map(|place| match place {
+            Place::Object(export) => Some((export, 0)),
+            _ => None,
+        });
+        transferred.chain(named)
+    }
+
     /// Puts an object where the peer's alias finds it.
     pub(crate) fn name(&mut self, alias: ExportId, export: Arc<Export>) {
         self.named.insert(alias, Place::Object(export));

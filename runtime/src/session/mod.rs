@@ -14,10 +14,12 @@ mod exports;
 mod handlers;
 mod inbox;
 mod input;
+mod inspection;
 mod ordered;
 mod questions;
 mod sending;
 mod serving;
+mod under_way;
 mod writing;
 
 use std::fmt;
@@ -34,8 +36,10 @@ use tokio::time::Instant;
 pub(crate) use self::ending::{Hold, Queued};
 use self::exports::Exports;
 pub(crate) use self::handlers::DESCRIBE;
+pub(crate) use self::inspection::hexadecimal;
 use self::ordered::OrderedOneways;
 pub(crate) use self::questions::{Question, Questions, SendState, Ticket};
+use self::under_way::UnderWay;
 use self::writing::{Output, Requested};
 use crate::codec::{Codec, CodecSet};
 use crate::context::Storage;
@@ -92,6 +96,7 @@ pub(crate) struct Session {
     serving: AtomicUsize,
     storage: Storage,
     ordered: OrderedOneways,
+    under_way: UnderWay,
 }
 
 pub(crate) struct State {
@@ -142,6 +147,7 @@ impl Session {
             serving: AtomicUsize::new(0),
             storage: Storage::default(),
             ordered: OrderedOneways::default(),
+            under_way: UnderWay::default(),
         })
     }
 
@@ -232,6 +238,20 @@ impl Session {
                 Phase::Connecting => {}
                 Phase::Open => return Ok(()),
                 Phase::Closed(fault) => return Err(fault.clone()),
+            }
+            // The session itself holds the sender.
+            let _ = phase.changed().await;
+        }
+    }
+}
+
+impl Session {
+    /// Waits until the session has ended, and says why.
+    pub(crate) async fn ended(&self) -> Fault {
+        let mut phase = self.phase.subscribe();
+        loop {
+            if let Phase::Closed(fault) = &*phase.borrow_and_update() {
+                return fault.clone();
             }
             // The session itself holds the sender.
             let _ = phase.changed().await;

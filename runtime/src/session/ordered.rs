@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use super::Session;
 use super::inbox::Arrived;
-use super::serving::{Finished, SessionAnswer};
+use super::serving::{Finished, SessionAnswer, list};
 use crate::serve::Running;
 
 /// The oneways that wait for one before them, by the target that they are for. A target is here while one of its
@@ -72,7 +72,8 @@ impl Session {
     }
 
     /// Runs an ordered oneway to its end, and then those that came for the same target meanwhile.
-    fn run_ordered(self: &Arc<Self>, target: u32, first: Running<SessionAnswer>) {
+    fn run_ordered(self: &Arc<Self>, target: u32, mut first: Running<SessionAnswer>) {
+        list(&mut first);
         self.ordered.lock().insert(target, VecDeque::new());
         let turn = Turn {
             session: Arc::clone(self),
@@ -83,10 +84,11 @@ impl Session {
             let mut next = Some(first);
             while let Some(oneway) = next {
                 oneway.await;
-                next = session
-                    .ordered
-                    .next(target)
-                    .map(|oneway| session.handler(oneway).0);
+                next = session.ordered.next(target).map(|oneway| {
+                    let mut handler = session.handler(oneway).0;
+                    list(&mut handler);
+                    handler
+                });
             }
         });
     }

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::ending::Served;
 use super::inbox::{Arrived, Garbage, Work};
+use super::under_way;
 use super::{IncomingCallId, Session, State};
 use crate::codec::Codec;
 use crate::context::{Annotations, CallName, Scope};
@@ -116,6 +117,19 @@ impl SessionAnswer {
         if let Err(error) = sent {
             tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
         }
+    }
+}
+
+/// Lists a handler that did not end at once with the calls under way.
+pub(super) fn list(handler: &mut Running<SessionAnswer>) {
+    let scope = Arc::clone(handler.scope());
+    if let Some(answer) = handler.answer_to_mut() {
+        let call = under_way::Call {
+            scope,
+            oneway: matches!(answer.kind, AnswerKind::Oneway(_)),
+            since: tokio::time::Instant::now(),
+        };
+        answer.served.list(call);
     }
 }
 
@@ -230,6 +244,7 @@ impl Session {
             }
         }
         let call = handler.answer_to().and_then(SessionAnswer::call);
+        list(&mut handler);
         let task = tokio::spawn(handler);
         if let Some(call) = call
             && !flags.runs_to_its_end()

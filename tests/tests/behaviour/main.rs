@@ -19,6 +19,7 @@ mod events;
 mod factories;
 mod faults;
 mod handover;
+mod inspection;
 mod interceptors;
 mod interfaces;
 mod listeners;
