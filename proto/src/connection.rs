@@ -4,6 +4,7 @@ mod establishing;
 mod event;
 mod incoming;
 mod outgoing;
+mod resuming;
 mod transmit;
 
 use std::collections::VecDeque;
@@ -15,9 +16,9 @@ pub use self::event::{
 };
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
 use crate::error::{ConnectionError, DecodeError, Stranger};
-use crate::frame::{Header, Kind, LENGTH_FIELD};
+use crate::frame::{Header, Kind, LENGTH_FIELD, PREAMBLE};
 use crate::handshake::{
-    ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, ServerConfig,
+    ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, Resumption, ServerConfig,
     ServerHandshake,
 };
 use crate::id::{CallId, ExportId};
@@ -95,17 +96,33 @@ use crate::time::Time;
 /// # States
 ///
 /// ```text
-///  Preamble --> Handshake --> Open --> Closed
-///      |            |                    ^
-///      +------------+--------------------+   an error, a refusal, a goodbye, close()
+///  Preamble --> Handshake --> Open ------------------> Closed
+///      |            |          | ^                       ^
+///      +------------+----------|-|-----------------------+   an error, a refusal, a goodbye, close()
+///                              | |                       |
+///             disconnected()   v | another connection    |
+///                            Suspended ------------------+   no other connection came in time
 /// ```
+///
+/// While it is suspended, everything that the application asks for is still taken; it goes out over the next
+/// connection. A client begins one with [`resume`](Self::resume), a server's session is handed one with
+/// [`accept_resume`](Self::accept_resume).
 #[derive(Debug)]
 pub struct Connection {
     state: State,
     limits: Limits,
     is_client: bool,
-    /// A server writes its preamble once it has seen the client's.
-    preamble_sent: bool,
+    preamble_seen: bool,
+    /// A server writes its preamble before its first frame, once it has seen the client's.
+    preamble_due: bool,
+    /// How the session is taken up again, if it can be.
+    resumption: Option<Box<Resumption>>,
+    /// Until when another connection may come.
+    suspended_until: Time,
+    /// How many connections this one has had.
+    link: u32,
+    /// Somebody was turned away for the bytes that are kept.
+    keeps_waiting: bool,
     peer: Option<Box<PeerInfo>>,
     session: Session,
     questions: Questions,
@@ -136,6 +153,8 @@ enum State {
     Preamble(Handshake),
     Handshake(Handshake),
     Open,
+    /// The session has no connection.
+    Suspended,
     Closed,
 }
 
@@ -145,14 +164,15 @@ impl Connection {
     pub fn client(config: ClientConfig, now: Time) -> Self {
         let limits = config.limits.clone();
         let mut session = Session::new(&limits, now);
-        let handshake = ClientHandshake::begin(config, now, session.buffer(512));
-        Self::new(
-            State::Preamble(Handshake::Client(Box::new(handshake))),
-            true,
-            limits,
-            session,
-            now,
-        )
+        let resumption = Resumption::of_client(&config);
+        session.ahead().reserve(512);
+        let handshake = ClientHandshake::begin(config, now, session.ahead());
+        let state = State::Preamble(Handshake::Client(Box::new(handshake)));
+        let mut connection = Self::new(state, true, limits, session, now);
+        if !resumption.linger.is_zero() {
+            connection.resumption = Some(Box::new(resumption));
+        }
+        connection
     }
 
     /// Begins as the side that was dialled.
@@ -176,7 +196,12 @@ impl Connection {
             state,
             limits,
             is_client,
-            preamble_sent: is_client,
+            preamble_seen: false,
+            preamble_due: false,
+            resumption: None,
+            suspended_until: Time::from_micros(u64::MAX),
+            link: 0,
+            keeps_waiting: false,
             peer: None,
             session,
             questions: Questions::default(),
@@ -198,8 +223,13 @@ impl Connection {
         }
     }
 
-    /// Tells whether the handshake is done and the conversation has not ended.
+    /// Tells whether the handshake is done and the conversation has not ended. It may be between two connections.
     pub fn is_established(&self) -> bool {
+        self.peer.is_some() && !self.is_closed()
+    }
+
+    /// Tells whether frames go to and fro: the handshake is done, and the connection is there.
+    pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
 
@@ -297,7 +327,7 @@ impl Connection {
                 return Ok(());
             }
         }
-        if self.is_established() {
+        if self.is_open() {
             self.take_open_frames(now, input)
         } else {
             Ok(())
@@ -312,7 +342,7 @@ impl Connection {
             while let Some(header) = Header::peek(&batch, limit)? {
                 let frame = batch.split_to(header.frame_length());
                 self.handle_frame(now, header, frame)?;
-                if !self.is_established() {
+                if !self.is_open() {
                     return Ok(());
                 }
             }
@@ -327,7 +357,10 @@ impl Connection {
     /// `handle_*`, so it is enough to ask after those.
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {
-            State::Preamble(_) | State::Handshake(_) => Some(self.handshake_deadline),
+            State::Preamble(_) | State::Handshake(_) => {
+                Some(self.handshake_deadline.min(self.suspended_until))
+            }
+            State::Suspended => Some(self.suspended_until),
             State::Open => {
                 let frame = self
                     .frame_begun
@@ -348,11 +381,12 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), ConnectionError> {
         let result = match self.state {
             State::Closed => Ok(()),
+            State::Open => self.handle_open_timeout(now),
+            _ if now >= self.suspended_until => Err(ConnectionError::Abandoned),
             State::Preamble(_) | State::Handshake(_) if now >= self.handshake_deadline => {
                 Err(ConnectionError::HandshakeTimeout)
             }
-            State::Preamble(_) | State::Handshake(_) => Ok(()),
-            State::Open => self.handle_open_timeout(now),
+            State::Preamble(_) | State::Handshake(_) | State::Suspended => Ok(()),
         };
         if let Err(error) = &result {
             self.fail(error);
@@ -382,45 +416,62 @@ impl Connection {
         match self.state {
             State::Open => {
                 self.write_counted();
-                reason.encode(self.session.buffer(32 + reason.text.len()));
+                reason.encode(self.session.behind());
             }
             State::Preamble(_) | State::Handshake(_) if self.is_client => {
-                reason.encode(self.session.buffer(32 + reason.text.len()));
+                reason.encode(self.session.behind());
             }
             State::Handshake(_) => {
-                let refusal = Refusal::new(RefusalCode::ShuttingDown, reason.to_string());
-                refusal.encode(self.session.buffer(32 + refusal.text.len()));
+                self.refuse(&Refusal::new(RefusalCode::ShuttingDown, reason.to_string()));
             }
-            State::Preamble(_) | State::Closed => {}
+            State::Preamble(_) | State::Suspended | State::Closed => {}
         }
         self.state = State::Closed;
     }
 
     /// Ends the conversation because of an error, of which the other side is told where it can understand.
     fn fail(&mut self, error: &ConnectionError) {
-        let was_open = self.is_established();
+        let was_open = self.is_open();
+        if self.peer.is_some() && !was_open && !error.ends_session() {
+            // An attempt to take the session up again has failed; the next one may not.
+            self.suspend();
+            return;
+        }
         self.state = State::Closed;
         match error {
+            _ if was_open => {
+                let reason = CloseReason::new(error.close_code(), error.to_string());
+                reason.encode(self.session.behind());
+            }
+            _ if self.peer.is_some() => self.session.unlink(),
             ConnectionError::Refused { .. } | ConnectionError::TokenRequired => {
                 self.nothing_ran = true
             }
             ConnectionError::Stranger(Stranger::Http) if !self.is_client => {
-                self.session
-                    .buffer(ANSWER_TO_HTTP.len())
-                    .put_slice(ANSWER_TO_HTTP);
+                self.session.ahead().put_slice(ANSWER_TO_HTTP);
             }
-            _ if was_open => {
-                let reason = CloseReason::new(error.close_code(), error.to_string());
-                reason.encode(self.session.buffer(32 + reason.text.len()));
-            }
-            ConnectionError::Refusing(refusal) => {
-                refusal.encode(self.session.buffer(32 + refusal.text.len()))
-            }
-            _ if !self.is_client && self.preamble_sent => {
-                let refusal = Refusal::new(error.refusal_code(), error.to_string());
-                refusal.encode(self.session.buffer(32 + refusal.text.len()));
+            // Whoever does not know the preamble does not know what a refusal is.
+            ConnectionError::Stranger(_) => {}
+            ConnectionError::Refusing(refusal) => self.refuse(&refusal.clone()),
+            _ if !self.is_client => {
+                self.refuse(&Refusal::new(error.refusal_code(), error.to_string()));
             }
             _ => {}
+        }
+    }
+
+    /// Tells the client that nothing ran, if it has shown that it understands.
+    fn refuse(&mut self, refusal: &Refusal) {
+        if self.preamble_seen {
+            self.greet();
+            refusal.encode(self.session.ahead());
+        }
+    }
+
+    /// Writes the preamble, if it is due.
+    fn greet(&mut self) {
+        if std::mem::take(&mut self.preamble_due) {
+            self.session.ahead().put_slice(&PREAMBLE);
         }
     }
 

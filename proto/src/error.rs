@@ -46,6 +46,8 @@ pub enum ConnectionError {
     Codec,
     /// A client wants to take up a session that is not here any more.
     SessionLost,
+    /// The session was without a connection for longer than it is kept.
+    Abandoned,
     /// The handshake took longer than its limit.
     HandshakeTimeout,
     /// A frame took longer than its limit from its first byte to its last.
@@ -87,6 +89,7 @@ impl fmt::Display for ConnectionError {
             ),
             Self::Codec => f.write_str("no codec is known to both sides"),
             Self::SessionLost => f.write_str("the session to resume is not known here"),
+            Self::Abandoned => f.write_str("the connection was lost and no other came in time"),
             Self::HandshakeTimeout => f.write_str("the handshake was not done in time"),
             Self::FrameTimeout => f.write_str("a frame was begun and not finished in time"),
             Self::PeerTimeout => f.write_str("the other side has fallen silent"),
@@ -135,11 +138,29 @@ impl ConnectionError {
             Self::Version { .. } => RefusalCode::Version,
             Self::Codec => RefusalCode::Codec,
             Self::SessionLost => RefusalCode::SessionLost,
-            Self::HandshakeTimeout | Self::FrameTimeout | Self::PeerTimeout => RefusalCode::Timeout,
+            Self::Abandoned | Self::HandshakeTimeout | Self::FrameTimeout | Self::PeerTimeout => {
+                RefusalCode::Timeout
+            }
             Self::Unsupported(_) => RefusalCode::Unsupported,
             Self::Stranger(_) | Self::Refused { .. } | Self::Malformed(_) | Self::Violation(_) => {
                 RefusalCode::Malformed
             }
+        }
+    }
+
+    /// Tells whether an attempt to take a session up that ends like this ends the session, too: the other side says that
+    /// it has not got it, or another process is there.
+    pub(crate) fn ends_session(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => !matches!(
+                *code,
+                RefusalCode::Busy
+                    | RefusalCode::ShuttingDown
+                    | RefusalCode::Timeout
+                    | RefusalCode::Malformed
+            ),
+            Self::Abandoned => true,
+            _ => false,
         }
     }
 

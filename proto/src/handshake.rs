@@ -14,16 +14,23 @@
 //!   |                                         |
 //!   | <--------------------------- Refuse --- |  anything else: nothing has run
 //! ```
+//!
+//! How a session is taken up again stands in `resumption`.
 
 mod client;
 mod config;
 mod proof;
+mod resumption;
 mod server;
+
+use std::time::Duration;
 
 use bytes::BytesMut;
 
 pub(crate) use self::client::ClientHandshake;
 pub use self::config::{ClientConfig, ServerConfig, SessionSecret, Token};
+pub use self::resumption::ResumeRequest;
+pub(crate) use self::resumption::{Resuming, Resumption};
 pub(crate) use self::server::ServerHandshake;
 use crate::error::{ConnectionError, Stranger};
 use crate::frame::PREAMBLE;
@@ -53,6 +60,8 @@ pub struct PeerInfo {
     pub grants: Grants,
     /// The session.
     pub session: SessionId,
+    /// How long it keeps the session when the connection is lost; zero for not at all.
+    pub linger: Duration,
 }
 
 /// A handshake that is not done.
@@ -60,6 +69,8 @@ pub struct PeerInfo {
 pub(crate) enum Handshake {
     Client(Box<ClientHandshake>),
     Server(Box<ServerHandshake>),
+    /// Of a client that takes its session up again.
+    Resuming(Box<Resuming>),
 }
 
 /// What a message led to.
@@ -67,8 +78,13 @@ pub(crate) enum Handshake {
 pub(crate) enum Step {
     /// More messages are needed.
     Wait(Handshake),
-    /// The connection is established. The other side's clock was read.
-    Done(Box<PeerInfo>, Time),
+    /// The connection is established. The other side's clock was read, and a server learned how the session
+    /// is taken up again.
+    Done(Box<PeerInfo>, Time, Option<Box<Resumption>>),
+    /// A client wants to take up a session, which may be elsewhere in this process.
+    ResumeRequested(Handshake, ResumeRequest),
+    /// The session goes on. The other side received so much of it, and its clock was read.
+    Resumed { received: u64, clock: Time },
 }
 
 impl Handshake {
@@ -82,13 +98,14 @@ impl Handshake {
         match self {
             Self::Client(handshake) => handshake.handle(message, out),
             Self::Server(handshake) => handshake.handle(now, message, out),
+            Self::Resuming(handshake) => handshake.handle(message),
         }
     }
 
     /// Tells whether session frames are to be thrown away: their sender spoke before it was known.
     pub(crate) fn discards_session_frames(&self) -> bool {
         match self {
-            Self::Client(_) => false,
+            Self::Client(_) | Self::Resuming(_) => false,
             Self::Server(handshake) => handshake.awaits_proof(),
         }
     }
@@ -97,7 +114,7 @@ impl Handshake {
     pub(crate) fn allows_early_frames(&self) -> bool {
         match self {
             Self::Client(handshake) => handshake.allows_early_frames(),
-            Self::Server(_) => false,
+            Self::Server(_) | Self::Resuming(_) => false,
         }
     }
 }

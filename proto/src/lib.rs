@@ -33,11 +33,15 @@ pub use crate::connection::{
     TableSizes,
 };
 pub use crate::error::{ConnectionError, DecodeError, SendError, Stranger, Violation};
-pub use crate::handshake::{ClientConfig, PeerInfo, ServerConfig, SessionSecret, Token};
+pub use crate::handshake::{
+    ClientConfig, PeerInfo, ResumeRequest, ServerConfig, SessionSecret, Token,
+};
 pub use crate::id::{
     ALIAS_BIT, CallId, ChainId, DAEMON_TARGET, ExportId, ImportId, InstanceId, Nonce, SessionId,
     fnv1a32,
 };
+#[cfg(feature = "sabotage")]
+pub use crate::limits::Sabotage;
 pub use crate::limits::{Grants, Limits};
 pub use crate::message::{
     Chain, EntryKind, Extensions, FaultKind, FaultMessage, Outcome, OutgoingCall, OutgoingReply,

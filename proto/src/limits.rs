@@ -44,6 +44,29 @@ pub struct Limits {
     pub peer_timeout: Duration,
     /// Bytes received after which this side acknowledges without waiting for the next beat.
     pub ack_every: u64,
+    /// How long this side keeps a session that has lost its connection; zero for not at all. The shorter of the two
+    /// sides' times counts.
+    pub linger: Duration,
+    /// Bytes that this side keeps until the other side has acknowledged them. Who makes calls beyond that waits; replies
+    /// do not, which the calls bound that ask for them.
+    pub kept_bytes: u64,
+    /// A fault to have, so that tests show that they would find it.
+    #[cfg(feature = "sabotage")]
+    pub sabotage: Option<Sabotage>,
+}
+
+/// A fault of resuming.
+#[cfg(feature = "sabotage")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// An acknowledgement counts for one byte more.
+    ForgetsTooMuch,
+    /// What the old connection still brings counts.
+    ReadsTheOldConnection,
+    /// An epoch is good for any number of times.
+    AcceptsEpochsAgain,
+    /// What was received before is sent again.
+    ReplaysTooMuch,
 }
 
 impl Limits {
@@ -79,8 +102,12 @@ impl Limits {
     pub const BEAT_INTERVAL: Duration = Duration::from_secs(10);
     /// 20 seconds: longer than a lost packet takes, shorter than a person's patience.
     pub const PEER_TIMEOUT: Duration = Duration::from_secs(20);
-    /// 256 KiB: an acknowledgement costs its reader nothing at this rate, and keeps the kept bytes few.
-    pub const ACK_EVERY: u64 = 256 << 10;
+    /// 64 KiB: an acknowledgement costs its reader nothing at this rate, and keeps the kept bytes few.
+    pub const ACK_EVERY: u64 = 64 << 10;
+    /// 30 seconds: a network that is changed, a cable that is put back, a machine that wakes up.
+    pub const LINGER: Duration = Duration::from_secs(30);
+    /// 16 MiB: twice what calls may be unfinished in, so that it is reached by who loses its connection, and else never.
+    pub const KEPT_BYTES: u64 = 16 << 20;
 
     /// Returns what these limits allow the other side, never less than [`Grants::FLOOR`].
     pub fn grants(&self) -> Grants {
@@ -128,6 +155,10 @@ impl Default for Limits {
             beat_interval: Self::BEAT_INTERVAL,
             peer_timeout: Self::PEER_TIMEOUT,
             ack_every: Self::ACK_EVERY,
+            linger: Self::LINGER,
+            kept_bytes: Self::KEPT_BYTES,
+            #[cfg(feature = "sabotage")]
+            sabotage: None,
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The session: two streams of bytes with offsets, and the signs of life beside them.
 //!
 //! Session frames have an offset in their direction's stream; link frames have none. Each side tells the other how far
-//! it received, so that a later connection could go on from there.
+//! it received, and keeps what it sent until then, so that a later connection goes on from there.
+//!
+//! The other side tells it also by what it does: a reply shows that its call has arrived, and a call that takes the id
+//! of another shows that the reply to that one has. So callers and their servers keep next to nothing, and
+//! acknowledgements are needed for the rest alone.
 
 mod outbox;
 
@@ -19,12 +23,22 @@ use crate::time::{PeerClock, Time};
 #[derive(Debug)]
 pub(crate) struct Session {
     outbox: Outbox,
+    /// Link frames that go before everything else.
+    ahead: BytesMut,
+    /// Link frames that go behind everything else: a goodbye.
+    behind: BytesMut,
+    /// There is a connection that session frames may be written to.
+    is_linked: bool,
+    #[cfg(feature = "sabotage")]
+    sabotage: Option<crate::Sabotage>,
     /// Bytes of session frames written so far.
     appended: u64,
     /// How many of them were handed to the transport.
     transmitted: u64,
-    /// How many of them the other side has, as far as it told.
+    /// How many of them the other side has, as far as it showed.
     acknowledged: u64,
+    /// The same, as it said it last.
+    stated: u64,
     /// Bytes of session frames received so far.
     received: u64,
     /// How many of them the other side was told of.
@@ -44,9 +58,15 @@ impl Session {
     pub(crate) fn new(limits: &Limits, now: Time) -> Self {
         Self {
             outbox: Outbox::default(),
+            ahead: BytesMut::new(),
+            behind: BytesMut::new(),
+            is_linked: true,
+            #[cfg(feature = "sabotage")]
+            sabotage: limits.sabotage,
             appended: 0,
             transmitted: 0,
             acknowledged: 0,
+            stated: 0,
             received: 0,
             told: 0,
             ack_every: limits.ack_every.max(1),
@@ -60,11 +80,66 @@ impl Session {
         }
     }
 
-    /// Begins to beat, as often as the other side needs it.
-    pub(crate) fn establish(&mut self, theirs: &Grants, now: Time) {
+    /// Begins to beat, as often as the other side needs it. What is sent is kept only if it may be needed again.
+    pub(crate) fn establish(&mut self, theirs: &Grants, keeps: bool, now: Time) {
         let patience = Duration::from_millis(theirs.peer_timeout_ms.into());
         self.beat_interval = self.beat_interval.min(patience / 2);
         self.next_beat = now + self.beat_interval;
+        if !keeps {
+            self.outbox.keep_nothing();
+        }
+    }
+
+    /// Gives the connection up. Session frames wait from now on.
+    pub(crate) fn unlink(&mut self) {
+        self.is_linked = false;
+        self.ahead = BytesMut::new();
+        self.behind = BytesMut::new();
+        self.beat_due = false;
+    }
+
+    /// Goes on over another connection, whose other side has received so much.
+    pub(crate) fn relink(&mut self, received: u64, now: Time) -> Result<(), Violation> {
+        #[cfg(feature = "sabotage")]
+        if self.sabotage == Some(crate::Sabotage::ReplaysTooMuch) {
+            self.outbox.give_again();
+        }
+        self.acknowledge(received)?;
+        // The other side reads the old connection no more, so what it has not received it has never seen.
+        self.transmitted = received;
+        self.outbox.give_again();
+        self.is_linked = true;
+        // It was told in the handshake.
+        self.told = self.received;
+        self.last_heard = self.last_heard.max(now);
+        self.next_beat = now + self.beat_interval;
+        Ok(())
+    }
+
+    /// Tells whether there is a connection that session frames may be written to.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.is_linked
+    }
+
+    /// Returns how many bytes of session frames this side has received.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Tells whether the other side may have received so much: not less than it showed before, and not more than it was
+    /// sent.
+    pub(crate) fn may_have_received(&self, received: u64) -> bool {
+        (self.acknowledged..=self.transmitted).contains(&received)
+    }
+
+    /// Returns the buffer for link frames.
+    pub(crate) fn ahead(&mut self) -> &mut BytesMut {
+        &mut self.ahead
+    }
+
+    /// Returns the buffer for the last frame of all.
+    pub(crate) fn behind(&mut self) -> &mut BytesMut {
+        &mut self.behind
     }
 
     /// Returns the buffer to which a frame of about this size is to be written, in one piece.
@@ -92,7 +167,8 @@ impl Session {
 
     /// Returns how many bytes wait to be handed to the transport.
     pub(crate) fn unsent(&self) -> usize {
-        self.outbox.len()
+        let frames = if self.is_linked { self.outbox.len() } else { 0 };
+        self.ahead.len() + frames + self.behind.len()
     }
 
     /// Returns how many bytes of session frames the other side has not acknowledged.
@@ -107,11 +183,30 @@ impl Session {
 
     /// Takes the other side's word for how far it received.
     pub(crate) fn acknowledge(&mut self, received: u64) -> Result<(), Violation> {
-        if received > self.transmitted || received < self.acknowledged {
+        if !(self.stated..=self.transmitted).contains(&received) {
             return Err(Violation::BadAcknowledgement(received));
         }
+        self.stated = received;
+        // What it did may have shown more already.
+        let Some(news) = received.checked_sub(self.acknowledged) else {
+            return Ok(());
+        };
+        #[cfg(feature = "sabotage")]
+        let news = match self.sabotage {
+            Some(crate::Sabotage::ForgetsTooMuch) if news > 0 => news + 1,
+            _ => news,
+        };
+        self.outbox.forget(news);
         self.acknowledged = received;
         Ok(())
+    }
+
+    /// Takes what the other side did as its word that it received so much.
+    pub(crate) fn imply(&mut self, received: u64) {
+        if received > self.acknowledged && received <= self.transmitted {
+            self.outbox.forget(received - self.acknowledged);
+            self.acknowledged = received;
+        }
     }
 
     /// Takes a reading of the other side's clock.
@@ -162,7 +257,7 @@ impl Session {
             return;
         }
         let received = self.received;
-        let out = self.outbox.buffer(32);
+        let out = &mut self.ahead;
         if self.beat_due {
             Beat {
                 clock: now,
@@ -178,7 +273,17 @@ impl Session {
 
     /// Moves everything that waits to `out`. Returns how many bytes.
     pub(crate) fn transmit(&mut self, out: &mut Vec<Bytes>) -> usize {
-        self.transmitted = self.appended;
-        self.outbox.take(out)
+        let unsent = self.unsent();
+        if !self.ahead.is_empty() {
+            out.push(std::mem::take(&mut self.ahead).freeze());
+        }
+        if self.is_linked {
+            self.transmitted = self.appended;
+            self.outbox.take(out);
+        }
+        if !self.behind.is_empty() {
+            out.push(std::mem::take(&mut self.behind).freeze());
+        }
+        unsent
     }
 }

@@ -371,6 +371,7 @@ impl Client {
             Nonce::from_bytes(random::bytes()),
         );
         config.limits = node.limits.clone();
+        config.limits.linger = Duration::ZERO;
         // What it knows, also for its own calls; what it accepts is looked at in each call that comes.
         config.codecs = Codec::available().bits();
         config.name.clone_from(&node.name);

@@ -20,6 +20,8 @@ struct Answer {
     state: State,
     depth: u16,
     bytes: u32,
+    /// Where the reply ends in this side's stream, once it is written.
+    end: u64,
 }
 
 /// A call that has been answered and whose credit goes back with its reply.
@@ -41,12 +43,19 @@ pub(crate) struct Answers {
 
 impl Answers {
     /// Opens the call that arrived. Its credit has been charged, which bounds the table: a caller uses a new id only
-    /// when all lower ones are taken.
-    pub(crate) fn open(&mut self, id: u32, depth: u16, bytes: u32) -> Result<CallId, Violation> {
-        let answer = Answer {
+    /// when all lower ones are taken. Returns also where the reply to the call before ends that had this id: the caller
+    /// has received it.
+    pub(crate) fn open(
+        &mut self,
+        id: u32,
+        depth: u16,
+        bytes: u32,
+    ) -> Result<(CallId, u64), Violation> {
+        let mut answer = Answer {
             state: State::Open,
             depth,
             bytes,
+            end: 0,
         };
         if id as usize == self.slots.len() {
             self.slots.push(answer);
@@ -58,10 +67,10 @@ impl Answers {
             if slot.state != State::Idle {
                 return Err(Violation::CallIdInUse(id));
             }
-            *slot = answer;
+            std::mem::swap(slot, &mut answer);
         }
         self.open += 1;
-        Ok(CallId::new(id))
+        Ok((CallId::new(id), answer.end))
     }
 
     /// Tells whether the call is open.
@@ -82,10 +91,11 @@ impl Answers {
         }
     }
 
-    /// Notes that the reply of an open call has been written.
-    pub(crate) fn answer(&mut self, id: CallId) {
+    /// Notes that the reply of an open call has been written, up to the offset `end`.
+    pub(crate) fn answer(&mut self, id: CallId, end: u64) {
         if let Some(slot) = self.slots.get_mut(id.index() as usize) {
             slot.state = State::Answered;
+            slot.end = end;
             self.open -= 1;
             self.answered.push(id.index());
         }

@@ -1,6 +1,8 @@
 //! What comes before a connection is open: the preamble and the frames of the handshake.
 
-use bytes::{BufMut, BytesMut};
+use std::time::Duration;
+
+use bytes::BytesMut;
 
 use super::{Connection, Event, State};
 use crate::error::{ConnectionError, DecodeError, Violation};
@@ -17,9 +19,9 @@ impl Connection {
             return Ok(false);
         }
         let _ = input.split_to(PREAMBLE.len());
-        if !self.preamble_sent {
-            self.session.buffer(512).put_slice(&PREAMBLE);
-            self.preamble_sent = true;
+        if !self.preamble_seen {
+            self.preamble_seen = true;
+            self.preamble_due = !self.is_client;
         }
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Preamble(handshake) => State::Handshake(handshake),
@@ -75,7 +77,11 @@ impl Connection {
         let frame = input.split_to(header.frame_length()).freeze();
         let message = Message::decode_as(header, &frame, self.given_credit.grants())?;
         self.handle_handshake_message(now, message)?;
-        Ok(true)
+        // What follows the request to take up another session is not for this connection.
+        Ok(!matches!(
+            self.events.back(),
+            Some(Event::ResumeRequested(_))
+        ))
     }
 
     fn handle_handshake_message(
@@ -95,18 +101,41 @@ impl Connection {
         let State::Handshake(handshake) = std::mem::replace(&mut self.state, State::Closed) else {
             return Ok(());
         };
-        match handshake.handle(now, message, self.session.buffer(512)) {
-            Ok(Step::Wait(handshake)) => self.state = State::Handshake(handshake),
-            Ok(Step::Done(peer, clock)) => self.establish(now, peer, clock),
-            Err(error) => return Err(error),
+        let mut answer = BytesMut::new();
+        let step = handshake.handle(now, message, &mut answer)?;
+        if !answer.is_empty() {
+            self.greet();
+            self.session.ahead().extend_from_slice(&answer);
+        }
+        match step {
+            Step::Wait(handshake) => self.state = State::Handshake(handshake),
+            Step::Done(peer, clock, resumption) => {
+                self.resumption = self.resumption.take().or(resumption);
+                self.keep_for(self.limits.linger.min(peer.linger));
+                self.establish(now, peer, clock);
+            }
+            Step::ResumeRequested(handshake, request) => {
+                self.state = State::Handshake(handshake);
+                self.events.push_back(Event::ResumeRequested(request));
+            }
+            Step::Resumed { received, clock } => self.resumed(now, received, clock)?,
         }
         Ok(())
+    }
+
+    /// Keeps the session so long without a connection.
+    fn keep_for(&mut self, linger: Duration) {
+        match &mut self.resumption {
+            Some(resumption) if !linger.is_zero() => resumption.linger = linger,
+            _ => self.resumption = None,
+        }
     }
 
     fn establish(&mut self, now: Time, peer: Box<PeerInfo>, clock: Time) {
         self.state = State::Open;
         self.session.sample_clock(now, clock);
-        self.session.establish(&peer.grants, now);
+        self.session
+            .establish(&peer.grants, self.resumption.is_some(), now);
         // Tables on this side grow with what is in flight, so the other side's generosity does not decide it alone.
         self.own_credit
             .raise(peer.grants.within(self.given_credit.grants()));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::handshake::PeerInfo;
+use crate::handshake::{PeerInfo, ResumeRequest};
 use crate::id::{CallId, ExportId, ImportId, InstanceId};
 use crate::message::{Extensions, ReplyStatus};
 use crate::reason::{CloseReason, DrainReason};
@@ -13,6 +13,11 @@ use crate::reason::{CloseReason, DrainReason};
 pub enum Event {
     /// The handshake is done.
     Established(Box<PeerInfo>),
+    /// The client wants to take up a session that lost its connection. It is to be looked for, and if it is here, the
+    /// transport is to be given to it; see [`ResumeRequest`]. No more bytes are to be handed over here.
+    ResumeRequested(ResumeRequest),
+    /// The session goes on over another connection.
+    Resumed,
     /// A call arrived. It must be answered, once its handler has ended, with exactly one reply.
     Call(IncomingCall),
     /// A oneway arrived. Its receipt must be given back, once its handler has ended, with

@@ -37,9 +37,7 @@ impl Connection {
             Kind::Release => self.handle_release(&Release::decode(header, &frame)?),
             Kind::Drain => self.handle_drain(DrainReason::decode(header, &frame)?),
             Kind::Revoked => self.handle_revoked(&Revoked::decode(header, &frame)?),
-            Kind::Ack => Ok(self
-                .session
-                .acknowledge(Ack::decode(header, &frame)?.received)?),
+            Kind::Ack => self.handle_ack(Ack::decode(header, &frame)?),
             Kind::Beat => self.handle_beat(now, Beat::decode(header, &frame)?),
             Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, &frame)?),
             Kind::Provide => self.refuse_call(Provide::decode(header, &frame)?.id, header.length),
@@ -62,16 +60,24 @@ impl Connection {
         Ok(pool)
     }
 
+    /// Opens a call or a bind that arrived.
+    fn open(&mut self, id: u32, pool: u16, bytes: u32) -> Result<CallId, Violation> {
+        let (id, acknowledged) = self.answers.open(id, pool, bytes)?;
+        self.session.imply(acknowledged);
+        self.tell_of_kept_bytes();
+        Ok(id)
+    }
+
     fn handle_call(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(depth_of(&call.sections), bytes)?;
-        let id = self.answers.open(call.id, pool, bytes)?;
+        let id = self.open(call.id, pool, bytes)?;
         let refusal = self.refusal_of(&call);
         let call = self.accept_call(id, call)?;
         match refusal {
             None => self.events.push_back(Event::Call(call)),
             Some(fault) => {
                 self.give_back(&call.table);
-                self.refuse(id, &fault);
+                self.refuse_with(id, &fault);
             }
         }
         Ok(())
@@ -207,7 +213,7 @@ impl Connection {
     }
 
     /// Answers an open call with a fault of this crate's own making.
-    fn refuse(&mut self, id: CallId, fault: &FaultMessage) {
+    fn refuse_with(&mut self, id: CallId, fault: &FaultMessage) {
         let refused = self.reply_fault(id, fault);
         debug_assert!(
             refused.is_ok(),
@@ -218,8 +224,8 @@ impl Connection {
     /// Answers a kind of call that is not supported yet.
     fn refuse_call(&mut self, id: u32, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(0, bytes)?;
-        let id = self.answers.open(id, pool, bytes)?;
-        self.refuse(
+        let id = self.open(id, pool, bytes)?;
+        self.refuse_with(
             id,
             &FaultMessage::new(
                 FaultKind::Unsupported,
@@ -232,12 +238,12 @@ impl Connection {
 
     fn handle_bind(&mut self, bind: Bind, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(0, bytes)?;
-        let id = self.answers.open(bind.id, pool, bytes)?;
+        let id = self.open(bind.id, pool, bytes)?;
         self.aliases
             .bind(bind.alias, self.given_credit.grants().aliases)?;
         let refuse = |kind, message: &str| FaultMessage::new(kind, Outcome::NotStarted, message);
         if bind.unknown_extension.is_some() {
-            self.refuse(
+            self.refuse_with(
                 id,
                 &refuse(
                     FaultKind::Unsupported,
@@ -245,7 +251,7 @@ impl Connection {
                 ),
             );
         } else if self.draining {
-            self.refuse(
+            self.refuse_with(
                 id,
                 &refuse(FaultKind::ShuttingDown, "no new calls are taken here"),
             );
@@ -264,6 +270,8 @@ impl Connection {
 
     fn handle_reply(&mut self, reply: Reply) -> Result<(), ConnectionError> {
         let question = self.questions.answered(reply.id)?;
+        self.session.imply(question.end);
+        self.tell_of_kept_bytes();
         self.own_credit
             .call_answered(question.depth, question.bytes);
         let Sections {
@@ -371,7 +379,15 @@ impl Connection {
 
     fn handle_beat(&mut self, now: Time, beat: Beat) -> Result<(), ConnectionError> {
         self.session.sample_clock(now, beat.clock);
-        Ok(self.session.acknowledge(beat.received)?)
+        self.handle_ack(Ack {
+            received: beat.received,
+        })
+    }
+
+    fn handle_ack(&mut self, ack: Ack) -> Result<(), ConnectionError> {
+        self.session.acknowledge(ack.received)?;
+        self.tell_of_kept_bytes();
+        Ok(())
     }
 
     fn handle_goodbye(&mut self, reason: CloseReason) -> Result<(), ConnectionError> {

@@ -92,6 +92,11 @@ impl Connection {
         if depth > limit {
             return Err(self.defer(depth, SendError::DepthExceeded { limit }));
         }
+        if self.keeps_too_much() {
+            self.keeps_waiting = true;
+            self.own_credit.await_room(depth);
+            return Err(SendError::NoCredit);
+        }
         if self.own_credit.has_room(depth) {
             Ok(depth)
         } else {
@@ -180,7 +185,7 @@ impl Connection {
         let frame = reply.encode(call.index(), out);
         let frame_length = end_frame(frame, out, &sections, grants)?;
         self.session.append(frame_length, reply.attachments);
-        self.answers.answer(call);
+        self.answers.answer(call, self.session.appended());
         Ok(())
     }
 

@@ -10,8 +10,9 @@ impl Connection {
     /// Tells whether [`poll_transmit`](Self::poll_transmit) would return any bytes, or might.
     pub fn has_transmit(&self) -> bool {
         self.session.unsent() > 0
-            || self.is_established() && self.session.has_signs_of_life()
-            || self.may_send_session_frames()
+            || self.is_open() && self.session.has_signs_of_life()
+            || self.session.is_linked()
+                && self.may_send_session_frames()
                 && (self.questions.has_cancels()
                     || self.given_credit.is_owed()
                     || self.imports.has_releases()
@@ -24,10 +25,14 @@ impl Connection {
     /// What was only counted until now is written here: cancels, releases and credit. So do not poll before the
     /// transport has taken what was polled last, and what waits stays bounded by the tables.
     pub fn poll_transmit(&mut self, now: Time, out: &mut Vec<Bytes>) -> usize {
+        if !self.session.is_linked() {
+            // Only the handshake of the next connection.
+            return self.session.transmit(out);
+        }
         if self.may_send_session_frames() {
             self.write_counted();
         }
-        if self.is_established() {
+        if self.is_open() {
             self.session.write_signs_of_life(now);
         }
         let given_credit = &mut self.given_credit;
@@ -40,9 +45,9 @@ impl Connection {
     pub(super) fn may_send_session_frames(&self) -> bool {
         match &self.state {
             State::Preamble(handshake) | State::Handshake(handshake) => {
-                handshake.allows_early_frames()
+                self.peer.is_some() || handshake.allows_early_frames()
             }
-            State::Open => true,
+            State::Open | State::Suspended => true,
             State::Closed => false,
         }
     }

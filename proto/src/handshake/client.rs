@@ -41,6 +41,7 @@ impl ClientHandshake {
                 secret: *config.secret.as_bytes(),
             },
             expected_instance: config.expected_instance,
+            linger: config.limits.linger,
             name: config.name,
         };
         hello.encode(out);
@@ -137,7 +138,8 @@ impl ClientHandshake {
             features: hello.features,
             grants: hello.grants,
             session: hello.session,
+            linger: hello.linger,
         };
-        Ok(Step::Done(Box::new(peer), hello.clock))
+        Ok(Step::Done(Box::new(peer), hello.clock, None))
     }
 }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::config::ServerConfig;
 use super::proof::{Exchange, Side};
-use super::{Handshake, PeerInfo, Step, VERSION};
+use super::{Handshake, PeerInfo, ResumeRequest, Resumption, SessionSecret, Step, VERSION};
 use crate::error::{ConnectionError, Violation};
 use crate::limits::Grants;
 use crate::message::{Challenge, ClientHello, Message, Proof, ServerHello, SessionRequest};
@@ -16,6 +16,8 @@ pub(crate) struct ServerHandshake {
     config: ServerConfig,
     /// The hello, when its proof is awaited.
     unproved: Option<Box<ClientHello>>,
+    /// A client wants to take up another session, and nobody has decided yet.
+    awaits_decision: bool,
 }
 
 impl ServerHandshake {
@@ -23,6 +25,7 @@ impl ServerHandshake {
         Self {
             config,
             unproved: None,
+            awaits_decision: false,
         }
     }
 
@@ -37,8 +40,14 @@ impl ServerHandshake {
         out: &mut BytesMut,
     ) -> Result<Step, ConnectionError> {
         match (message, self.unproved.take()) {
-            (Message::ClientHello(hello), None) => {
+            (Message::ClientHello(hello), None) if !self.awaits_decision => {
                 self.check(&hello)?;
+                if let SessionRequest::Resume { .. } = hello.session {
+                    // Its proof is over an epoch and needs no challenge.
+                    self.awaits_decision = true;
+                    let request = ResumeRequest { hello };
+                    return Ok(Step::ResumeRequested(Handshake::Server(self), request));
+                }
                 if self.config.token.is_none() {
                     return Ok(self.accept(&hello, None, now, out));
                 }
@@ -80,10 +89,7 @@ impl ServerHandshake {
                 found: config.instance,
             });
         }
-        match hello.session {
-            SessionRequest::New { .. } => Ok(()),
-            SessionRequest::Resume { .. } => Err(ConnectionError::SessionLost),
-        }
+        Ok(())
     }
 
     /// Checks the client's proof and returns the server's.
@@ -113,6 +119,14 @@ impl ServerHandshake {
     ) -> Step {
         let codecs = hello.codecs & self.config.codecs;
         let features = hello.features & self.config.features;
+        let resumption = match &hello.session {
+            SessionRequest::New { id, secret } => {
+                let secret = SessionSecret::from_bytes(*secret);
+                let resumption = Resumption::of_server(*id, &secret, &self.config);
+                Some(Box::new(resumption))
+            }
+            SessionRequest::Resume { .. } => None,
+        };
         let grants: Grants = self.config.limits.grants();
         let answer = ServerHello {
             version: VERSION,
@@ -124,6 +138,7 @@ impl ServerHandshake {
             session: hello.session.id(),
             received: 0,
             proof,
+            linger: self.config.limits.linger,
             name: self.config.name,
         };
         answer.encode(out);
@@ -135,7 +150,8 @@ impl ServerHandshake {
             features,
             grants: hello.grants,
             session: hello.session.id(),
+            linger: hello.linger,
         };
-        Step::Done(Box::new(peer), hello.clock)
+        Step::Done(Box::new(peer), hello.clock, resumption)
     }
 }

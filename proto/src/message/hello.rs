@@ -1,5 +1,7 @@
 //! The messages of the handshake.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::reader::{Reader, cut, put_option};
@@ -18,6 +20,7 @@ pub(crate) const MANDATORY: u8 = 0x80;
 const OPTION_INSTANCE: u8 = 1;
 const OPTION_NAME: u8 = 2;
 const OPTION_PROOF: u8 = 3;
+const OPTION_LINGER: u8 = 4;
 
 /// How a client begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct ClientHello {
     pub session: SessionRequest,
     /// The only process that it wants to talk to.
     pub expected_instance: Option<InstanceId>,
+    /// How long it keeps the session when the connection is lost, to the millisecond; zero for not at all.
+    pub linger: Duration,
     /// What it calls itself; cut to 255 bytes.
     pub name: String,
 }
@@ -134,6 +139,7 @@ impl ClientHello {
             put_option(out, OPTION_INSTANCE, instance.as_bytes());
         }
         encode_name(&self.name, out);
+        encode_linger(self.linger, out);
         frame.end(out, 0);
     }
 
@@ -184,6 +190,7 @@ impl ClientHello {
             nonce,
             session,
             expected_instance: options.instance,
+            linger: options.linger,
             name: options.name,
         })
     }
@@ -210,6 +217,8 @@ pub struct ServerHello {
     pub received: u64,
     /// The proof that the server holds the token, where one is used.
     pub proof: Option<[u8; 32]>,
+    /// How long it keeps the session when the connection is lost, to the millisecond; zero for not at all.
+    pub linger: Duration,
     /// What it calls itself; cut to 255 bytes.
     pub name: String,
 }
@@ -229,6 +238,7 @@ impl ServerHello {
         if let Some(proof) = &self.proof {
             put_option(out, OPTION_PROOF, proof);
         }
+        encode_linger(self.linger, out);
         frame.end(out, 0);
     }
 
@@ -254,6 +264,7 @@ impl ServerHello {
             session,
             received,
             proof: options.proof,
+            linger: options.linger,
             name: options.name,
         })
     }
@@ -265,6 +276,7 @@ struct HelloOptions {
     instance: Option<InstanceId>,
     name: String,
     proof: Option<[u8; 32]>,
+    linger: Duration,
 }
 
 impl HelloOptions {
@@ -290,6 +302,10 @@ impl HelloOptions {
                     options.name = name.to_owned();
                 }
                 OPTION_PROOF => options.proof = Some(bytes.try_into().map_err(|_| bad_length)?),
+                OPTION_LINGER => {
+                    let millis = u32::from_le_bytes(bytes.try_into().map_err(|_| bad_length)?);
+                    options.linger = Duration::from_millis(millis.into());
+                }
                 tag if tag >= MANDATORY => return Err(DecodeError::UnknownOption(tag)),
                 _ => {}
             }
@@ -301,6 +317,13 @@ impl HelloOptions {
 fn encode_name(name: &str, out: &mut BytesMut) {
     if !name.is_empty() {
         put_option(out, OPTION_NAME, cut(name, MAX_NAME).as_bytes());
+    }
+}
+
+fn encode_linger(linger: Duration, out: &mut BytesMut) {
+    if !linger.is_zero() {
+        let millis = u32::try_from(linger.as_millis()).unwrap_or(u32::MAX);
+        put_option(out, OPTION_LINGER, &millis.to_le_bytes());
     }
 }
 

@@ -1,6 +1,9 @@
-//! Bytes that wait to be written, in as few pieces as can be.
+//! Bytes of session frames: those that wait to be written, in as few pieces as can be, and those that are kept until
+//! the other side has them.
 
-use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Attachments of this size and above are handed over; smaller ones are cheaper to copy than to write by themselves.
 const HANDED_OVER: usize = 4 << 10;
@@ -11,18 +14,25 @@ const FIRST_BUFFER: usize = 2 << 10;
 /// Bytes of the largest buffer that frames share: about what one write takes.
 const LARGEST_BUFFER: usize = 64 << 10;
 
-/// What waits to be written.
+/// What waits to be written, and what is kept.
 ///
-/// Frames are written to the end of `tail`. Taken pieces of its memory come back to it when the transport has dropped
-/// them, so a steady flow of small frames allocates nothing.
+/// Frames are written to the end of `tail`. What is kept shares the memory of what was given to the transport. Pieces
+/// of a buffer come back to it when the transport has dropped them and the other side has them, so a steady flow of
+/// small frames allocates nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    pieces: Vec<Bytes>,
+    /// In the order of the stream; the first `given` of them were given to the transport.
+    pieces: VecDeque<Bytes>,
+    given: usize,
     tail: BytesMut,
-    /// Bytes in `pieces`.
-    in_pieces: usize,
+    /// The buffer before this one, of which pieces may still be kept.
+    spare: BytesMut,
+    /// Bytes in the pieces that were not given.
+    waiting: usize,
     /// Bytes of the last buffer that was allocated.
     buffer_size: usize,
+    /// What was given is dropped at once.
+    forgets: bool,
 }
 
 impl Outbox {
@@ -42,6 +52,10 @@ impl Outbox {
         if wanted > 0 && self.tail.try_reclaim(wanted) {
             return;
         }
+        std::mem::swap(&mut self.tail, &mut self.spare);
+        if wanted > 0 && self.tail.try_reclaim(wanted) {
+            return;
+        }
         self.buffer_size = (self.buffer_size * 2).clamp(FIRST_BUFFER, LARGEST_BUFFER);
         self.tail = BytesMut::with_capacity(self.buffer_size.max(estimate));
     }
@@ -53,42 +67,73 @@ impl Outbox {
             return;
         }
         self.seal();
-        self.in_pieces += bytes.len();
-        self.pieces.push(bytes.clone());
+        self.waiting += bytes.len();
+        self.pieces.push_back(bytes.clone());
     }
 
     fn seal(&mut self) {
         if !self.tail.is_empty() {
-            self.in_pieces += self.tail.len();
-            self.pieces.push(self.tail.split().freeze());
+            self.waiting += self.tail.len();
+            self.pieces.push_back(self.tail.split().freeze());
         }
     }
 
     /// Returns how many bytes wait.
     pub(crate) fn len(&self) -> usize {
-        self.in_pieces + self.tail.len()
+        self.waiting + self.tail.len()
     }
 
-    /// Tells whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Moves everything to the end of `out`. Returns how many bytes.
-    pub(crate) fn take(&mut self, out: &mut Vec<Bytes>) -> usize {
-        let taken = self.len();
-        out.append(&mut self.pieces);
-        if !self.tail.is_empty() {
-            out.push(self.tail.split().freeze());
+    /// Moves everything that waits to the end of `out`, and keeps it.
+    pub(crate) fn take(&mut self, out: &mut Vec<Bytes>) {
+        self.seal();
+        self.waiting = 0;
+        if self.forgets {
+            out.extend(self.pieces.drain(..));
+        } else {
+            out.extend(self.pieces.range(self.given..).cloned());
+            self.given = self.pieces.len();
         }
-        self.in_pieces = 0;
-        taken
     }
 
-    /// Gives memory back that nothing waits in.
+    /// Drops the first so many bytes of those that were given: the other side has them.
+    pub(crate) fn forget(&mut self, mut bytes: u64) {
+        while bytes > 0 && self.given > 0 {
+            let Some(first) = self.pieces.front_mut() else {
+                return;
+            };
+            let length = first.len() as u64;
+            if length > bytes {
+                // No more than the length, which is a `usize`.
+                first.advance(bytes as usize);
+                return;
+            }
+            bytes -= length;
+            self.given -= 1;
+            self.pieces.pop_front();
+        }
+    }
+
+    /// Has everything that is kept wait again.
+    pub(crate) fn give_again(&mut self) {
+        let given = self.pieces.range(..self.given);
+        self.waiting += given.map(Bytes::len).sum::<usize>();
+        self.given = 0;
+    }
+
+    /// Keeps nothing any more.
+    pub(crate) fn keep_nothing(&mut self) {
+        self.forgets = true;
+        self.pieces.drain(..self.given);
+        self.given = 0;
+    }
+
+    /// Gives memory back in which nothing waits and nothing is kept.
     pub(crate) fn shrink(&mut self) {
-        if self.is_empty() {
-            *self = Self::default();
+        if self.pieces.is_empty() && self.tail.is_empty() {
+            *self = Self {
+                forgets: self.forgets,
+                ..Self::default()
+            };
         }
     }
 }
@@ -97,6 +142,12 @@ impl Outbox {
 mod tests {
     use super::*;
 
+    fn taken(outbox: &mut Outbox) -> Vec<u8> {
+        let mut out = Vec::new();
+        outbox.take(&mut out);
+        out.concat()
+    }
+
     #[test]
     fn a_steady_flow_uses_the_same_memory() {
         let mut outbox = Outbox::default();
@@ -104,11 +155,30 @@ mod tests {
         let mut places = std::collections::HashSet::new();
         for _ in 0..10_000 {
             outbox.buffer(40).extend_from_slice(&[7; 40]);
-            assert_eq!(outbox.take(&mut out), 40);
+            outbox.take(&mut out);
             places.insert(out[0].as_ptr() as usize / FIRST_BUFFER);
             out.clear();
+            outbox.forget(40);
         }
         assert!(places.len() <= 4, "{} buffers", places.len());
+    }
+
+    #[test]
+    fn two_buffers_take_turns_while_a_few_frames_are_always_kept() {
+        let mut outbox = Outbox::default();
+        let mut out = Vec::new();
+        let mut places = std::collections::HashSet::new();
+        for round in 0..10_000 {
+            outbox.buffer(40).extend_from_slice(&[7; 40]);
+            outbox.take(&mut out);
+            places.insert(out[0].as_ptr() as usize / FIRST_BUFFER);
+            out.clear();
+            if round >= 20 {
+                outbox.forget(40);
+            }
+        }
+        let memory = places.len() * FIRST_BUFFER;
+        assert!(memory <= 4 * LARGEST_BUFFER, "{memory} bytes");
     }
 
     #[test]
@@ -125,6 +195,37 @@ mod tests {
         assert_eq!(out.len(), 3);
         assert_eq!(out[1].as_ptr(), large.as_ptr());
         assert_eq!(&out[2][..], b"smalld");
-        assert!(outbox.is_empty());
+        assert_eq!(outbox.len(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_is_given_again_from_where_the_other_side_wants_it() {
+        let mut outbox = Outbox::default();
+        for part in [&b"one"[..], b"two", b"three"] {
+            outbox.buffer(part.len()).extend_from_slice(part);
+            taken(&mut outbox);
+        }
+        outbox.buffer(4).extend_from_slice(b"four");
+        outbox.forget(4);
+        outbox.give_again();
+        assert_eq!(outbox.len(), 11);
+        assert_eq!(taken(&mut outbox), b"wothreefour");
+        outbox.give_again();
+        assert_eq!(taken(&mut outbox), b"wothreefour");
+        outbox.forget(11);
+        outbox.give_again();
+        assert_eq!(outbox.len(), 0);
+    }
+
+    #[test]
+    fn nothing_is_kept_that_will_never_be_given_again() {
+        let mut outbox = Outbox::default();
+        outbox.buffer(3).extend_from_slice(b"one");
+        taken(&mut outbox);
+        outbox.buffer(3).extend_from_slice(b"two");
+        outbox.keep_nothing();
+        assert_eq!(taken(&mut outbox), b"two");
+        outbox.give_again();
+        assert_eq!(outbox.len(), 0);
     }
 }

@@ -23,7 +23,8 @@ const HEAD: &str = "\
 # The bytes of farref's wire, version 1: one frame for each name.
 #
 # The first line of a frame is its header: length, kind, flags, codec, aux. Then comes its content.
-# The last entries are whole conversations: everything that one side sends.
+# The last entries are whole conversations: everything that one side sends. Of that which is resumed, only the second
+# connection is here.
 ";
 
 /// A bind and a call in the first flight, a reply with a reference, and its release.
@@ -68,6 +69,21 @@ fn conversation() -> Pair {
         }
     }
     pair.carry_to_server();
+    pair.assert_error_free();
+    pair
+}
+
+/// A call whose reply is lost with its connection, and comes over the next one.
+fn resumed_conversation() -> Pair {
+    let mut pair = Pair::established();
+    pair.client.connection.call(&call(b"\x04jazz")).unwrap();
+    pair.carry_to_server();
+    assert_eq!(pair.server.echo(), 1);
+    pair.server.transmit(pair.now);
+    pair.cut();
+    pair.client.sent.clear();
+    pair.server.sent.clear();
+    pair.resume(0x0d);
     pair.assert_error_free();
     pair
 }
@@ -156,6 +172,9 @@ fn every_message_has_its_bytes() {
     let pair = Pair::established_with(client, server);
     add("conversation-with-token-client", &pair.client.sent);
     add("conversation-with-token-server", &pair.server.sent);
+    let pair = resumed_conversation();
+    add("conversation-resumed-client", &pair.client.sent);
+    add("conversation-resumed-server", &pair.server.sent);
     if std::env::var_os("FARREF_WRITE_VECTORS").is_some() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/protocol/vectors.txt");
         std::fs::write(path, &expected).unwrap();

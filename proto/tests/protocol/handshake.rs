@@ -213,6 +213,7 @@ fn forged_server_hello() -> ServerHello {
         session: SessionId::from_bytes([0x51; 16]),
         received: 0,
         proof: Some([7; 32]),
+        linger: std::time::Duration::ZERO,
         name: String::new(),
     }
 }
@@ -303,6 +304,7 @@ fn forged_client_hello() -> ClientHello {
             secret: [2; 32],
         },
         expected_instance: None,
+        linger: std::time::Duration::ZERO,
         name: String::new(),
     }
 }
@@ -341,11 +343,25 @@ fn a_server_refuses_what_it_does_not_speak() {
         mac: [0; 32],
         received: 0,
     };
-    let (error, _) = answer_to(ClientHello {
+    let hello = ClientHello {
         session: resume,
         ..forged_client_hello()
-    });
-    assert_eq!(error, Some(ConnectionError::SessionLost));
+    };
+    let mut pair = Pair::new(client_config(), server_config());
+    let hello = frame(&Message::ClientHello(Box::new(hello)));
+    assert_eq!(pair.forge_to_server(&[PREAMBLE, &hello].concat()), None);
+    let Event::ResumeRequested(request) = pair.server.event() else {
+        panic!("it is asked for");
+    };
+    assert_eq!(request.session(), id);
+    assert_eq!(pair.server.transmit(pair.now), b"", "it is not decided");
+    pair.server.connection.refuse_resume();
+    let text = "the session to resume is not known here";
+    let refusal = Message::Refuse(Refusal::new(RefusalCode::SessionLost, text));
+    assert_eq!(
+        pair.server.transmit(pair.now),
+        [PREAMBLE, &frame(&refusal)].concat()
+    );
 
     let newer = ClientHello {
         version_max: 9,

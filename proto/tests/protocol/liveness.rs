@@ -112,7 +112,7 @@ fn an_impatient_peer_is_beaten_for_more_often() {
 fn what_was_received_is_acknowledged() {
     let mut pair = Pair::established();
     for _ in 0..3 {
-        pair.client.connection.call(&call(&[0; 100_000])).unwrap();
+        pair.client.connection.call(&call(&[0; 25_000])).unwrap();
     }
     let sent = pair.client.transmit(pair.now);
     assert_eq!(

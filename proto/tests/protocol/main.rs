@@ -8,6 +8,7 @@
 mod calls;
 mod corpus;
 mod credit;
+mod cuts;
 mod deadlines;
 mod golden;
 mod handshake;
@@ -16,5 +17,8 @@ mod limits;
 mod liveness;
 mod pair;
 mod references;
+mod resuming;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod shutdown;
 mod splits;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use farref_proto::{
     CallId, ClientConfig, Connection, ConnectionError, Event, Extensions, IncomingCall,
-    IncomingReply, InstanceId, Nonce, OutgoingCall, OutgoingReply, ReplyStatus, SendError,
-    ServerConfig, SessionId, SessionSecret, TableEntry, Time,
+    IncomingReply, InstanceId, Nonce, OutgoingCall, OutgoingReply, ReplyStatus, ResumeRequest,
+    SendError, ServerConfig, SessionId, SessionSecret, TableEntry, Time,
 };
 
 pub(crate) const CLIENT: InstanceId = InstanceId::from_bytes([0xc1; 16]);
@@ -166,6 +166,36 @@ impl Pair {
         while self.carry_to_server() + self.carry_to_client() > 0 {}
     }
 
+    /// Cuts the connection; what was on the wire is lost.
+    pub(crate) fn cut(&mut self) {
+        for end in [&mut self.client, &mut self.server] {
+            end.inbox.clear();
+            assert!(end.connection.disconnected(self.now + end.clock_ahead));
+        }
+    }
+
+    /// Has the client dial again. Returns what it says.
+    pub(crate) fn dial_again(&mut self, nonce: u8) -> Vec<u8> {
+        let nonce = Nonce::from_bytes([nonce; 32]);
+        let now = self.now + self.client.clock_ahead;
+        assert!(self.client.connection.resume(nonce, now));
+        self.client.transmit(self.now)
+    }
+
+    /// Has a client's request to take a session up arrive at the server's process, which gives it to the session.
+    pub(crate) fn ask_to_resume(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
+        let now = self.now + self.server.clock_ahead;
+        let request = resume_request(bytes, now).expect("it is a whole request");
+        self.server.connection.accept_resume(&request, now)
+    }
+
+    /// Takes the session up again over another connection, and carries bytes until none move.
+    pub(crate) fn resume(&mut self, nonce: u8) {
+        let hello = self.dial_again(nonce);
+        self.ask_to_resume(&hello).unwrap();
+        self.drive();
+    }
+
     /// Lets time pass. Returns what the two ends make of it.
     pub(crate) fn pass(
         &mut self,
@@ -210,6 +240,18 @@ impl Pair {
             );
             assert_eq!(tables.unsent, 0, "{tables:?}");
         }
+    }
+}
+
+/// Reads a request to take up a session, as a new connection of the server's process does.
+pub(crate) fn resume_request(bytes: &[u8], now: Time) -> Option<ResumeRequest> {
+    let mut connection = Connection::server(server_config(), now);
+    connection
+        .handle_bytes(now, &mut BytesMut::from(bytes))
+        .unwrap();
+    match connection.poll_event() {
+        Some(Event::ResumeRequested(request)) => Some(request),
+        _ => None,
     }
 }
 

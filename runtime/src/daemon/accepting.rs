@@ -62,6 +62,7 @@ impl DaemonHandle {
         let mut config =
             ServerConfig::new(random::instance_id(), Nonce::from_bytes(random::bytes()));
         config.limits = node.limits.clone();
+        config.limits.linger = std::time::Duration::ZERO;
         // Those that it accepts and that of its own calls, which may differ; each call that comes is looked at.
         config.codecs = node.codecs.bits() | CodecSet::from(node.codec).bits();
         config.name.clone_from(&node.name);

@@ -87,8 +87,12 @@ impl Session {
         let now = self.now();
         let Batch { work, garbage, .. } = batch;
         let mut guard = self.lock();
-        let handled = guard.connection.handle_bytes(now, input);
+        let mut handled = guard.connection.handle_bytes(now, input);
         let closed = self.take_events(&mut guard, garbage, work);
+        if guard.connection.is_closed() && closed.is_none() && handled.is_ok() {
+            // A session was asked for that is not here.
+            handled = Err(ConnectionError::SessionLost);
+        }
         let ending = self.end_if_idle(&mut guard);
         let transmit = guard.connection.has_transmit();
         if transmit {
@@ -164,6 +168,7 @@ impl Session {
                         format!("the peer ended the session: {reason}"),
                     ));
                 }
+                Event::ResumeRequested(_) => state.connection.refuse_resume(),
                 // Calls to it will say so.
                 Event::Revoked(_) => {}
                 _ => {}

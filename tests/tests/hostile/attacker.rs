@@ -309,6 +309,7 @@ pub(crate) fn hello() -> ClientHello {
             secret: [0xa7; 32],
         },
         expected_instance: None,
+        linger: std::time::Duration::ZERO,
         name: "attacker".to_owned(),
     }
 }

@@ -1,5 +1,7 @@
 //! The messages whose bytes are pinned.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use farref_proto::message::{
     Ack, BatchBegin, BatchEnd, BatchMode, Beat, Bind, Call, Cancel, Challenge, Claim, Claimed,
@@ -93,6 +95,7 @@ fn client_hello() -> ClientHello {
             secret: [0x52; 32],
         },
         expected_instance: None,
+        linger: Duration::ZERO,
         name: String::new(),
     }
 }
@@ -108,6 +111,7 @@ fn server_hello() -> ServerHello {
         session: SessionId::from_bytes([0x51; 16]),
         received: 0,
         proof: None,
+        linger: Duration::ZERO,
         name: String::new(),
     }
 }
@@ -141,11 +145,13 @@ pub(super) fn messages() -> Vec<(&'static str, Message)> {
     };
     let named_client = ClientHello {
         expected_instance: Some(SERVER),
+        linger: Duration::from_secs(30),
         name: "player".to_owned(),
         ..client_hello()
     };
     let proved_server = ServerHello {
         proof: Some([0x9f; 32]),
+        linger: Duration::from_secs(30),
         name: "jukebox".to_owned(),
         ..server_hello()
     };
