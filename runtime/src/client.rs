@@ -276,6 +276,23 @@ impl Client {
         self.0.node.sessions().iter().map(Peer::of).collect()
     }
 
+    /// Waits until all daemons that this client has sessions with have seen what was sent and given back so far, and have
+    /// dropped what they kept for it.
+    ///
+    /// # Errors
+    ///
+    /// `DeadlineExceeded`, if the call that is being served has one that passes meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn flush(&self) -> Result<()> {
+        for session in self.0.node.sessions() {
+            session.flush().await?;
+        }
+        Ok(())
+    }
+
     /// Ends all sessions of this client, once what was queued is written. Proxies connect again at their next use.
     ///
     /// # Cancel safety
@@ -450,6 +467,18 @@ pub async fn connect<P: Proxy>(uri: impl TryInto<Uri, Error: Into<UriError>>) ->
 /// As [`Client::lazy`]; and `Misuse`, if the environment holds a value that means nothing.
 pub fn lazy<P: Proxy>(uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<P> {
     default_client()?.lazy(uri)
+}
+
+/// Ends all sessions of [`connect`] and [`lazy`], once what was queued is written: for a program that is about to exit and
+/// wants its daemons to know at once what they need not keep for it any more.
+///
+/// # Cancel safety
+///
+/// The sessions end also if the future is dropped.
+pub async fn close() {
+    if let Ok(client) = default_client() {
+        client.close().await;
+    }
 }
 
 /// An error for what the environment says.

@@ -203,8 +203,17 @@ impl ServeMethods for Methods {
     }
 }
 
-fn start(export: &Export, index: usize, method: &Method, call: Incoming) -> HandlerFuture {
+fn start(export: &Arc<Export>, index: usize, method: &Method, call: Incoming) -> HandlerFuture {
+    let export = match Arc::clone(export).called() {
+        Ok(export) => export,
+        Err(fault) => return refuse(fault),
+    };
     match &export.kind {
+        // What is called is not lent any more.
+        ExportKind::Lent(_) => refuse(Fault::not_started(
+            FaultKind::StaleReference,
+            "the loan has ended",
+        )),
         ExportKind::Object(exported) => match exported.find(index, method.hash) {
             Some((found, index, _)) => found.serve(index, call),
             None => refuse(no_such_method(exported.interface)),

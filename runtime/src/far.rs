@@ -439,6 +439,7 @@ impl FarCall {
         match &self.remote {
             Remote::Dead(fault) => Err(fault.clone()),
             Remote::Local(export) => {
+                let export = Arc::clone(export).called()?;
                 if let ExportKind::Forward(remote) = &export.kind {
                     self.remote = remote.clone();
                     return self.begin();
@@ -446,7 +447,7 @@ impl FarCall {
                 let encoded = self.encoded.take().ok_or_else(already_sent)?;
                 let extras = std::mem::take(&mut self.extras);
                 self.extras.deadline = extras.deadline;
-                Loopback::start(export, encoded, self.oneway, extras).map(State::Loopback)
+                Loopback::start(&export, encoded, self.oneway, extras).map(State::Loopback)
             }
             Remote::Far(reference) => Ok(match reference.ready()? {
                 Some(bound) => State::Queued {

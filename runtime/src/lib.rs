@@ -57,6 +57,7 @@
 //! | what went wrong | [`Fault`], [`CallError`] |
 //! | telling others | [`Signal`] in this process, [`Listeners`] and [`Topic`] for callbacks |
 //! | who calls me | [`CallContext`], [`Peer`] |
+//! | calling again and again | [`timer`] |
 //! | every call on its way | [`Interceptor`] |
 //! | calling without the trait | `DynProxy` |
 //! | a daemon about itself | [`daemon_object`] |
@@ -94,6 +95,7 @@ mod factory;
 mod far;
 mod forward;
 mod interceptor;
+mod lend;
 pub mod listeners;
 mod local;
 mod loopback;
@@ -115,6 +117,7 @@ pub mod shape;
 pub mod signal;
 mod start_queue;
 mod task;
+pub mod timer;
 pub mod topic;
 mod transport;
 mod uri;
@@ -129,7 +132,7 @@ pub use farref_proto::Limits;
 
 pub use crate::access::{Access, AccessMut, Serial, Shared, SharedArc};
 pub use crate::call::{AnnotatedCall, Call, OnewayCall};
-pub use crate::client::{Client, ClientBuilder, connect, lazy};
+pub use crate::client::{Client, ClientBuilder, close, connect, lazy};
 pub use crate::codec::{Budget, Codec, CodecError, CodecSet};
 pub use crate::context::{CallContext, Storage};
 pub use crate::daemon::{Daemon, DaemonBuilder, DaemonHandle, Shutdown};
@@ -141,6 +144,7 @@ pub use crate::descriptor::{
 pub use crate::dynamic::{DynProxy, DynReply};
 pub use crate::error::{CallError, Failure, Fault, FaultKind, Outcome, Result};
 pub use crate::interceptor::{CallInfo, Direction, Intercepted, Interceptor};
+pub use crate::lend::Loan;
 pub use crate::listeners::Listeners;
 pub use crate::object::Object;
 pub use crate::peer::{Identity, Peer, PeerAddress};
@@ -149,6 +153,7 @@ pub use crate::proxy::{Proxy, ProxyOptions, same_object};
 pub use crate::session::TableSizes;
 pub use crate::shape::Shape;
 pub use crate::signal::Signal;
+pub use crate::timer::{Timer, every};
 pub use crate::topic::Topic;
 pub use crate::uri::{Address, Uri, UriError};
 

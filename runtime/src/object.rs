@@ -12,6 +12,7 @@ use crate::access::{Access, Serial, Shared, SharedArc};
 use crate::descriptor::{Interface, Method};
 use crate::dispatch::{HandlerFuture, Incoming, refuse};
 use crate::error::{Fault, Result};
+use crate::lend::Lent;
 use crate::loopback::Sender;
 use crate::panics::Contained;
 use crate::proxy::Serve;
@@ -311,6 +312,8 @@ pub(crate) enum ExportKind {
     Object(Exported),
     /// An object that another process owns: calls are passed on as they are.
     Forward(Remote),
+    /// An object of any process that is lent.
+    Lent(Arc<Lent>),
 }
 
 pub(crate) struct Exported {
@@ -399,20 +402,42 @@ impl Export {
     pub(crate) fn made(&self) -> Option<Arc<Export>> {
         match &self.kind {
             ExportKind::Object(exported) => exported.serve.made(),
-            ExportKind::Forward(_) => None,
+            ExportKind::Forward(_) | ExportKind::Lent(_) => None,
         }
     }
 
     /// Whether a call to this export reaches that object.
     pub(crate) fn reaches(&self, object: ObjectIdentity) -> bool {
-        self.identity == object || self.made().is_some_and(|made| made.identity == object)
+        self.identity == object
+            || match &self.kind {
+                ExportKind::Object(_) => self.made().is_some_and(|made| made.identity == object),
+                ExportKind::Forward(_) => false,
+                ExportKind::Lent(lent) => lent
+                    .remote()
+                    .is_ok_and(|remote| remote.identity() == Some(object)),
+            }
+    }
+
+    /// What serves the calls to this export: what is lent, if it is a loan that has not ended.
+    pub(crate) fn called(self: Arc<Self>) -> Result<Arc<Export>> {
+        match &self.kind {
+            ExportKind::Object(_) | ExportKind::Forward(_) => Ok(self),
+            ExportKind::Lent(lent) => match lent.remote()? {
+                Remote::Local(export) => export.called(),
+                remote => Ok(Arc::new(Export {
+                    identity: self.identity,
+                    interface: self.interface,
+                    kind: ExportKind::Forward(remote),
+                })),
+            },
+        }
     }
 
     /// The static descriptor, for an object of this process.
     pub(crate) fn descriptor(&self) -> Option<&'static Interface> {
         match &self.kind {
             ExportKind::Object(exported) => Some(exported.interface),
-            ExportKind::Forward(_) => None,
+            ExportKind::Forward(_) | ExportKind::Lent(_) => None,
         }
     }
 
@@ -421,7 +446,7 @@ impl Export {
         match &self.kind {
             ExportKind::Object(exported) => exported.interface.extends(interface),
             // Its owner will say.
-            ExportKind::Forward(_) => true,
+            ExportKind::Forward(_) | ExportKind::Lent(_) => true,
         }
     }
 }
@@ -448,7 +473,7 @@ impl Exported {
         }
         self.bases.iter().find_map(|base| match &base.kind {
             ExportKind::Object(exported) => exported.find(index, hash),
-            ExportKind::Forward(_) => None,
+            ExportKind::Forward(_) | ExportKind::Lent(_) => None,
         })
     }
 

@@ -160,6 +160,19 @@ impl Peer {
         Ok(())
     }
 
+    /// Waits until the peer has seen all that was sent and given back so far, and has dropped what it kept for it.
+    ///
+    /// # Errors
+    ///
+    /// `DeadlineExceeded`, if the call that is being served has one that passes meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
+    pub async fn flush(&self) -> Result<()> {
+        self.0.flush().await
+    }
+
     /// Waits until the session has ended, and says why.
     ///
     /// # Cancel safety

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::codec::Codec;
 use crate::descriptor::Interface;
 use crate::error::{Fault, Result};
+use crate::lend::Loan;
 use crate::object::{Entry, Export, ExportKind, ObjectIdentity};
 use crate::remote::Remote;
 use crate::uri::Uri;
@@ -205,6 +206,72 @@ pub trait Proxy: Clone + fmt::Debug + Send + Sync + Sized + 'static {
         if let TargetKind::Remote(remote) = &self.target().kind {
             remote.disconnect();
         }
+    }
+
+    /// Gives the reference back now, and waits until the object's process has seen that: an object that nobody else
+    /// holds has been dropped then. Dropping the proxy gives it back, too, with the next write.
+    ///
+    /// Clones of the proxy, and calls under way, hold the object on. So does whoever got a reference elsewhere. The end
+    /// of the session gives everything back.
+    ///
+    /// # Errors
+    ///
+    /// `DeadlineExceeded`, if the call that is being served has one that passes meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// The reference is given back also if the future is dropped.
+    fn release(self) -> impl Future<Output = Result<()>> + Send {
+        let remote = match &self.target().kind {
+            TargetKind::Near(_) => None,
+            TargetKind::Remote(remote) => Some(remote.clone()),
+        };
+        drop(self);
+        let released = remote.map(Remote::release);
+        async move {
+            match released {
+                Some(released) => released.await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    /// Lends the object: makes a reference that ends when the returned loan is dropped, wherever it was passed on to
+    /// meanwhile. A proxy that is passed on itself is a grant of its own instead, which nobody takes back.
+    ///
+    /// A lent reference is an object of its own to those who compare: it equals its copies and nothing else.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use farref::prelude::*;
+    ///
+    /// #[expose]
+    /// pub trait Key {
+    ///     fn turn(&self) -> bool;
+    /// }
+    ///
+    /// struct Brass;
+    /// impl Key for Brass {
+    ///     fn turn(&self) -> bool {
+    ///         true
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> farref::Result<()> {
+    /// let key = KeyProxy::new(Brass);
+    /// let loan = key.lend();
+    /// let copy = loan.proxy(); // as somebody else would get it
+    /// assert!(copy.turn().await?);
+    /// drop(loan);
+    /// assert!(copy.turn().await.is_err());
+    /// assert!(key.turn().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn lend(&self) -> Loan<Self> {
+        Loan::of(self)
     }
 
     /// A proxy to the same URI with a session of its own, which it shares only with its clones.

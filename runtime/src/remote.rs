@@ -402,6 +402,22 @@ impl Remote {
         }
     }
 
+    /// Gives the place in the session back now, if nobody else holds it, and waits until the peer has seen that.
+    pub(crate) fn release(self) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+        let held = match &self {
+            Remote::Far(reference) => reference.place().and_then(|bound| bound.session.hold()),
+            Remote::Local(_) | Remote::Dead(_) => None,
+        };
+        self.disconnect();
+        drop(self);
+        Box::pin(async move {
+            match held {
+                Some(held) => held.session().flush().await,
+                None => Ok(()),
+            }
+        })
+    }
+
     /// The same object, with a session of its own.
     pub(crate) fn dedicated(&self) -> Option<Remote> {
         let Remote::Far(reference) = self else {

@@ -20,6 +20,14 @@ impl Connection {
                     || self.drain_due.is_some())
     }
 
+    /// Writes now what was only counted until now: cancels, releases and credit. So frames that are made afterwards come
+    /// behind it.
+    pub fn flush(&mut self) {
+        if self.may_send_session_frames() {
+            self.write_counted();
+        }
+    }
+
     /// Appends everything that is to be sent to `out`, in order. Returns how many bytes.
     ///
     /// What was only counted until now is written here: cancels, releases and credit. So do not poll before the

@@ -283,7 +283,7 @@ fn begin() -> Result<(Option<EnterGuard<'static>>, executor::Running)> {
     let entered = match Handle::try_current() {
         Ok(_) => None,
         Err(error) if error.is_thread_local_destroyed() => return Err(ending()),
-        Err(_) => Some(background::enter()?),
+        Err(_) => Some(background()?),
     };
     Ok((entered, running))
 }
@@ -339,4 +339,9 @@ fn has_a_budget() -> bool {
             .poll(&mut cx)
             .is_pending()
     })
+}
+
+/// Makes the runtime in the background the current one.
+pub(crate) fn background() -> Result<tokio::runtime::EnterGuard<'static>> {
+    background::enter()
 }

@@ -285,6 +285,8 @@ impl Exports {
                     Ok(export) => match &export.kind {
                         ExportKind::Object(_) => Remote::Local(export.made().unwrap_or(export)),
                         ExportKind::Forward(remote) => remote.clone(),
+                        // Whoever it passes through here got it no more than lent.
+                        ExportKind::Lent(_) => Remote::Local(export),
                     },
                     Err(fault) => Remote::Dead(fault),
                 },

@@ -41,13 +41,14 @@ impl Session {
             Some(receipt) => AnswerKind::Oneway(receipt),
             None => AnswerKind::Call(call.id),
         };
+        let target = target.and_then(|export| export.called());
         let answer = SessionAnswer { kind, served };
         let codec = Codec::from_id(call.codec).filter(|codec| self.node.codecs.contains(*codec));
         let method = target.as_ref().ok().and_then(|export| match &export.kind {
             ExportKind::Object(exported) => {
                 exported.find(usize::from(call.method_index), call.method_hash)
             }
-            ExportKind::Forward(_) => None,
+            ExportKind::Forward(_) | ExportKind::Lent(_) => None,
         });
         let chain = OnceLock::new();
         let depth = call.depth();
@@ -103,6 +104,7 @@ impl Session {
                         incoming,
                         receipt_mode(&answer, call.ordered),
                     ),
+                    (ExportKind::Lent(_), _) => refuse(no_such_method("", call.method_index)),
                     (ExportKind::Object(exported), None) if call.method_hash == DESCRIBE => {
                         let info = InterfaceInfo::of(exported.interface);
                         Box::pin(async move { incoming.encode(false, &info) })

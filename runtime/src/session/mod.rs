@@ -11,6 +11,7 @@ mod binding;
 mod driver;
 mod ending;
 mod exports;
+mod flushing;
 mod handlers;
 mod inbox;
 mod input;
