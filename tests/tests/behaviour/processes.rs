@@ -211,6 +211,7 @@ fn child() {
     runtime.block_on(async {
         match role.as_str() {
             "serve" => serve().await,
+            "bounce" => bounce().await,
             "client from the environment" => client_from_environment().await,
             other => panic!("{other} is no role"),
         }
@@ -247,12 +248,15 @@ async fn client_from_environment() {
     say("waited", &format!("{:?}", fault.kind()));
 }
 
-#[tokio::test]
-async fn two_processes_call_each_other_a_thousand_deep_on_one_connection_and_no_more_threads() {
-    const DEPTH: u16 = 1000;
-    let mut process = Process::start("serve", &[("DEPTH", &DEPTH.to_string())]);
-    let client = Client::builder().limits(deep(DEPTH)).build();
-    let echo: EchoProxy = client.connect(process.line("uri")).await.unwrap();
+/// How deep two processes call each other.
+const DEEP: u16 = 1000;
+
+/// Calls back and forth with the object at `URI`, and counts the threads. In a process of its own, since other tests
+/// start threads in theirs.
+async fn bounce() {
+    let uri = std::env::var("URI").unwrap();
+    let client = Client::builder().limits(deep(DEEP)).build();
+    let echo: EchoProxy = client.connect(uri.as_str()).await.unwrap();
     let mine = Station::default();
     // Whatever is made once is made now.
     assert_eq!(
@@ -262,9 +266,9 @@ async fn two_processes_call_each_other_a_thousand_deep_on_one_connection_and_no_
     let before = (threads(), echo.threads().await.unwrap());
     for _ in 0..2 {
         let reached = echo
-            .bounce(u32::from(DEPTH), EchoProxy::new(mine.clone()))
+            .bounce(u32::from(DEEP), EchoProxy::new(mine.clone()))
             .await;
-        assert_eq!(reached.unwrap(), u32::from(DEPTH));
+        assert_eq!(reached.unwrap(), u32::from(DEEP));
     }
     let most = (mine.threads().await, echo.threads().await.unwrap());
     assert!(
@@ -281,6 +285,14 @@ async fn two_processes_call_each_other_a_thousand_deep_on_one_connection_and_no_
         }
         assert!(attempt < 100, "client {ours:?}, daemon {theirs:?}");
     }
+    say("bounced", "");
+}
+
+#[test]
+fn two_processes_call_each_other_a_thousand_deep_on_one_connection_and_no_more_threads() {
+    let mut serving = Process::start("serve", &[("DEPTH", &DEEP.to_string())]);
+    let uri = serving.line("uri");
+    Process::start("bounce", &[("URI", &uri)]).line("bounced");
 }
 
 #[tokio::test]
