@@ -15,7 +15,7 @@ pub use self::event::{
     Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt, TableSizes,
 };
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
-use crate::error::{ConnectionError, DecodeError, Stranger};
+use crate::error::{ConnectionError, Stranger};
 use crate::frame::{Header, Kind, LENGTH_FIELD, PREAMBLE};
 use crate::handshake::{
     ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, Resumption, ServerConfig,
@@ -293,8 +293,42 @@ impl Connection {
     /// Why the conversation cannot go on. The connection is closed then; what is left to transmit tells the other side.
     /// Events of the frames before the broken one are still there.
     pub fn handle_bytes(&mut self, now: Time, input: &mut BytesMut) -> Result<(), ConnectionError> {
+        let mut events = std::mem::take(&mut self.events);
+        let result = loop {
+            match self.take_event(now, input) {
+                Ok(Some(request @ Event::ResumeRequested(_))) => {
+                    // What follows is not for this connection.
+                    events.push_back(request);
+                    break Ok(());
+                }
+                Ok(Some(event)) => events.push_back(event),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        events.append(&mut self.events);
+        self.events = events;
+        result
+    }
+
+    /// Returns what happened next: an event that waited, or else what the next whole frames at the front of `input`
+    /// bring about, of which no more is taken than that. `None` if they bring nothing more.
+    ///
+    /// This is [`handle_bytes`](Self::handle_bytes) and [`poll_event`](Self::poll_event) in one, without a queue between
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_bytes`](Self::handle_bytes).
+    pub fn take_event(
+        &mut self,
+        now: Time,
+        input: &mut BytesMut,
+    ) -> Result<Option<Event>, ConnectionError> {
+        if let Some(event) = self.events.pop_front() {
+            return Ok(Some(event));
+        }
         self.session.heard(now);
-        let before = input.len();
         let result = self.take_frames(now, input);
         if let Err(error) = &result {
             self.fail(error);
@@ -302,10 +336,12 @@ impl Connection {
         if self.is_closed() {
             input.clear();
         }
-        if input.is_empty() {
-            self.frame_begun = None;
-        } else if self.frame_begun.is_none() || input.len() < before {
-            self.frame_begun = Some(now);
+        if matches!(result, Ok(None)) {
+            if input.is_empty() {
+                self.frame_begun = None;
+            } else {
+                self.frame_begun.get_or_insert(now);
+            }
         }
         result
     }
@@ -318,36 +354,41 @@ impl Connection {
         Some((LENGTH_FIELD + length).saturating_sub(input.len()))
     }
 
-    fn take_frames(&mut self, now: Time, input: &mut BytesMut) -> Result<(), ConnectionError> {
+    fn take_frames(
+        &mut self,
+        now: Time,
+        input: &mut BytesMut,
+    ) -> Result<Option<Event>, ConnectionError> {
         if matches!(self.state, State::Preamble(_)) && !self.take_preamble(input)? {
-            return Ok(());
+            return Ok(None);
         }
         while matches!(self.state, State::Handshake(_)) {
             if !self.take_handshake_frame(now, input)? {
-                return Ok(());
+                return Ok(self.events.pop_front());
             }
+            self.frame_begun = None;
         }
-        if self.is_open() {
-            self.take_open_frames(now, input)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn take_open_frames(&mut self, now: Time, input: &mut BytesMut) -> Result<(), ConnectionError> {
-        let limit = self.given_credit.grants().max_message;
-        let (whole, broken) = whole_frames(input, limit);
-        if whole > 0 {
-            let mut batch = input.split_to(whole).freeze();
-            while let Some(header) = Header::peek(&batch, limit)? {
-                let frame = batch.split_to(header.frame_length());
-                self.handle_frame(now, header, frame)?;
-                if !self.is_open() {
-                    return Ok(());
+        while self.is_open() && self.events.is_empty() {
+            let limit = self.given_credit.grants().max_message;
+            let Some(header) = Header::peek(input, limit)? else {
+                return Ok(None);
+            };
+            if header.frame_length() > input.len() {
+                return Ok(None);
+            }
+            self.frame_begun = None;
+            if header.is_bare_call() {
+                if let Some(event) = self.handle_bare_call(header, input)? {
+                    return Ok(Some(event));
                 }
+            } else if header.is_bare_reply() {
+                return self.handle_bare_reply(header, input).map(Some);
+            } else {
+                let frame = input.split_to(header.frame_length()).freeze();
+                self.handle_frame(now, header, frame)?;
             }
         }
-        broken.map_or(Ok(()), |error| Err(error.into()))
+        Ok(self.events.pop_front())
     }
 
     /// Returns the instant at which [`handle_timeout`](Self::handle_timeout) should be called; `None` once the
@@ -478,20 +519,6 @@ impl Connection {
     fn tell_of_credit(&mut self, depth: u16) {
         if self.own_credit.take_awaited(depth) {
             self.events.push_back(Event::CreditAvailable { depth });
-        }
-    }
-}
-
-/// Returns how many bytes at the front of `input` are whole frames, and what is wrong with the header behind them.
-fn whole_frames(input: &[u8], limit: u32) -> (usize, Option<DecodeError>) {
-    let mut whole = 0;
-    loop {
-        match Header::peek(&input[whole..], limit) {
-            Ok(Some(header)) if header.frame_length() <= input.len() - whole => {
-                whole += header.frame_length()
-            }
-            Ok(_) => return (whole, None),
-            Err(error) => return (whole, Some(error)),
         }
     }
 }

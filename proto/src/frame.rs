@@ -168,6 +168,18 @@ impl Header {
         LENGTH_FIELD + self.length as usize
     }
 
+    /// Tells whether this is a call or a oneway that is nothing but numbers and a body, as most are.
+    #[inline]
+    pub(crate) fn is_bare_call(&self) -> bool {
+        self.flags == 0 && matches!(self.kind, Kind::Call | Kind::Oneway)
+    }
+
+    /// Tells whether this is a reply that is nothing but a number and a body, as most are.
+    #[inline]
+    pub(crate) fn is_bare_reply(&self) -> bool {
+        self.flags == 0 && self.kind == Kind::Reply
+    }
+
     /// Checks that a frame of a kind without flags, codec and aux has none.
     pub(crate) fn require_plain(&self) -> Result<(), DecodeError> {
         if self.flags != 0 || self.codec != 0 || self.aux != 0 {

@@ -6,15 +6,16 @@
 //!
 //! A driver does four things, in any order, whenever it likes:
 //!
-//! - hands over what it read, with [`Connection::handle_bytes`];
+//! - hands over what it read, with [`Connection::take_event`] or [`Connection::handle_bytes`];
 //! - calls [`Connection::handle_timeout`] when the instant told by [`Connection::poll_timeout`] has come;
 //! - asks for things: [`Connection::call`], [`Connection::reply`], [`Connection::release`] and their like;
-//! - takes what came of it: [`Connection::poll_event`] until it is empty, then [`Connection::poll_transmit`].
+//! - takes what else came of it: [`Connection::poll_event`] until it is empty, then [`Connection::poll_transmit`].
 //!
 //! `PROTOCOL.md`, at the root of the repository, specifies the bytes.
 //!
 //! **Invariant:** whatever the bytes, nothing here panics, spins, or reserves memory ahead of the bytes received.
 
+mod body;
 mod calls;
 mod connection;
 mod error;
@@ -28,6 +29,7 @@ mod references;
 mod session;
 mod time;
 
+pub use crate::body::Body;
 pub use crate::connection::{
     Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt,
     TableSizes,

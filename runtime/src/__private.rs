@@ -37,7 +37,7 @@ pub use crate::remote::{FarReference, Remote};
 pub use crate::schema::{NoSchema, Probe};
 pub use crate::serial::SerialGuard;
 pub use crate::shape::Shape;
-pub use crate::wire::{FromBytes, IntoBytes, ResultParts, Wire};
+pub use crate::wire::{FromBytes, IntoBytes, ResultParts, ToBytes, Wire};
 
 /// The index of the method of this hash, which is there: the macro wrote both, and `#[cfg]` removed both or neither.
 pub const fn method_index(interface: &'static Interface, hash: u32) -> usize {

@@ -227,19 +227,41 @@ impl Scope {
         }
     }
 
-    /// A scope with these contents, in memory that was used before where there is some.
-    pub(crate) fn place(scope: Scope) -> Arc<Scope> {
-        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-        match spare {
-            Ok(Some(mut place)) => {
-                if let Some(old) = Arc::get_mut(&mut place) {
-                    *old = scope;
-                    return place;
-                }
-                Arc::new(scope)
-            }
-            _ => Arc::new(scope),
+    /// The scope of a call that arrived on a session, in memory that was used before where there is some. `add` says what
+    /// else is known of the call.
+    pub(crate) fn served(
+        session: &Arc<Session>,
+        CallName(interface, method): CallName,
+        add: impl FnOnce(&mut Scope),
+    ) -> Arc<Scope> {
+        let mut place = Scope::spare();
+        if let Some(scope) = Arc::get_mut(&mut place) {
+            scope.is_served = true;
+            scope.session = Some(Arc::clone(session));
+            scope.interface = interface;
+            scope.method = method;
+            add(scope);
         }
+        place
+    }
+
+    /// A scope with these contents, in memory that was used before where there is some.
+    fn place(scope: Scope) -> Arc<Scope> {
+        let mut place = Scope::spare();
+        if let Some(empty) = Arc::get_mut(&mut place) {
+            *empty = scope;
+        }
+        place
+    }
+
+    /// A scope of which nothing is known and that nobody else holds.
+    #[inline]
+    fn spare() -> Arc<Scope> {
+        SPARE
+            .try_with(|spare| spare.borrow_mut().pop())
+            .ok()
+            .flatten()
+            .unwrap_or_default()
     }
 
     /// Keeps the memory of a scope that nobody else holds for the next one on this thread.

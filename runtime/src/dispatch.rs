@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use farref_proto::FaultKind;
+use farref_proto::{Body, FaultKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,7 +21,7 @@ use crate::error::{Fault, Result};
 use crate::object::Entry;
 use crate::references;
 use crate::remote::Remote;
-use crate::wire::{FromBytes, IntoBytes};
+use crate::wire::{FromBytes, IntoBytes, ToBytes};
 
 /// What serving a call comes to.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
@@ -36,10 +36,40 @@ pub struct Incoming {
     pub(crate) scope: Arc<Scope>,
     pub(crate) codec: Codec,
     pub(crate) budget: Budget,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
     pub(crate) attachments: Vec<Bytes>,
-    /// Behind a lock only so that the handler's future may hold a reference to the call.
-    pub(crate) references: Mutex<Vec<Remote>>,
+    pub(crate) references: HeldReferences,
+}
+
+/// The references that came with a call, if there were any, which few calls have. Behind a lock only so that the handler's
+/// future may hold a reference to the call.
+#[derive(Default)]
+pub(crate) struct HeldReferences(Option<Box<Mutex<Vec<Remote>>>>);
+
+impl HeldReferences {
+    pub(crate) fn new(references: Vec<Remote>) -> Self {
+        HeldReferences((!references.is_empty()).then(|| Box::new(Mutex::new(references))))
+    }
+
+    /// Runs `decode` with the references at hand.
+    #[inline]
+    fn resolve<R>(&self, decode: impl FnOnce() -> R) -> R {
+        match &self.0 {
+            None => decode(),
+            Some(held) => {
+                let mut table = held.lock().unwrap_or_else(PoisonError::into_inner);
+                references::resolve(&mut table, decode)
+            }
+        }
+    }
+
+    /// The references that are still there.
+    pub(crate) fn take(&self) -> Vec<Remote> {
+        match &self.0 {
+            None => Vec::new(),
+            Some(held) => std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
 }
 
 impl fmt::Debug for Incoming {
@@ -157,12 +187,9 @@ impl<'call> Arguments<'call> {
     /// The next argument, which is owned.
     pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
         let decoder = &mut self.decoder;
-        let mut table = self
-            .call
+        self.call
             .references
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        references::resolve(&mut table, || decoder.next())
+            .resolve(|| decoder.next())
             .map_err(|error| self.call.bad_arguments(name, &error))
     }
 
@@ -183,10 +210,7 @@ impl<'call> Arguments<'call> {
     /// Ends decoding: the frame must hold nothing more. References that no argument took are given back now, not when the
     /// handler ends: they take more room than they took in the frame.
     pub fn finish(self) -> Result<()> {
-        let references = &self.call.references;
-        let untaken =
-            std::mem::take(&mut *references.lock().unwrap_or_else(PoisonError::into_inner));
-        drop(untaken);
+        drop(self.call.references.take());
         self.decoder
             .finish()
             .map_err(|error| self.call.bad_arguments("", &error))
@@ -213,9 +237,9 @@ impl ArgumentsOut<'_> {
     }
 
     /// Writes the next argument, a byte string, which travels outside the codec.
-    pub fn bytes<B: AsRef<[u8]> + ?Sized>(&mut self, name: &str, bytes: &B) -> Result<()> {
+    pub fn bytes<B: ToBytes + ?Sized>(&mut self, name: &str, bytes: &B) -> Result<()> {
         self.encoder
-            .bytes(bytes.as_ref())
+            .bytes(bytes.to_bytes())
             .map_err(|error| cannot_encode(name, &error))
     }
 }
@@ -234,7 +258,7 @@ pub struct RawReply {
     pub(crate) is_error: bool,
     pub(crate) codec: Codec,
     pub(crate) budget: Budget,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
     pub(crate) attachments: Vec<Bytes>,
     pub(crate) references: Vec<Remote>,
 }
@@ -246,7 +270,7 @@ impl RawReply {
             is_error: false,
             codec,
             budget: Budget::default(),
-            body: Bytes::new(),
+            body: Body::default(),
             attachments: Vec::new(),
             references: Vec::new(),
         }
@@ -258,7 +282,7 @@ impl RawReply {
             is_error: reply.is_error,
             codec: reply.codec.unwrap_or(Codec::Postcard),
             budget: Budget::default(),
-            body: Bytes::from(reply.body),
+            body: Bytes::from(reply.body).into(),
             attachments: reply.attachments,
             references: reply.references,
         }

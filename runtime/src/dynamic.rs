@@ -308,7 +308,7 @@ impl DynProxy {
                     .map_err(|error| misuse(error.to_string()))?;
             for (argument, value) in method.arguments.iter().zip(&arguments) {
                 let written = match is_bytes(argument) {
-                    true => encoder.bytes_owned(
+                    true => encoder.bytes(
                         bytes_of(value).map_err(|text| bad_argument(method, argument, &text))?,
                     ),
                     false => encoder.value(value),

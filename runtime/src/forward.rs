@@ -1,7 +1,5 @@
 //! Passing calls on to an object that another process owns, without decoding them.
 
-use std::sync::PoisonError;
-
 use crate::dispatch::{HandlerFuture, Incoming, RawReply, Reply};
 use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
 use crate::remote::Remote;
@@ -15,12 +13,7 @@ pub(crate) fn call(
     oneway: OnewayMode,
 ) -> HandlerFuture {
     Box::pin(async move {
-        let references = std::mem::take(
-            &mut *incoming
-                .references
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let references = incoming.references.take();
         let encoded = Encoded {
             key,
             codec: incoming.codec,

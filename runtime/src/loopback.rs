@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,11 +14,11 @@ use crate::Outcome;
 use crate::codec::Budget;
 use crate::context::{Annotations, Scope};
 use crate::descriptor::MethodFlags;
-use crate::dispatch::{Incoming, RawReply, Reply};
+use crate::dispatch::{HeldReferences, Incoming, RawReply, Reply};
 use crate::error::{Fault, Result};
 use crate::far::{Encoded, Extras, OnewayMode};
 use crate::object::{Export, ExportKind};
-use crate::serve::{Answer, Running};
+use crate::serve::{Answer, Handler, Running};
 use crate::start_queue::Cancel;
 
 /// A call under way within this process.
@@ -77,9 +77,9 @@ impl Loopback {
             scope: Arc::clone(&scope),
             codec: encoded.codec,
             budget: Budget::default(),
-            body: Bytes::from(encoded.body),
+            body: Bytes::from(encoded.body).into(),
             attachments: encoded.attachments,
-            references: Mutex::new(encoded.references),
+            references: HeldReferences::new(encoded.references),
         };
         let future = exported.serve(index, incoming);
         let (sender, reply) = match oneway {
@@ -90,7 +90,12 @@ impl Loopback {
             OnewayMode::Plain | OnewayMode::Ordered => (None, None),
         };
         let flags: MethodFlags = method.flags;
-        let call = Running::new(future, scope, flags, Sender(sender));
+        let handler = Handler {
+            future,
+            scope,
+            flags,
+        };
+        let call = Running::new(handler, Sender(sender));
         let ordered = oneway == OnewayMode::Ordered;
         let cancel = exported
             .meta

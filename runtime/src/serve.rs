@@ -1,5 +1,6 @@
 //! Running a handler: polled once in place, moved to a task if it stays pending, always answered.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use tokio::time::Sleep;
 
 use crate::Outcome;
 use crate::call::deadline_exceeded;
-use crate::context::{CallName, Scope};
+use crate::context::Scope;
 use crate::descriptor::MethodFlags;
 use crate::dispatch::{HandlerFuture, Reply};
 use crate::error::{Fault, Result};
@@ -23,31 +24,66 @@ pub(crate) trait Answer: Send + 'static {
     fn answer(self, scope: &Scope, result: Result<Reply>);
 }
 
+/// A handler, apart from where its result goes.
+pub(crate) struct Handler {
+    pub(crate) future: HandlerFuture,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) flags: MethodFlags,
+}
+
+impl Handler {
+    /// Polls the handler, in its scope.
+    #[inline]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
+        let polled = {
+            let _entered = self.scope.enter();
+            panics::contain(|| self.future.as_mut().poll(cx))
+        };
+        let result = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result,
+            Err(panic) => Err(self.report(&*panic)),
+        };
+        if self.flags.callback {
+            report_callback(&self.scope, &result);
+        }
+        Poll::Ready(result)
+    }
+
+    fn report(&self, panic: &(dyn Any + Send)) -> Fault {
+        panics::report(&self.scope.call_name(), panic, self.flags.callback)
+    }
+}
+
 /// A handler that runs. Whatever happens to it, its caller is answered: dropping it answers `Cancelled`.
 pub(crate) struct Running<A: Answer> {
-    future: HandlerFuture,
-    scope: Arc<Scope>,
-    flags: MethodFlags,
+    handler: Handler,
     timer: Option<Pin<Box<Sleep>>>,
     answer: Option<A>,
     started: bool,
 }
 
 impl<A: Answer> Running<A> {
-    pub(crate) fn new(
-        future: HandlerFuture,
-        scope: Arc<Scope>,
-        flags: MethodFlags,
-        answer: A,
-    ) -> Self {
+    /// A handler that was not polled yet.
+    pub(crate) fn new(handler: Handler, answer: A) -> Self {
         Running {
-            future,
-            scope,
-            flags,
+            handler,
             timer: None,
             answer: Some(answer),
             started: false,
         }
+    }
+
+    /// A handler that was polled in place and is pending.
+    pub(crate) fn begun(handler: Handler, answer: A) -> Self {
+        let mut running = Running::new(handler, answer);
+        running.started = true;
+        running
+    }
+
+    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
+        self.started = true;
+        self.handler.poll(cx)
     }
 
     /// Polls the handler for the first time, in place. Most handlers end here, and cost no task.
@@ -63,56 +99,8 @@ impl<A: Answer> Running<A> {
     /// Answers with what [`poll_in_place`](Running::poll_in_place) gave.
     pub(crate) fn answer(mut self, result: Result<Reply>) {
         if let Some(answer) = self.answer.take() {
-            answer.answer(&self.scope, result);
+            answer.answer(&self.handler.scope, result);
         }
-    }
-
-    /// Ends the handler and gives the way of its result away, with the scope that nothing of the handler holds any more.
-    pub(crate) fn into_answer(mut self) -> Option<(A, Arc<Scope>)> {
-        let answer = self.answer.take()?;
-        Some((answer, Arc::clone(&self.scope)))
-    }
-
-    /// Where the result goes, while it is not there yet.
-    pub(crate) fn answer_to(&self) -> Option<&A> {
-        self.answer.as_ref()
-    }
-
-    /// The same, to be noted in.
-    pub(crate) fn answer_to_mut(&mut self) -> Option<&mut A> {
-        self.answer.as_mut()
-    }
-
-    /// The scope in which it runs.
-    pub(crate) fn scope(&self) -> &Arc<Scope> {
-        &self.scope
-    }
-
-    pub(crate) fn call_name(&self) -> CallName {
-        self.scope.call_name()
-    }
-
-    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
-        self.started = true;
-        let polled = {
-            let _entered = self.scope.enter();
-            panics::contain(|| self.future.as_mut().poll(cx))
-        };
-        let result = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result,
-            Err(panic) => {
-                return Poll::Ready(Err(panics::report(
-                    &self.scope.call_name(),
-                    &*panic,
-                    self.flags.callback,
-                )));
-            }
-        };
-        if self.flags.callback {
-            report_callback(&self.scope, &result);
-        }
-        Poll::Ready(result)
     }
 }
 
@@ -135,9 +123,10 @@ impl<A: Answer> Future for Running<A> {
             Poll::Ready(result) => result,
             Poll::Pending => {
                 let Some(deadline) = this
+                    .handler
                     .scope
                     .deadline
-                    .filter(|_| !this.flags.runs_to_its_end())
+                    .filter(|_| !this.handler.flags.runs_to_its_end())
                 else {
                     return Poll::Pending;
                 };
@@ -149,7 +138,7 @@ impl<A: Answer> Future for Running<A> {
             }
         };
         if let Some(answer) = this.answer.take() {
-            answer.answer(&this.scope, result);
+            answer.answer(&this.handler.scope, result);
         }
         Poll::Ready(())
     }
@@ -163,22 +152,24 @@ impl<A: Answer> Drop for Running<A> {
             return;
         };
         // The handler goes first: its objects and locks are free before its caller hears of it.
-        let future = std::mem::replace(&mut self.future, Box::pin(std::future::pending()));
+        let handler = &mut self.handler;
+        let future = std::mem::replace(&mut handler.future, Box::pin(std::future::pending()));
         let dropped = {
-            let _entered = self.scope.enter();
+            let _entered = handler.scope.enter();
             panics::contain(|| drop(future))
         };
         if let Err(panic) = dropped {
-            panics::report(&self.scope.call_name(), &*panic, self.flags.callback);
+            handler.report(&*panic);
         }
+        let scope = &self.handler.scope;
         let outcome = if self.started {
             Outcome::Unknown
         } else {
             Outcome::NotStarted
         };
-        let message = format!("`{}` was cancelled before it ended", self.scope.call_name());
+        let message = format!("`{}` was cancelled before it ended", scope.call_name());
         answer.answer(
-            &self.scope,
+            scope,
             Err(Fault::new(FaultKind::Cancelled, outcome, message)),
         );
     }
@@ -187,7 +178,7 @@ impl<A: Answer> Drop for Running<A> {
 impl<A: Answer> fmt::Debug for Running<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running")
-            .field("call", &format_args!("{}", self.scope.call_name()))
+            .field("call", &format_args!("{}", self.handler.scope.call_name()))
             .finish_non_exhaustive()
     }
 }

@@ -91,6 +91,36 @@ impl IntoBytes for Vec<u8> {
     }
 }
 
+/// A byte string that its caller keeps while it travels outside the codec.
+pub trait ToBytes {
+    /// The bytes, shared where the type can be shared, else copied.
+    fn to_bytes(&self) -> Bytes;
+}
+
+impl ToBytes for Bytes {
+    fn to_bytes(&self) -> Bytes {
+        self.clone()
+    }
+}
+
+impl ToBytes for Vec<u8> {
+    fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(self)
+    }
+}
+
+impl ToBytes for [u8] {
+    fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(self)
+    }
+}
+
+impl<T: ToBytes + ?Sized> ToBytes for &T {
+    fn to_bytes(&self) -> Bytes {
+        (**self).to_bytes()
+    }
+}
+
 /// A byte string that travelled outside the codec, on its way in.
 pub trait FromBytes {
     /// Takes the bytes.

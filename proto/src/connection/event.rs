@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::body::Body;
 use crate::handshake::{PeerInfo, ResumeRequest};
 use crate::id::{CallId, ExportId, ImportId, InstanceId};
 use crate::message::{Extensions, ReplyStatus};
@@ -69,7 +70,7 @@ pub struct IncomingCall {
     /// The references that the body points into.
     pub table: Vec<IncomingRef>,
     /// The arguments.
-    pub body: Bytes,
+    pub body: Body,
     /// The byte strings among them.
     pub attachments: Vec<Bytes>,
 }
@@ -149,7 +150,7 @@ pub struct IncomingReply {
     /// The references that the body points into.
     pub table: Vec<IncomingRef>,
     /// The result, the error, or a [`FaultMessage`](crate::FaultMessage).
-    pub body: Bytes,
+    pub body: Body,
     /// The byte strings in it.
     pub attachments: Vec<Bytes>,
 }

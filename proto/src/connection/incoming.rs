@@ -1,11 +1,12 @@
 //! What frames do to an open connection.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
     Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt,
     State, is_of_handshake,
 };
+use crate::body::Body;
 use crate::error::{ConnectionError, Violation};
 use crate::frame::{Header, Kind};
 use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId};
@@ -49,6 +50,81 @@ impl Connection {
                 Err(ConnectionError::Unsupported(name_of(kind)))
             }
         }
+    }
+
+    /// Takes a call or a oneway that has no other parts than a body off the input. Does what [`handle_call`] and
+    /// [`handle_oneway`] do; nothing comes of it if it is refused.
+    ///
+    /// [`handle_call`]: Self::handle_call
+    /// [`handle_oneway`]: Self::handle_oneway
+    pub(super) fn handle_bare_call(
+        &mut self,
+        header: Header,
+        input: &mut BytesMut,
+    ) -> Result<Option<Event>, ConnectionError> {
+        let frame_length = header.frame_length();
+        let [id, target, method_hash, shape, method_index] =
+            Call::bare(header, &input[..frame_length])?;
+        self.session.receive(frame_length);
+        let bytes = header.length;
+        self.given_credit.charge(0, bytes)?;
+        let is_oneway = header.kind == Kind::Oneway;
+        let id = match is_oneway {
+            true => CallId::new(0),
+            false => self.open(id, 0, bytes)?,
+        };
+        let call = IncomingCall {
+            id,
+            target: ExportId::new(target),
+            method_hash,
+            shape,
+            method_index: method_index as u16,
+            codec: header.codec,
+            ordered: false,
+            extensions: None,
+            table: Vec::new(),
+            body: Body::take(input, Call::BARE, frame_length),
+            attachments: Vec::new(),
+        };
+        let receipt = OnewayReceipt { depth: 0, bytes };
+        match self.refusal_of_new(header.codec) {
+            None if is_oneway => return Ok(Some(Event::Oneway(call, receipt))),
+            None => return Ok(Some(Event::Call(call))),
+            Some(_) if is_oneway => self.oneway_done(receipt),
+            Some(fault) => self.refuse_with(id, &fault),
+        }
+        Ok(None)
+    }
+
+    /// Takes a reply that has no other parts than a body off the input. Does what [`handle_reply`] does.
+    ///
+    /// [`handle_reply`]: Self::handle_reply
+    pub(super) fn handle_bare_reply(
+        &mut self,
+        header: Header,
+        input: &mut BytesMut,
+    ) -> Result<Event, ConnectionError> {
+        let frame_length = header.frame_length();
+        let (id, status) = Reply::bare(header, &input[..frame_length])?;
+        self.session.receive(frame_length);
+        let question = self.questions.answered(id)?;
+        self.session.imply(question.end);
+        self.tell_of_kept_bytes();
+        self.own_credit
+            .call_answered(question.depth, question.bytes);
+        if question.alias.is_some() && status == ReplyStatus::Ok {
+            return Err(Violation::BadBindReply(id).into());
+        }
+        self.tell_of_credit(question.depth);
+        Ok(Event::Reply(IncomingReply {
+            call: CallId::new(id),
+            status,
+            codec: header.codec,
+            extensions: None,
+            table: Vec::new(),
+            body: Body::take(input, Reply::BARE, frame_length),
+            attachments: Vec::new(),
+        }))
     }
 
     /// Charges a call to its pool. One that is nested too deeply, and will be refused, is charged as if it were not
@@ -122,19 +198,36 @@ impl Connection {
                 format!("calls may nest {max_depth} deep, and this is {depth}"),
             );
         }
-        if !self.is_agreed_codec(call.codec) {
-            return refuse(
-                FaultKind::UnsupportedCodec,
-                format!("the codec {} was not agreed on", call.codec),
-            );
+        if depth > 0 {
+            return self.refusal_of_codec(call.codec);
         }
-        if self.draining && depth == 0 {
-            return refuse(
+        self.refusal_of_new(call.codec)
+    }
+
+    /// Returns why a call that waits for no other cannot even be looked at, if so.
+    #[inline]
+    fn refusal_of_new(&self, codec: u8) -> Option<FaultMessage> {
+        match self.refusal_of_codec(codec) {
+            None if self.draining => Some(FaultMessage::new(
                 FaultKind::ShuttingDown,
-                "no new calls are taken here".to_owned(),
-            );
+                Outcome::NotStarted,
+                "no new calls are taken here",
+            )),
+            refusal => refusal,
         }
-        None
+    }
+
+    #[inline]
+    fn refusal_of_codec(&self, codec: u8) -> Option<FaultMessage> {
+        if self.is_agreed_codec(codec) {
+            return None;
+        }
+        let message = format!("the codec {codec} was not agreed on");
+        Some(FaultMessage::new(
+            FaultKind::UnsupportedCodec,
+            Outcome::NotStarted,
+            message,
+        ))
     }
 
     fn accept_call(&mut self, id: CallId, call: Call) -> Result<IncomingCall, Violation> {
@@ -158,7 +251,7 @@ impl Connection {
             ordered: call.ordered,
             extensions,
             table: self.take_table(&table)?,
-            body,
+            body: body.into(),
             attachments,
         })
     }
@@ -300,7 +393,7 @@ impl Connection {
                     codec,
                     extensions,
                     table,
-                    body,
+                    body: body.into(),
                     attachments,
                 }
             }
@@ -416,7 +509,7 @@ fn import_of(import: ImportId, entry: &TableEntry) -> IncomingRef {
 /// Puts a fault into the place of a reply that cannot be understood.
 fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
     let message = format!("the reply has the extension {tag:#04x}, which is not known here");
-    let mut body = bytes::BytesMut::new();
+    let mut body = BytesMut::new();
     FaultMessage::new(FaultKind::BadReply, Outcome::Ran, message).encode(&mut body);
     IncomingReply {
         call,
@@ -424,7 +517,7 @@ fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
         codec: 0,
         extensions: None,
         table: Vec::new(),
-        body: body.freeze(),
+        body: body.freeze().into(),
         attachments: Vec::new(),
     }
 }

@@ -61,8 +61,13 @@ impl Connection {
         if self.is_established() && !self.is_agreed_codec(call.codec) {
             return Err(SendError::UnsupportedCodec(call.codec));
         }
-        let sections = call.sections();
         let grants = self.own_credit.grants();
+        if let Some(frame_length) = fitting(call.bare_length(), grants) {
+            call.encode_bare(kind, id.index(), flags, self.session.buffer(frame_length));
+            self.session.append(frame_length, &[]);
+            return Ok((depth, frame_length));
+        }
+        let sections = call.sections();
         let written = check_sections(grants, &sections).and_then(|()| {
             let out = self.session.buffer(estimate(&sections));
             let frame = call.encode(kind, id.index(), flags, out);
@@ -178,8 +183,14 @@ impl Connection {
         if !self.answers.is_open(call) {
             return Err(SendError::Unknown("call"));
         }
-        let sections = reply.sections();
         let grants = self.own_credit.grants();
+        if let Some(frame_length) = fitting(reply.bare_length(), grants) {
+            reply.encode_bare(call.index(), self.session.buffer(frame_length));
+            self.session.append(frame_length, &[]);
+            self.answers.answer(call, self.session.appended());
+            return Ok(());
+        }
+        let sections = reply.sections();
         check_sections(grants, &sections)?;
         let out = self.session.buffer(estimate(&sections));
         let frame = reply.encode(call.index(), out);
@@ -308,6 +319,12 @@ impl Connection {
             self.drain_due = Some(reason);
         }
     }
+}
+
+/// Returns the length of a frame if it has one that the other side takes.
+#[inline]
+fn fitting(frame_length: Option<usize>, grants: &Grants) -> Option<usize> {
+    frame_length.filter(|length| length - crate::frame::LENGTH_FIELD <= grants.max_message as usize)
 }
 
 /// Ends a frame that is not too long; one that is leaves no trace.

@@ -29,14 +29,37 @@ impl Connection {
         now: Time,
         input: &mut BytesMut,
     ) -> Result<(), ConnectionError> {
-        let is_old = link != self.link;
-        #[cfg(feature = "sabotage")]
-        let is_old = is_old && self.limits.sabotage != Some(crate::Sabotage::ReadsTheOldConnection);
-        if is_old {
+        if self.is_old(link) {
             input.clear();
             return Ok(());
         }
         self.handle_bytes(now, input)
+    }
+
+    /// The same as [`take_event`](Self::take_event), with bytes that came over the connection of this number; see
+    /// [`handle_bytes_of`](Self::handle_bytes_of).
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_bytes`](Self::handle_bytes).
+    pub fn take_event_of(
+        &mut self,
+        link: u32,
+        now: Time,
+        input: &mut BytesMut,
+    ) -> Result<Option<Event>, ConnectionError> {
+        if self.is_old(link) {
+            input.clear();
+            return Ok(self.poll_event());
+        }
+        self.take_event(now, input)
+    }
+
+    fn is_old(&self, link: u32) -> bool {
+        let is_old = link != self.link;
+        #[cfg(feature = "sabotage")]
+        let is_old = is_old && self.limits.sabotage != Some(crate::Sabotage::ReadsTheOldConnection);
+        is_old
     }
 
     /// Tells whether the session outlives its connection.

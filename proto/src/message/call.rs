@@ -3,10 +3,10 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::extensions::Extensions;
-use super::reader::{Reader, put_text};
+use super::reader::{Reader, put_text, words};
 use super::sections::{ALL_SECTIONS, EXTENSIONS, Sections, SectionsView, TableEntry};
 use crate::error::DecodeError;
-use crate::frame::{FrameWriter, HEADER_LENGTH, Header, Kind};
+use crate::frame::{FrameWriter, HEADER_LENGTH, Header, Kind, LENGTH_FIELD};
 use crate::limits::Grants;
 
 /// The target is the answer of a call that is not answered yet.
@@ -54,22 +54,40 @@ impl<'a> OutgoingCall<'a> {
         }
     }
 
-    /// Writes all but the attachments' bytes.
+    /// Returns how long the frame is if it has no other parts than a body, as most have.
     #[inline]
-    pub(crate) fn encode(&self, kind: Kind, id: u32, flags: u8, out: &mut BytesMut) -> FrameWriter {
-        let sections = self.sections();
-        out.reserve(HEADER_LENGTH + 20 + sections.body.len());
-        let header = u32::from_le_bytes([kind.code(), flags | sections.flags(), self.codec, 0]);
-        let index = u32::from(self.method_index);
-        let words = [
-            0,
-            header,
+    pub(crate) fn bare_length(&self) -> Option<usize> {
+        self.sections()
+            .is_bare()
+            .then_some(Call::BARE + self.body.len())
+    }
+
+    /// The numbers that the frame begins with, the first of which is its length.
+    #[inline]
+    fn words(&self, kind: Kind, id: u32, flags: u8, frame_length: usize) -> [u32; 7] {
+        [
+            length_field(frame_length),
+            u32::from_le_bytes([kind.code(), flags, self.codec, 0]),
             id,
             self.target,
             self.method_hash,
             self.shape,
-            index,
-        ];
+            self.method_index.into(),
+        ]
+    }
+
+    /// Writes a frame that has no other parts than a body.
+    #[inline]
+    pub(crate) fn encode_bare(&self, kind: Kind, id: u32, flags: u8, out: &mut BytesMut) {
+        let words = self.words(kind, id, flags, Call::BARE + self.body.len());
+        out.put_slice(words.map(u32::to_le_bytes).as_flattened());
+        out.put_slice(self.body);
+    }
+
+    /// Writes all but the attachments' bytes.
+    pub(crate) fn encode(&self, kind: Kind, id: u32, flags: u8, out: &mut BytesMut) -> FrameWriter {
+        let sections = self.sections();
+        let words = self.words(kind, id, flags | sections.flags(), 0);
         let frame = FrameWriter::with_words(out, words);
         sections.encode(out);
         frame
@@ -129,6 +147,28 @@ impl Call {
         end_with_attachments(frame, &self.sections.attachments, out);
     }
 
+    /// Where the body begins if there are no other parts.
+    pub(crate) const BARE: usize = HEADER_LENGTH + 20;
+
+    /// Reads the numbers of a call without other parts than a body: id, target, the method's hash, the shape and the
+    /// method's index, which has 16 bits.
+    #[inline]
+    pub(crate) fn bare(header: Header, frame: &[u8]) -> Result<[u32; 5], DecodeError> {
+        if header.aux != 0 {
+            return Err(DecodeError::Reserved("the header"));
+        }
+        let words: [u32; 5] =
+            words(&frame[HEADER_LENGTH..]).ok_or(DecodeError::Truncated("the call"))?;
+        let [id, .., index] = words;
+        if header.kind == Kind::Oneway && id != 0 {
+            return Err(DecodeError::Reserved("the call id"));
+        }
+        if index > u16::MAX.into() {
+            return Err(DecodeError::Reserved("the call"));
+        }
+        Ok(words)
+    }
+
     pub(crate) fn decode(
         header: Header,
         frame: Bytes,
@@ -165,6 +205,12 @@ impl Call {
             sections,
         })
     }
+}
+
+/// What stands before a frame of this length.
+#[inline]
+fn length_field(frame_length: usize) -> u32 {
+    u32::try_from(frame_length.saturating_sub(LENGTH_FIELD)).unwrap_or(u32::MAX)
 }
 
 /// Ends a frame with its attachments in the same buffer.
@@ -291,18 +337,33 @@ impl<'a> OutgoingReply<'a> {
         }
     }
 
-    /// Writes all but the attachments' bytes.
+    /// Returns how long the frame is if it has no other parts than a body, as most have.
     #[inline]
+    pub(crate) fn bare_length(&self) -> Option<usize> {
+        self.sections()
+            .is_bare()
+            .then_some(Reply::BARE + self.body.len())
+    }
+
+    /// The numbers that the frame begins with, the first of which is its length.
+    #[inline]
+    fn words(&self, id: u32, flags: u8, frame_length: usize) -> [u32; 3] {
+        let header = [Kind::Reply.code(), flags, self.codec, self.status as u8];
+        [length_field(frame_length), u32::from_le_bytes(header), id]
+    }
+
+    /// Writes a frame that has no other parts than a body.
+    #[inline]
+    pub(crate) fn encode_bare(&self, id: u32, out: &mut BytesMut) {
+        let words = self.words(id, 0, Reply::BARE + self.body.len());
+        out.put_slice(words.map(u32::to_le_bytes).as_flattened());
+        out.put_slice(self.body);
+    }
+
+    /// Writes all but the attachments' bytes.
     pub(crate) fn encode(&self, id: u32, out: &mut BytesMut) -> FrameWriter {
         let sections = self.sections();
-        out.reserve(HEADER_LENGTH + 4 + sections.body.len());
-        let header = [
-            Kind::Reply.code(),
-            sections.flags(),
-            self.codec,
-            self.status as u8,
-        ];
-        let frame = FrameWriter::with_words(out, [0, u32::from_le_bytes(header), id]);
+        let frame = FrameWriter::with_words(out, self.words(id, sections.flags(), 0));
         sections.encode(out);
         frame
     }
@@ -334,6 +395,17 @@ impl Reply {
         };
         let frame = reply.encode(self.id, out);
         end_with_attachments(frame, &self.sections.attachments, out);
+    }
+
+    /// Where the body begins if there are no other parts.
+    pub(crate) const BARE: usize = HEADER_LENGTH + 4;
+
+    /// Reads the id and the status of a reply without other parts than a body.
+    #[inline]
+    pub(crate) fn bare(header: Header, frame: &[u8]) -> Result<(u32, ReplyStatus), DecodeError> {
+        let status = ReplyStatus::from_code(header.aux)?;
+        let [id] = words(&frame[HEADER_LENGTH..]).ok_or(DecodeError::Truncated("the call id"))?;
+        Ok((id, status))
     }
 
     pub(crate) fn decode(

@@ -174,8 +174,8 @@ impl FaultMessage {
     /// # Errors
     ///
     /// The body ends early, goes on too long, or exceeds the limits of a field.
-    pub fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body, 0);
+    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::taking(Bytes::copy_from_slice(body), 0);
         let kind = FaultKind::from_code(reader.u8("the fault")?);
         let outcome = Outcome::from_code(reader.u8("the fault")?)?;
         let has_backtrace = match reader.u8("the fault")? {

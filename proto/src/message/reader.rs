@@ -84,11 +84,8 @@ impl Reader {
         &mut self,
         what: &'static str,
     ) -> Result<[u32; N], DecodeError> {
-        let bytes = self.raw(4 * N, what)?;
-        let mut words = [0; N];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u32::from_le_bytes(*bytes);
-        }
+        let words = words(&self.frame[self.at..]).ok_or(DecodeError::Truncated(what))?;
+        self.at += 4 * N;
         Ok(words)
     }
 
@@ -136,6 +133,14 @@ impl Reader {
             left => Err(DecodeError::Trailing(left)),
         }
     }
+}
+
+/// Returns the numbers of 32 bits at the front of these bytes, if there are so many.
+#[inline]
+pub(crate) fn words<const N: usize>(bytes: &[u8]) -> Option<[u32; N]> {
+    let (chunks, _) = bytes.as_chunks();
+    let chunks: &[[u8; 4]; N] = chunks.first_chunk()?;
+    Some(chunks.map(u32::from_le_bytes))
 }
 
 /// Returns the longest start of `text` that has at most `limit` bytes and ends between characters.

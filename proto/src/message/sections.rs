@@ -137,6 +137,12 @@ pub(crate) struct SectionsView<'a> {
 }
 
 impl SectionsView<'_> {
+    /// Tells whether there is nothing but a body.
+    #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.table.is_empty() && self.attachments.is_empty() && self.extensions.is_empty()
+    }
+
     /// Returns the flags that tell which parts there are.
     pub(crate) fn flags(&self) -> u8 {
         let mut flags = 0;

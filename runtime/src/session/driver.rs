@@ -62,7 +62,7 @@ impl Session {
 
     async fn read(self: &Arc<Self>, mut reader: Box<dyn AsyncRead + Send + Unpin>) {
         let mut input = Input::default();
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(self);
         loop {
             match input.read(&mut reader).await {
                 Ok(0) => {
@@ -155,8 +155,8 @@ impl Session {
     }
 
     fn pass_time(self: &Arc<Self>) {
-        let mut batch = Batch::default();
-        let ticked = self.tick(&mut batch.work);
+        let mut batch = Batch::new(self);
+        let ticked = self.tick(&mut batch);
         self.perform(&mut batch);
         if let Err(error) = ticked {
             self.broken(&error);

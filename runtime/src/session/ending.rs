@@ -67,14 +67,6 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(super) fn begin(session: &Arc<Session>) -> Self {
-        session.serving.fetch_add(1, Ordering::AcqRel);
-        Served {
-            session: Arc::clone(session),
-            listed: None,
-        }
-    }
-
     pub(super) fn session(&self) -> &Arc<Session> {
         &self.session
     }
@@ -87,21 +79,72 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let session = &*self.session;
         if let Some(place) = self.listed.take() {
-            session.under_way.remove(place);
+            self.session.under_way.remove(place);
         }
-        session.serving.fetch_sub(1, Ordering::SeqCst);
-        session.node.tell_served();
-        // Only a session that nobody holds can be idle now, and most are held.
-        if session.lifetime == Lifetime::WhileUsed && session.holders.load(Ordering::Acquire) == 0 {
-            let ending = session.end_if_idle(&mut session.lock());
-            session.finish(ending);
+        self.session.have_served(1);
+    }
+}
+
+/// The calls and oneways of the peer that a read brought and that are being served, counted together.
+#[derive(Debug)]
+pub(crate) struct ServedTogether {
+    session: Arc<Session>,
+    count: usize,
+}
+
+impl ServedTogether {
+    pub(super) fn new(session: &Arc<Session>) -> Self {
+        ServedTogether {
+            session: Arc::clone(session),
+            count: 0,
+        }
+    }
+
+    /// Begins to serve so many more.
+    pub(super) fn begin(&mut self, count: usize) {
+        if count > 0 {
+            self.session.serving.fetch_add(count, Ordering::AcqRel);
+            self.count += count;
+        }
+    }
+
+    /// Gives one away that will take longer than the others.
+    pub(super) fn give_away(&mut self) -> Served {
+        self.count -= 1;
+        Served {
+            session: Arc::clone(&self.session),
+            listed: None,
+        }
+    }
+
+    /// So many of them have ended.
+    pub(super) fn end(&mut self, count: usize) {
+        if count > 0 {
+            self.count -= count;
+            self.session.have_served(count);
         }
     }
 }
 
+impl Drop for ServedTogether {
+    fn drop(&mut self) {
+        self.end(self.count);
+    }
+}
+
 impl Session {
+    /// Notes that handlers of so many calls have ended.
+    fn have_served(&self, count: usize) {
+        self.serving.fetch_sub(count, Ordering::SeqCst);
+        self.node.tell_served();
+        // Only a session that nobody holds can be idle now, and most are held.
+        if self.lifetime == Lifetime::WhileUsed && self.holders.load(Ordering::Acquire) == 0 {
+            let ending = self.end_if_idle(&mut self.lock());
+            self.finish(ending);
+        }
+    }
+
     /// Holds the session, unless it has ended.
     pub(crate) fn hold(self: &Arc<Self>) -> Option<Hold> {
         let state = self.lock();

@@ -168,6 +168,9 @@ impl Exports {
         session: &Session,
         garbage: &mut Garbage,
     ) -> Result<Vec<TableEntry>, SendError> {
+        if references.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut table = Vec::with_capacity(references.len());
         for reference in references {
             let entry = match reference {
@@ -261,6 +264,9 @@ impl Exports {
 
     /// What the table of a frame that arrived refers to. Each reference is given back when it is dropped.
     pub(crate) fn receive(&self, session: &Arc<Session>, table: &[IncomingRef]) -> Vec<Remote> {
+        if table.is_empty() {
+            return Vec::new();
+        }
         table
             .iter()
             .map(|reference| match reference {

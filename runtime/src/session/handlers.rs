@@ -1,24 +1,24 @@
 //! From a call that arrived to the handler that serves it; one that cannot be served gets a handler that says why.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::Session;
 use super::inbox::Arrived;
-use super::serving::{AnswerKind, SessionAnswer};
+use super::serving::AnswerKind;
 use crate::call::deadline_exceeded;
 use crate::codec::Codec;
-use crate::context::{Notes, Scope};
+use crate::context::{CallName, Notes, Scope};
 use crate::descriptor::{InterfaceInfo, MethodFlags};
-use crate::dispatch::{HandlerFuture, Incoming, refuse};
+use crate::dispatch::{HandlerFuture, HeldReferences, Incoming, refuse};
 use crate::error::Fault;
 use crate::far::{MethodKey, OnewayMode};
 use crate::forward;
 use crate::interceptor::{self, CallInfo, Direction};
 use crate::object::{Export, ExportKind};
 use crate::peer::Peer;
-use crate::serve::Running;
+use crate::serve::Handler;
 use crate::{FaultKind, Outcome};
 
 /// The reserved method by which any object describes itself: FNV-1a of `farref.describe`.
@@ -26,23 +26,18 @@ pub(crate) const DESCRIBE: u32 = farref_proto::fnv1a32(b"farref.describe");
 
 impl Session {
     /// Makes the handler of a call that arrived; one that cannot be served gets a handler that says why.
-    pub(super) fn handler(
-        self: &Arc<Self>,
-        arrived: Arrived,
-    ) -> (Running<SessionAnswer>, MethodFlags) {
+    pub(super) fn handler(self: &Arc<Self>, arrived: Arrived) -> (Handler, AnswerKind) {
         let Arrived {
             call,
             target,
             references,
             receipt,
-            served,
         } = arrived;
         let kind = match receipt {
             Some(receipt) => AnswerKind::Oneway(receipt),
             None => AnswerKind::Call(call.id),
         };
         let target = target.and_then(|export| export.called());
-        let answer = SessionAnswer { kind, served };
         let codec = Codec::from_id(call.codec).filter(|codec| self.node.codecs.contains(*codec));
         let method = target.as_ref().ok().and_then(|export| match &export.kind {
             ExportKind::Object(exported) => {
@@ -50,31 +45,22 @@ impl Session {
             }
             ExportKind::Forward(_) | ExportKind::Lent(_) => None,
         });
-        let chain = OnceLock::new();
-        let depth = call.depth();
-        let extensions = call
-            .extensions
-            .map(|extensions| *extensions)
-            .unwrap_or_default();
-        if let Some(known) = extensions.chain {
-            let _ = chain.set(known.id);
-        }
-        let scope = Scope::place(Scope {
-            chain,
-            depth,
-            is_served: true,
-            level: 0,
-            deadline: extensions.deadline.map(|deadline| self.instant(deadline)),
-            session: Some(Arc::clone(self)),
-            interface: method
-                .as_ref()
-                .map_or("", |(exported, ..)| exported.interface.name),
-            method: method.as_ref().map_or("", |(.., method)| method.name),
-            notes: Notes::given(extensions.annotations),
+        let (name, flags) = match &method {
+            Some((exported, _, method)) => {
+                (CallName(exported.interface.name, method.name), method.flags)
+            }
+            None => (CallName("", ""), MethodFlags::default()),
+        };
+        let scope = Scope::served(self, name, |scope| {
+            if let Some(extensions) = call.extensions {
+                scope.depth = extensions.depth();
+                scope.deadline = extensions.deadline.map(|deadline| self.instant(deadline));
+                scope.notes = Notes::given(extensions.annotations);
+                if let Some(known) = extensions.chain {
+                    let _ = scope.chain.set(known.id);
+                }
+            }
         });
-        let flags = method
-            .as_ref()
-            .map_or_else(MethodFlags::default, |(.., method)| method.flags);
         let future: HandlerFuture = match (&target, codec) {
             (Err(fault), _) => refuse(fault.clone()),
             (_, None) => refuse(self.unsupported_codec(call.codec)),
@@ -91,7 +77,7 @@ impl Session {
                     budget: self.node.budget,
                     body: call.body,
                     attachments: call.attachments,
-                    references: Mutex::new(references),
+                    references: HeldReferences::new(references),
                 };
                 match (&export.kind, method) {
                     (ExportKind::Forward(remote), _) => forward::call(
@@ -102,7 +88,7 @@ impl Session {
                             shape: call.shape,
                         },
                         incoming,
-                        receipt_mode(&answer, call.ordered),
+                        receipt_mode(&kind, call.ordered),
                     ),
                     (ExportKind::Lent(_), _) => refuse(no_such_method("", call.method_index)),
                     (ExportKind::Object(exported), None) if call.method_hash == DESCRIBE => {
@@ -130,7 +116,12 @@ impl Session {
                 }
             }
         };
-        (Running::new(future, scope, flags, answer), flags)
+        let handler = Handler {
+            future,
+            scope,
+            flags,
+        };
+        (handler, kind)
     }
 
     /// The same handler with the daemon's interceptors around it.
@@ -183,8 +174,8 @@ impl Session {
     }
 }
 
-fn receipt_mode(answer: &SessionAnswer, ordered: bool) -> OnewayMode {
-    match (&answer.kind, ordered) {
+fn receipt_mode(kind: &AnswerKind, ordered: bool) -> OnewayMode {
+    match (kind, ordered) {
         (AnswerKind::Call(_) | AnswerKind::Answered, _) => OnewayMode::Answered,
         (AnswerKind::Oneway(_), false) => OnewayMode::Plain,
         (AnswerKind::Oneway(_), true) => OnewayMode::Ordered,

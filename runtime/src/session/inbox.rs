@@ -7,7 +7,7 @@ use farref_proto::{
     ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, IncomingRef, OnewayReceipt,
 };
 
-use super::ending::{Queued, Served};
+use super::ending::Queued;
 use super::serving::Batch;
 use super::{IncomingCallId, Phase, Session, State, Wakers};
 use crate::Outcome;
@@ -66,7 +66,6 @@ pub(crate) struct Arrived {
     pub(crate) references: Vec<Remote>,
     /// For a oneway: what to give back when its handler has ended.
     pub(crate) receipt: Option<OnewayReceipt>,
-    pub(crate) served: Served,
 }
 
 /// The work that a read brought.
@@ -85,14 +84,29 @@ impl Session {
         batch: &mut Batch,
     ) -> Result<(), ConnectionError> {
         let now = self.now();
-        let Batch { work, garbage, .. } = batch;
+        let Batch {
+            work,
+            garbage,
+            served,
+            ..
+        } = batch;
         let mut guard = self.lock();
-        let mut handled = guard.connection.handle_bytes(now, input);
-        let closed = self.take_events(&mut guard, garbage, work);
+        let mut closed = None;
+        let mut handled = loop {
+            match guard.connection.take_event(now, input) {
+                Ok(Some(event)) => {
+                    self.take_event(&mut guard, event, garbage, work, &mut closed);
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.take_events(&mut guard, garbage, work, &mut closed);
         if guard.connection.is_closed() && closed.is_none() && handled.is_ok() {
             // A session was asked for that is not here.
             handled = Err(ConnectionError::SessionLost);
         }
+        served.begin(calls_among(work));
         let ending = self.end_if_idle(&mut guard);
         let transmit = guard.connection.has_transmit();
         if transmit {
@@ -110,71 +124,88 @@ impl Session {
     }
 
     /// Lets the clock advance: beats, deadlines of the handshake and of frames, silence of the peer.
-    pub(crate) fn tick(self: &Arc<Self>, work: &mut Vec<Work>) -> Result<(), ConnectionError> {
+    pub(crate) fn tick(self: &Arc<Self>, batch: &mut Batch) -> Result<(), ConnectionError> {
         let now = self.now();
-        let mut garbage = Garbage::default();
+        let Batch {
+            work,
+            garbage,
+            served,
+            ..
+        } = batch;
         let mut guard = self.lock();
         let handled = guard.connection.handle_timeout(now);
-        let closed = self.take_events(&mut guard, &mut garbage, work);
+        let mut closed = None;
+        self.take_events(&mut guard, garbage, work, &mut closed);
+        served.begin(calls_among(work));
         drop(guard);
-        garbage.wake();
+        garbage.clear();
         if let Some(fault) = closed {
             self.fail(&fault, Queued::Discarded);
         }
         handled
     }
 
+    /// Takes the events that wait.
     fn take_events(
         self: &Arc<Self>,
         state: &mut State,
         garbage: &mut Garbage,
         work: &mut Vec<Work>,
-    ) -> Option<Fault> {
-        let mut closed = None;
+        closed: &mut Option<Fault>,
+    ) {
         while let Some(event) = state.connection.poll_event() {
-            match event {
-                Event::Reply(reply) => {
-                    let exports = &state.exports;
-                    let receive = |table: &[IncomingRef]| exports.receive(self, table);
-                    state.questions.answer(reply, receive, garbage);
-                }
-                Event::Call(call) => work.push(self.arrived(state, call, None)),
-                Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),
-                Event::Bind(bind) => self.serve_bind(state, bind, garbage, work),
-                Event::Cancel(call) => work.push(Work::Cancel(call)),
-                Event::Released(id) => state.exports.released(id, garbage),
-                Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
-                Event::CreditAvailable { depth } => {
-                    garbage.wakers.extend(state.questions.first(depth))
-                }
-                Event::Established(peer) => {
-                    let _ = self.peer.set(peer);
-                    garbage.wakers.extend(state.questions.firsts());
-                    self.phase.send_if_modified(|phase| {
-                        let connecting = matches!(phase, Phase::Connecting);
-                        if connecting {
-                            *phase = Phase::Open;
-                        }
-                        connecting
-                    });
-                }
-                Event::Draining { .. } => {
-                    tracing::debug!(session = self.number, "the peer accepts no new calls")
-                }
-                Event::Closed(reason) => {
-                    closed = Some(Fault::new(
-                        FaultKind::SessionLost,
-                        Outcome::Unknown,
-                        format!("the peer ended the session: {reason}"),
-                    ));
-                }
-                Event::ResumeRequested(_) => state.connection.refuse_resume(),
-                // Calls to it will say so.
-                Event::Revoked(_) => {}
-                _ => {}
-            }
+            self.take_event(state, event, garbage, work, closed);
         }
-        closed
+    }
+
+    #[inline]
+    fn take_event(
+        self: &Arc<Self>,
+        state: &mut State,
+        event: Event,
+        garbage: &mut Garbage,
+        work: &mut Vec<Work>,
+        closed: &mut Option<Fault>,
+    ) {
+        match event {
+            Event::Reply(reply) => {
+                let exports = &state.exports;
+                let receive = |table: &[IncomingRef]| exports.receive(self, table);
+                state.questions.answer(reply, receive, garbage);
+            }
+            Event::Call(call) => work.push(self.arrived(state, call, None)),
+            Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),
+            Event::Bind(bind) => self.serve_bind(state, bind, garbage, work),
+            Event::Cancel(call) => work.push(Work::Cancel(call)),
+            Event::Released(id) => state.exports.released(id, garbage),
+            Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
+            Event::CreditAvailable { depth } => garbage.wakers.extend(state.questions.first(depth)),
+            Event::Established(peer) => {
+                let _ = self.peer.set(peer);
+                garbage.wakers.extend(state.questions.firsts());
+                self.phase.send_if_modified(|phase| {
+                    let connecting = matches!(phase, Phase::Connecting);
+                    if connecting {
+                        *phase = Phase::Open;
+                    }
+                    connecting
+                });
+            }
+            Event::Draining { .. } => {
+                tracing::debug!(session = self.number, "the peer accepts no new calls")
+            }
+            Event::Closed(reason) => {
+                *closed = Some(Fault::new(
+                    FaultKind::SessionLost,
+                    Outcome::Unknown,
+                    format!("the peer ended the session: {reason}"),
+                ));
+            }
+            Event::ResumeRequested(_) => state.connection.refuse_resume(),
+            // Calls to it will say so.
+            Event::Revoked(_) => {}
+            _ => {}
+        }
     }
 
     fn arrived(
@@ -190,7 +221,13 @@ impl Session {
             target,
             references,
             receipt,
-            served: Served::begin(self),
         })
     }
+}
+
+/// How many calls and oneways there are among this work.
+fn calls_among(work: &[Work]) -> usize {
+    work.iter()
+        .filter(|work| matches!(work, Work::Call(_)))
+        .count()
 }

@@ -3,11 +3,12 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::Session;
+use super::ending::{Served, ServedTogether};
 use super::inbox::Arrived;
-use super::serving::{Finished, SessionAnswer, list};
+use super::serving::{Finished, SessionAnswer};
 use crate::serve::Running;
 
 /// The oneways that wait for one before them, by the target that they are for. A target is here while one of its
@@ -15,7 +16,7 @@ use crate::serve::Running;
 #[derive(Default)]
 pub(crate) struct OrderedOneways(Mutex<Queues>);
 
-type Queues = HashMap<u32, VecDeque<Arrived>>;
+type Queues = HashMap<u32, VecDeque<(Arrived, Served)>>;
 
 impl OrderedOneways {
     fn lock(&self) -> MutexGuard<'_, Queues> {
@@ -23,17 +24,17 @@ impl OrderedOneways {
     }
 
     /// Waits behind the oneway to this target that is under way; gives the oneway back if there is none.
-    fn queue(&self, target: u32, oneway: Arrived) -> Option<Arrived> {
+    fn queue(&self, target: u32, oneway: Arrived, served: &mut ServedTogether) -> Option<Arrived> {
         match self.lock().entry(target) {
             Entry::Occupied(mut queue) => {
-                queue.get_mut().push_back(oneway);
+                queue.get_mut().push_back((oneway, served.give_away()));
                 None
             }
             Entry::Vacant(_) => Some(oneway),
         }
     }
 
-    fn next(&self, target: u32) -> Option<Arrived> {
+    fn next(&self, target: u32) -> Option<(Arrived, Served)> {
         let mut queues = self.lock();
         let next = queues.get_mut(&target)?.pop_front();
         if next.is_none() {
@@ -58,22 +59,30 @@ impl Drop for Turn {
 
 impl Session {
     /// Serves an ordered oneway when those before it have ended.
-    pub(super) fn serve_ordered(self: &Arc<Self>, oneway: Arrived, finished: &mut Finished) {
+    pub(super) fn serve_ordered(
+        self: &Arc<Self>,
+        oneway: Arrived,
+        served: &mut ServedTogether,
+        finished: &mut Finished,
+        cx: &mut Context<'_>,
+    ) {
         let target = oneway.call.target.index();
-        let Some(oneway) = self.ordered.queue(target, oneway) else {
+        let Some(oneway) = self.ordered.queue(target, oneway, served) else {
             return;
         };
         // Its handler is made only now: making one may hand the call over already.
-        let (mut handler, _) = self.handler(oneway);
-        match handler.poll_in_place() {
-            Poll::Ready(result) => finished.push(handler, result),
-            Poll::Pending => self.run_ordered(target, handler),
+        let (mut handler, kind) = self.handler(oneway);
+        match handler.poll(cx) {
+            Poll::Ready(result) => self.finish_in_place(handler, kind, result, finished),
+            Poll::Pending => {
+                let answer = SessionAnswer::listed(&handler, kind, served.give_away());
+                self.run_ordered(target, Running::begun(handler, answer));
+            }
         }
     }
 
     /// Runs an ordered oneway to its end, and then those that came for the same target meanwhile.
-    fn run_ordered(self: &Arc<Self>, target: u32, mut first: Running<SessionAnswer>) {
-        list(&mut first);
+    fn run_ordered(self: &Arc<Self>, target: u32, first: Running<SessionAnswer>) {
         self.ordered.lock().insert(target, VecDeque::new());
         let turn = Turn {
             session: Arc::clone(self),
@@ -84,10 +93,10 @@ impl Session {
             let mut next = Some(first);
             while let Some(oneway) = next {
                 oneway.await;
-                next = session.ordered.next(target).map(|oneway| {
-                    let mut handler = session.handler(oneway).0;
-                    list(&mut handler);
-                    handler
+                next = session.ordered.next(target).map(|(oneway, served)| {
+                    let (handler, kind) = session.handler(oneway);
+                    let answer = SessionAnswer::listed(&handler, kind, served);
+                    Running::new(handler, answer)
                 });
             }
         });

@@ -1,13 +1,15 @@
 //! Serving the calls that arrive on a session.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use farref_proto::{Extensions, OnewayReceipt, OutgoingReply, ReplyStatus, SendError};
 use tokio::task::AbortHandle;
 
-use super::ending::Served;
+use super::ending::{Served, ServedTogether};
 use super::inbox::{Arrived, Garbage, Work};
 use super::under_way;
 use super::{IncomingCallId, Session, State};
@@ -15,7 +17,7 @@ use crate::codec::Codec;
 use crate::context::{Annotations, CallName, Scope};
 use crate::dispatch::{Reply, buffer};
 use crate::error::{Fault, Result};
-use crate::serve::{Answer, Running};
+use crate::serve::{Answer, Handler, Running};
 use crate::{FaultKind, Outcome};
 
 /// A handler that holds the reader longer than this is named in a warning.
@@ -58,11 +60,23 @@ pub(super) enum AnswerKind {
     Answered,
 }
 
+impl SessionAnswer {
+    /// The way of a result that does not come at once, whose call is listed as under way.
+    pub(super) fn listed(handler: &Handler, kind: AnswerKind, mut served: Served) -> Self {
+        served.list(under_way::Call {
+            scope: Arc::clone(&handler.scope),
+            oneway: matches!(kind, AnswerKind::Oneway(_)),
+            since: tokio::time::Instant::now(),
+        });
+        SessionAnswer { kind, served }
+    }
+}
+
 impl Answer for SessionAnswer {
     fn answer(mut self, scope: &Scope, result: Result<Reply>) {
         let session = Arc::clone(self.served.session());
         let mut garbage = Garbage::default();
-        self.report(scope, &result);
+        session.report(&self.kind, scope, &result);
         let annotations = scope.take_reply_annotations();
         let mut state = session.lock();
         let sent = session.answer(
@@ -74,62 +88,18 @@ impl Answer for SessionAnswer {
             &mut garbage,
         );
         Session::unlock_and_write(state);
-        self.answered(scope, result, sent);
+        drop(self);
+        answered(scope, result, sent);
     }
 }
 
-impl SessionAnswer {
-    fn call(&self) -> Option<IncomingCallId> {
-        match self.kind {
-            AnswerKind::Call(call) => Some(call),
-            AnswerKind::Oneway(_) | AnswerKind::Answered => None,
-        }
+/// What is left to do once the answer is on its way.
+fn answered(scope: &Scope, result: Result<Reply>, sent: std::result::Result<(), SendError>) {
+    if let Ok(reply) = result {
+        buffer::give(reply.body);
     }
-
-    /// Says at home what the caller of a oneway never hears.
-    fn report(&self, scope: &Scope, result: &Result<Reply>) {
-        let AnswerKind::Oneway(_) = &self.kind else {
-            return;
-        };
-        match result {
-            Err(fault) => {
-                self.served.session().node.count_failed_oneway();
-                tracing::warn!(call = %scope.call_name(), %fault, "a oneway call failed");
-            }
-            Ok(reply) if reply.is_error => {
-                self.served.session().node.count_failed_oneway();
-                tracing::warn!(call = %scope.call_name(), "a oneway call returned an error");
-            }
-            Ok(_) => {}
-        }
-    }
-
-    /// What is left to do once the answer is on its way.
-    fn answered(
-        self,
-        scope: &Scope,
-        result: Result<Reply>,
-        sent: std::result::Result<(), SendError>,
-    ) {
-        if let Ok(reply) = result {
-            buffer::give(reply.body);
-        }
-        if let Err(error) = sent {
-            tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
-        }
-    }
-}
-
-/// Lists a handler that did not end at once with the calls under way.
-pub(super) fn list(handler: &mut Running<SessionAnswer>) {
-    let scope = Arc::clone(handler.scope());
-    if let Some(answer) = handler.answer_to_mut() {
-        let call = under_way::Call {
-            scope,
-            oneway: matches!(answer.kind, AnswerKind::Oneway(_)),
-            since: tokio::time::Instant::now(),
-        };
-        answer.served.list(call);
+    if let Err(error) = sent {
+        tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
     }
 }
 
@@ -138,7 +108,7 @@ pub(super) fn list(handler: &mut Running<SessionAnswer>) {
 pub(crate) struct Finished(Vec<Ended>);
 
 struct Ended {
-    answer: SessionAnswer,
+    kind: AnswerKind,
     scope: Arc<Scope>,
     result: Result<Reply>,
     sent: std::result::Result<(), SendError>,
@@ -148,38 +118,66 @@ impl Finished {
     /// How many are answered at once at most: as many as there is memory for that is used again.
     const FULL: usize = 64;
 
-    pub(super) fn push(&mut self, handler: Running<SessionAnswer>, result: Result<Reply>) {
-        if let Some((answer, scope)) = handler.into_answer() {
-            answer.report(&scope, &result);
-            self.0.push(Ended {
-                answer,
-                scope,
-                result,
-                sent: Ok(()),
-            });
-        }
+    #[inline]
+    pub(super) fn push(&mut self, kind: AnswerKind, scope: Arc<Scope>, result: Result<Reply>) {
+        self.0.push(Ended {
+            kind,
+            scope,
+            result,
+            sent: Ok(()),
+        });
     }
 }
 
 /// What a read brought, and what has come of it. Kept from one read to the next for its memory.
-#[derive(Default)]
 pub(crate) struct Batch {
     pub(super) work: Vec<Work>,
     pub(super) garbage: Garbage,
-    finished: Finished,
+    pub(super) finished: Finished,
+    /// The calls among the work, until they have ended or are given away.
+    pub(super) served: ServedTogether,
+}
+
+impl Batch {
+    pub(super) fn new(session: &Arc<Session>) -> Self {
+        Batch {
+            work: Vec::new(),
+            garbage: Garbage::default(),
+            finished: Finished::default(),
+            served: ServedTogether::new(session),
+        }
+    }
 }
 
 impl Session {
     /// Does the work that a read brought, and answers what has ended at once.
     pub(crate) fn perform(self: &Arc<Self>, batch: &mut Batch) {
-        let Batch { work, finished, .. } = batch;
+        if batch.work.is_empty() {
+            return;
+        }
+        // Whatever many handlers in a row consume of the reader's own budget must not make one falsely pending.
+        let all = poll_fn(|cx| {
+            self.perform_all(batch, cx);
+            Poll::Ready(())
+        });
+        // Nothing is registered to wake a handler that is polled in place: a pending one is polled again.
+        let _ = pin!(tokio::task::unconstrained(all)).poll(&mut Context::from_waker(Waker::noop()));
+    }
+
+    fn perform_all(self: &Arc<Self>, batch: &mut Batch, cx: &mut Context<'_>) {
+        let Batch {
+            work,
+            finished,
+            served,
+            ..
+        } = batch;
         let mut watch = Watch::new();
         for work in work.drain(..) {
             match work {
                 Work::Call(arrived) => {
-                    let call = self.serve(arrived, finished);
+                    let call = self.serve(arrived, served, finished, cx);
                     if watch.took_long(call) || finished.0.len() >= Finished::FULL {
-                        self.answer_all(finished);
+                        self.answer_all(finished, served);
                     }
                 }
                 Work::Make(instance, bind) => self.make(instance, bind),
@@ -193,11 +191,11 @@ impl Session {
             }
         }
         watch.end();
-        self.answer_all(finished);
+        self.answer_all(finished, served);
     }
 
     /// Answers handlers that have ended, all under one lock and with one write.
-    fn answer_all(&self, finished: &mut Finished) {
+    fn answer_all(&self, finished: &mut Finished, served: &mut ServedTogether) {
         if finished.0.is_empty() {
             return;
         }
@@ -207,7 +205,7 @@ impl Session {
             let annotations = ended.scope.take_reply_annotations();
             ended.sent = self.answer(
                 &mut state,
-                &mut ended.answer.kind,
+                &mut ended.kind,
                 &ended.scope,
                 &ended.result,
                 annotations,
@@ -216,36 +214,52 @@ impl Session {
         }
         self.unlock_and_write_now(state);
         drop(garbage);
+        let count = finished.0.len();
         for Ended {
-            answer,
             scope,
             result,
             sent,
+            ..
         } in finished.0.drain(..)
         {
-            answer.answered(&scope, result, sent);
+            answered(&scope, result, sent);
             Scope::recycle(scope);
         }
+        served.end(count);
     }
 
     /// Serves a call. Returns its name if it was run in place.
-    fn serve(self: &Arc<Self>, arrived: Arrived, finished: &mut Finished) -> Option<CallName> {
+    fn serve(
+        self: &Arc<Self>,
+        arrived: Arrived,
+        served: &mut ServedTogether,
+        finished: &mut Finished,
+        cx: &mut Context<'_>,
+    ) -> Option<CallName> {
         if arrived.call.ordered {
-            self.serve_ordered(arrived, finished);
+            self.serve_ordered(arrived, served, finished, cx);
             return None;
         }
-        let (mut handler, flags) = self.handler(arrived);
+        let (mut handler, kind) = self.handler(arrived);
         let mut in_place = None;
-        if !flags.spawn {
-            in_place = Some(handler.call_name());
-            if let Poll::Ready(result) = handler.poll_in_place() {
-                finished.push(handler, result);
+        if !handler.flags.spawn {
+            in_place = Some(handler.scope.call_name());
+            if let Poll::Ready(result) = handler.poll(cx) {
+                self.finish_in_place(handler, kind, result, finished);
                 return in_place;
             }
         }
-        let call = handler.answer_to().and_then(SessionAnswer::call);
-        list(&mut handler);
-        let task = tokio::spawn(handler);
+        let call = match kind {
+            AnswerKind::Call(call) => Some(call),
+            AnswerKind::Oneway(_) | AnswerKind::Answered => None,
+        };
+        let flags = handler.flags;
+        let answer = SessionAnswer::listed(&handler, kind, served.give_away());
+        let running = match in_place {
+            Some(_) => Running::begun(handler, answer),
+            None => Running::new(handler, answer),
+        };
+        let task = tokio::spawn(running);
         if let Some(call) = call
             && !flags.runs_to_its_end()
             && !task.is_finished()
@@ -259,6 +273,39 @@ impl Session {
             }
         }
         in_place
+    }
+
+    /// Keeps the result of a handler that has ended in place, to be answered with others.
+    #[inline]
+    pub(super) fn finish_in_place(
+        &self,
+        Handler { future, scope, .. }: Handler,
+        kind: AnswerKind,
+        result: Result<Reply>,
+        finished: &mut Finished,
+    ) {
+        // It holds the scope, too.
+        drop(future);
+        self.report(&kind, &scope, &result);
+        finished.push(kind, scope, result);
+    }
+
+    /// Says at home what the caller of a oneway never hears.
+    fn report(&self, kind: &AnswerKind, scope: &Scope, result: &Result<Reply>) {
+        let AnswerKind::Oneway(_) = kind else {
+            return;
+        };
+        match result {
+            Err(fault) => {
+                self.node.count_failed_oneway();
+                tracing::warn!(call = %scope.call_name(), %fault, "a oneway call failed");
+            }
+            Ok(reply) if reply.is_error => {
+                self.node.count_failed_oneway();
+                tracing::warn!(call = %scope.call_name(), "a oneway call returned an error");
+            }
+            Ok(_) => {}
+        }
     }
 
     /// Writes the answer to a call, or gives back what a oneway cost. Returns why not even a fault could be sent.

@@ -55,15 +55,9 @@ impl<'a> ArgumentsEncoder<'a> {
         codec::encode(self.codec, value, self.out)
     }
 
-    /// Attaches a copy of the next argument, a byte string.
-    #[inline]
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
-        self.bytes_owned(Bytes::copy_from_slice(bytes))
-    }
-
     /// Attaches the next argument, a byte string, without copying it.
     #[inline]
-    pub(crate) fn bytes_owned(&mut self, bytes: Bytes) -> Result<(), CodecError> {
+    pub(crate) fn bytes(&mut self, bytes: Bytes) -> Result<(), CodecError> {
         self.separate();
         self.attachments.push(bytes);
         if self.codec == Codec::Postcard {

@@ -11,7 +11,9 @@ fn three(codec: Codec, number: u32, text: &str, data: &[u8]) -> (Vec<u8>, Vec<By
     let mut encoder =
         ArgumentsEncoder::new(codec, 3, &mut body, &mut attachments).expect("available");
     encoder.value(&number).expect("encodes");
-    encoder.bytes(data).expect("attaches");
+    encoder
+        .bytes(Bytes::copy_from_slice(data))
+        .expect("attaches");
     encoder.value(text).expect("encodes");
     encoder.finish();
     (body, attachments)

@@ -21,7 +21,9 @@ fn body(codec: Codec) -> (Vec<u8>, Vec<Bytes>) {
     let mut encoder =
         ArgumentsEncoder::new(codec, 3, &mut out, &mut attachments).expect("it is encoded");
     encoder.value(&track).expect("it is encoded");
-    encoder.bytes(&[7, 8]).expect("it is encoded");
+    encoder
+        .bytes(Bytes::from_static(&[7, 8]))
+        .expect("it is encoded");
     encoder.value(&-1_i8).expect("it is encoded");
     encoder.finish();
     (out, attachments)
