@@ -5,6 +5,7 @@ mod event;
 mod incoming;
 mod outgoing;
 mod resuming;
+mod streaming;
 mod transmit;
 
 use std::collections::VecDeque;
@@ -12,7 +13,8 @@ use std::collections::VecDeque;
 use bytes::{BufMut, BytesMut};
 
 pub use self::event::{
-    Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt, TableSizes,
+    Event, IncomingBind, IncomingCall, IncomingItems, IncomingRef, IncomingReply, OnewayReceipt,
+    StreamEnding, TableSizes,
 };
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
 use crate::error::{ConnectionError, Stranger};
@@ -27,6 +29,7 @@ use crate::message::Outcome;
 use crate::reason::{CloseReason, DrainReason, Refusal, RefusalCode};
 use crate::references::{Aliases, Exports, Imports};
 use crate::session::Session;
+use crate::streams::{Consumed, Produced};
 use crate::time::Time;
 
 /// The state of one end of a conversation, without any input or output of its own.
@@ -132,6 +135,8 @@ pub struct Connection {
     exports: Exports,
     aliases: Aliases,
     imports: Imports,
+    produced: Produced,
+    consumed: Consumed,
     events: VecDeque<Event>,
     handshake_deadline: Time,
     /// When the frame was begun that is not complete.
@@ -211,6 +216,8 @@ impl Connection {
             exports: Exports::default(),
             aliases: Aliases::default(),
             imports: Imports::default(),
+            produced: Produced::default(),
+            consumed: Consumed::default(),
             events: VecDeque::new(),
             handshake_deadline,
             frame_begun: None,
@@ -251,6 +258,8 @@ impl Connection {
             exports: self.exports.len(),
             aliases: self.aliases.len(),
             imports: self.imports.len(),
+            streams_out: self.produced.len(),
+            streams_in: self.consumed.len(),
             unsent: self.session.unsent(),
             unacknowledged: self.session.unacknowledged(),
             events: self.events.len(),

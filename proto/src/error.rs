@@ -298,6 +298,16 @@ pub enum Violation {
     ReferenceChanged(u32),
     /// More references were given than are accepted.
     TooManyReferences(u32),
+    /// A message is about a stream that is not open.
+    UnknownStream(u32),
+    /// A stream was opened under a number that is in use, or although a lower one was never used.
+    StreamOutOfSequence(u32),
+    /// More streams were opened than are accepted.
+    TooManyStreams(u32),
+    /// Items came although there was no credit left for them.
+    StreamCreditOverspent(u32),
+    /// A stream ended after another number of items than came.
+    StreamItemsMissing(u32),
     /// More was acknowledged than was sent, or less than before.
     BadAcknowledgement(u64),
     /// The server answers another handshake than the one begun.
@@ -331,6 +341,21 @@ impl fmt::Display for Violation {
                 "the reference {reference:#x} became another object while it was held"
             ),
             Self::TooManyReferences(limit) => write!(f, "more than {limit} references were given"),
+            Self::UnknownStream(stream) => write!(f, "the stream {stream:#x} is not open"),
+            Self::StreamOutOfSequence(stream) => {
+                write!(
+                    f,
+                    "the stream {stream:#x} cannot be opened: its number is taken or out of sequence"
+                )
+            }
+            Self::TooManyStreams(limit) => write!(f, "more than {limit} streams were opened"),
+            Self::StreamCreditOverspent(stream) => {
+                write!(f, "the credit of the stream {stream:#x} is spent")
+            }
+            Self::StreamItemsMissing(stream) => write!(
+                f,
+                "the stream {stream:#x} ended after another number of items than came"
+            ),
             Self::BadAcknowledgement(offset) => {
                 write!(f, "the acknowledged offset {offset} is impossible")
             }
@@ -378,6 +403,11 @@ pub enum SendError {
         /// How many there may be.
         limit: u32,
     },
+    /// As many streams are open as may be.
+    TooManyStreams {
+        /// How many there may be.
+        limit: u32,
+    },
     /// The two sides did not agree on this codec.
     UnsupportedCodec(u8),
     /// The other side takes no new calls.
@@ -414,6 +444,9 @@ impl fmt::Display for SendError {
                 f,
                 "{limit} objects are bound by name, and no more are accepted"
             ),
+            Self::TooManyStreams { limit } => {
+                write!(f, "{limit} streams are open, and no more are accepted")
+            }
             Self::UnsupportedCodec(codec) => write!(f, "the codec {codec} was not agreed on"),
             Self::Draining => f.write_str("the other side takes no new calls"),
             Self::NotEstablished => f.write_str("the connection is not established yet"),

@@ -53,6 +53,12 @@ index! {
     ImportId
 }
 
+index! {
+    /// A stream, by the number that its producer chose. Streams of the two sides have numbers of their own; which side
+    /// produces a stream is told by where its number stands. It is used again once both sides have ended the stream.
+    StreamNumber
+}
+
 impl ExportId {
     /// Tells whether the other side chose this number, in a bind.
     pub const fn is_alias(self) -> bool {

@@ -27,12 +27,13 @@ pub mod message;
 mod reason;
 mod references;
 mod session;
+mod streams;
 mod time;
 
 pub use crate::body::Body;
 pub use crate::connection::{
-    Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt,
-    TableSizes,
+    Connection, Event, IncomingBind, IncomingCall, IncomingItems, IncomingRef, IncomingReply,
+    OnewayReceipt, StreamEnding, TableSizes,
 };
 pub use crate::error::{ConnectionError, DecodeError, SendError, Stranger, Violation};
 pub use crate::handshake::{
@@ -40,14 +41,15 @@ pub use crate::handshake::{
 };
 pub use crate::id::{
     ALIAS_BIT, CallId, ChainId, DAEMON_TARGET, ExportId, ImportId, InstanceId, Nonce, SessionId,
-    fnv1a32,
+    StreamNumber, fnv1a32,
 };
 #[cfg(feature = "sabotage")]
 pub use crate::limits::Sabotage;
 pub use crate::limits::{Grants, Limits};
 pub use crate::message::{
-    Chain, EntryKind, Extensions, FaultKind, FaultMessage, Outcome, OutgoingCall, OutgoingReply,
-    ReplyStatus, TableEntry, TraceContext,
+    Chain, EntryKind, Extensions, FaultKind, FaultMessage, Outcome, OutgoingCall, OutgoingItems,
+    OutgoingReply, ReplyStatus, TableEntry, TraceContext,
 };
 pub use crate::reason::{CloseCode, CloseReason, DrainCode, DrainReason, Refusal, RefusalCode};
+pub use crate::streams::{LEAST_ITEM_COST, item_costs};
 pub use crate::time::Time;

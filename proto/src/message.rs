@@ -27,7 +27,9 @@ pub use self::handoff::{Claim, Claimed, Provide};
 pub use self::hello::{Challenge, ClientHello, Proof, ServerHello, SessionRequest};
 pub use self::link::{Ack, Beat};
 pub use self::sections::{ENTRY_LENGTH, EntryKind, Sections, TableEntry};
-pub use self::stream::{StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems};
+pub use self::stream::{
+    OutgoingItems, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems,
+};
 pub use crate::reason::Refusal;
 
 pub(crate) use self::call::{MAX_OBJECT_NAME, ORDERED};

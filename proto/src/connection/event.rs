@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::body::Body;
 use crate::handshake::{PeerInfo, ResumeRequest};
-use crate::id::{CallId, ExportId, ImportId, InstanceId};
+use crate::id::{CallId, ExportId, ImportId, InstanceId, StreamNumber};
 use crate::message::{Extensions, ReplyStatus};
 use crate::reason::{CloseReason, DrainReason};
 
@@ -41,6 +41,14 @@ pub enum Event {
         /// How many calls wait for such a call.
         depth: u16,
     },
+    /// Items of a stream arrived that this side consumes.
+    StreamItems(IncomingItems),
+    /// A stream that this side consumes has ended. Its number is free.
+    StreamEnded(StreamNumber, StreamEnding),
+    /// There is credit again for a stream that this side produces, where there was none.
+    StreamCredit(StreamNumber),
+    /// The consumer of a stream wants no more. It must still be ended.
+    StreamCancelled(StreamNumber),
     /// The other side takes no new calls.
     Draining(DrainReason),
     /// The other side has ended the conversation.
@@ -105,10 +113,46 @@ pub enum IncomingRef {
     },
     /// An object of this side that came home.
     Home(ExportId),
+    /// A stream that the other side produces. It must be consumed to its end, or cancelled with
+    /// [`Connection::cancel_stream`](super::Connection::cancel_stream).
+    Stream(StreamNumber),
     /// An object that is no more, or never was.
     Dead,
     /// Something that this version does not support.
     Unsupported,
+}
+
+/// Items of a stream that arrived.
+#[derive(Debug)]
+pub struct IncomingItems {
+    /// The stream.
+    pub stream: StreamNumber,
+    /// What the items are encoded with.
+    pub codec: u8,
+    /// The length of each item in the body.
+    pub lengths: Vec<u32>,
+    /// The references that the items point into.
+    pub table: Vec<IncomingRef>,
+    /// The items one after the other.
+    pub body: Bytes,
+    /// The byte strings in them.
+    pub attachments: Vec<Bytes>,
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+pub enum StreamEnding {
+    /// All items have come.
+    Complete,
+    /// Its producer failed, with a fault in the body or with an error of its own.
+    Failed {
+        /// [`ReplyStatus::Error`] or [`ReplyStatus::Fault`].
+        status: ReplyStatus,
+        /// What the error is encoded with.
+        codec: u8,
+        /// The error or the fault.
+        body: Bytes,
+    },
 }
 
 /// A promise to say when the handler of a oneway has ended.
@@ -169,6 +213,10 @@ pub struct TableSizes {
     pub aliases: usize,
     /// Objects of the other side that this side holds, by number or by name.
     pub imports: usize,
+    /// Streams that this side produces.
+    pub streams_out: usize,
+    /// Streams that this side consumes.
+    pub streams_in: usize,
     /// Bytes that wait to be transmitted.
     pub unsent: usize,
     /// Bytes transmitted or waiting that the other side has not acknowledged.

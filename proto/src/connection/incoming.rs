@@ -9,10 +9,11 @@ use super::{
 use crate::body::Body;
 use crate::error::{ConnectionError, Violation};
 use crate::frame::{Header, Kind};
-use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId};
+use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId, StreamNumber};
 use crate::message::{
     Ack, Beat, Bind, Call, Cancel, Claim, Credit, EntryKind, Extensions, FaultKind, FaultMessage,
-    Message, Outcome, Provide, Release, Reply, ReplyStatus, Revoked, Sections, TableEntry,
+    Message, Outcome, Provide, Release, Reply, ReplyStatus, Revoked, Sections, StreamCancel,
+    StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
 use crate::time::Time;
@@ -43,6 +44,13 @@ impl Connection {
             Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, &frame)?),
             Kind::Provide => self.refuse_call(Provide::decode(header, &frame)?.id, header.length),
             Kind::Claim => self.refuse_call(Claim::decode(header, &frame)?.id, header.length),
+            Kind::StreamItems => self.handle_items(StreamItems::decode(header, &frame, grants)?),
+            Kind::StreamCredit => self.handle_stream_credit(StreamCredit::decode(header, &frame)?),
+            Kind::StreamEnd => self.handle_stream_end(StreamEnd::decode(header, &frame)?),
+            Kind::StreamError => {
+                self.handle_stream_error(StreamError::decode(header, &frame, grants)?)
+            }
+            Kind::StreamCancel => self.handle_stream_cancel(StreamCancel::decode(header, &frame)?),
             kind if is_of_handshake(kind) => Err(Violation::OutOfTurn(kind.code()).into()),
             // Everything else has a meaning that this side does not know how to serve; it must still be well formed.
             kind => {
@@ -264,7 +272,10 @@ impl Connection {
     }
 
     /// Takes all references of a message into the books, before anything of it is looked at.
-    fn take_table(&mut self, table: &[TableEntry]) -> Result<Vec<IncomingRef>, Violation> {
+    pub(super) fn take_table(
+        &mut self,
+        table: &[TableEntry],
+    ) -> Result<Vec<IncomingRef>, Violation> {
         if table.is_empty() {
             return Ok(Vec::new());
         }
@@ -289,18 +300,26 @@ impl Connection {
             }
             // A number that names nothing gets the same answer as one whose object is gone.
             EntryKind::Home | EntryKind::Dead => IncomingRef::Dead,
-            EntryKind::Introduced
-            | EntryKind::StreamOut
-            | EntryKind::StreamIn
-            | EntryKind::Promise => IncomingRef::Unsupported,
+            EntryKind::StreamOut => {
+                self.consumed
+                    .open(entry.id, self.given_credit.grants().references)?;
+                IncomingRef::Stream(StreamNumber::new(entry.id))
+            }
+            EntryKind::Introduced | EntryKind::StreamIn | EntryKind::Promise => {
+                IncomingRef::Unsupported
+            }
         })
     }
 
     /// Gives back the references of a message that nobody will look at.
-    fn give_back(&mut self, table: &[IncomingRef]) {
+    pub(super) fn give_back(&mut self, table: &[IncomingRef]) {
         for reference in table {
-            if let IncomingRef::Import { import, .. } = reference {
-                self.imports.release(*import, 1);
+            match reference {
+                IncomingRef::Import { import, .. } => {
+                    self.imports.release(*import, 1);
+                }
+                IncomingRef::Stream(number) => self.consumed.cancel(number.index()),
+                _ => {}
             }
         }
     }
@@ -526,7 +545,6 @@ fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::BatchBegin | Kind::BatchEnd => "batches",
         Kind::Finish => "kept answers",
-        Kind::Claimed => "hand-off",
-        _ => "streams",
+        _ => "hand-off",
     }
 }

@@ -328,7 +328,7 @@ fn fitting(frame_length: Option<usize>, grants: &Grants) -> Option<usize> {
 }
 
 /// Ends a frame that is not too long; one that is leaves no trace.
-fn end_frame(
+pub(super) fn end_frame(
     frame: crate::frame::FrameWriter,
     out: &mut BytesMut,
     sections: &SectionsView<'_>,
@@ -345,7 +345,10 @@ fn end_frame(
 }
 
 /// Checks what can be checked before anything is written.
-fn check_sections(grants: &Grants, sections: &SectionsView<'_>) -> Result<(), SendError> {
+pub(super) fn check_sections(
+    grants: &Grants,
+    sections: &SectionsView<'_>,
+) -> Result<(), SendError> {
     let within = |what, count, limit: usize| {
         if count > limit {
             Err(SendError::TooMany { what, count, limit })
@@ -378,7 +381,7 @@ fn check_sections(grants: &Grants, sections: &SectionsView<'_>) -> Result<(), Se
 }
 
 /// Returns a number of bytes that the frame will hardly exceed, attachments not counted.
-fn estimate(sections: &SectionsView<'_>) -> usize {
+pub(super) fn estimate(sections: &SectionsView<'_>) -> usize {
     let extensions = if sections.extensions.is_empty() {
         0
     } else {

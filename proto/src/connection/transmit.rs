@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
+use super::streaming::CHOSEN_BY_RECEIVER;
 use super::{Connection, State};
-use crate::message::{Cancel, Credit, LIST_LENGTH, Release, Revoked};
+use crate::message::{Cancel, Credit, LIST_LENGTH, Release, Revoked, StreamCancel, StreamCredit};
 use crate::time::Time;
 
 impl Connection {
@@ -17,6 +18,7 @@ impl Connection {
                     || self.given_credit.is_owed()
                     || self.imports.has_releases()
                     || self.exports.has_revoked()
+                    || self.consumed.has_due()
                     || self.drain_due.is_some())
     }
 
@@ -89,6 +91,22 @@ impl Connection {
                 self.write_frame(8 + 4 * exports.len(), |out| revoked.encode(out));
             }
         }
+        if self.consumed.has_due() {
+            for due in self.consumed.take_due() {
+                let stream = due.number | CHOSEN_BY_RECEIVER;
+                match due.credit {
+                    Some((items, bytes)) => {
+                        let credit = StreamCredit {
+                            stream,
+                            items,
+                            bytes,
+                        };
+                        self.write_frame(24, |out| credit.encode(out));
+                    }
+                    None => self.write_frame(12, |out| StreamCancel { stream }.encode(out)),
+                }
+            }
+        }
         if self.given_credit.is_owed() {
             // There is one entry for each depth at most.
             let credit = Credit {
@@ -98,7 +116,11 @@ impl Connection {
         }
     }
 
-    fn write_frame(&mut self, estimate: usize, encode: impl FnOnce(&mut bytes::BytesMut)) {
+    pub(super) fn write_frame(
+        &mut self,
+        estimate: usize,
+        encode: impl FnOnce(&mut bytes::BytesMut),
+    ) {
         let out = self.session.buffer(estimate);
         let before = out.len();
         encode(out);

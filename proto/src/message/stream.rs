@@ -6,8 +6,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::call::{ReplyStatus, end_with_attachments};
+use super::extensions::Extensions;
 use super::reader::Reader;
-use super::sections::{ALL_SECTIONS, ATTACHMENTS, Sections, TABLE};
+use super::sections::{ALL_SECTIONS, ATTACHMENTS, Sections, SectionsView, TABLE, TableEntry};
 use crate::error::DecodeError;
 use crate::frame::{FrameWriter, HEADER_LENGTH, Header, Kind};
 use crate::limits::Grants;
@@ -25,17 +26,56 @@ pub struct StreamItems {
     pub sections: Sections,
 }
 
-impl StreamItems {
-    pub(crate) fn encode(&self, out: &mut BytesMut) {
-        let view = self.sections.view();
-        let frame = FrameWriter::begin(out, Kind::StreamItems, view.flags(), self.codec, 0);
-        out.put_u32_le(self.stream);
+/// Some items of a stream that are about to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct OutgoingItems<'a> {
+    /// What the items are encoded with.
+    pub codec: u8,
+    /// The length of each item in the body.
+    pub lengths: &'a [u32],
+    /// The references and streams in the items.
+    pub table: &'a [TableEntry],
+    /// The items one after the other.
+    pub body: &'a [u8],
+    /// The byte strings in them.
+    pub attachments: &'a [Bytes],
+}
+
+impl<'a> OutgoingItems<'a> {
+    pub(crate) fn sections(&self) -> SectionsView<'a> {
+        SectionsView {
+            extensions: Extensions::NONE,
+            table: self.table,
+            body: self.body,
+            attachments: self.attachments,
+        }
+    }
+
+    /// Writes all but the attachments' bytes.
+    pub(crate) fn encode(&self, stream: u32, out: &mut BytesMut) -> FrameWriter {
+        let sections = self.sections();
+        let frame = FrameWriter::begin(out, Kind::StreamItems, sections.flags(), self.codec, 0);
+        out.put_u32_le(stream);
         out.put_u32_le(self.lengths.len() as u32);
         self.lengths
             .iter()
             .for_each(|length| out.put_u32_le(*length));
-        view.encode(out);
-        end_with_attachments(frame, view.attachments, out);
+        sections.encode(out);
+        frame
+    }
+}
+
+impl StreamItems {
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        let items = OutgoingItems {
+            codec: self.codec,
+            lengths: &self.lengths,
+            table: &self.sections.table,
+            body: &self.sections.body,
+            attachments: &self.sections.attachments,
+        };
+        let frame = items.encode(self.stream, out);
+        end_with_attachments(frame, items.attachments, out);
     }
 
     pub(crate) fn decode(

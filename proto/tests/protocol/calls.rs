@@ -471,12 +471,9 @@ fn forged_ids_end_the_connection() {
 #[test]
 fn unserved_frames_end_the_connection_politely() {
     let mut pair = Pair::established();
-    let end = farref_proto::message::StreamEnd {
-        stream: 1,
-        items: 0,
-    };
-    let error = pair.forge_to_server(&frame(&Message::StreamEnd(end)));
-    assert_eq!(error, Some(ConnectionError::Unsupported("streams")));
+    let end = farref_proto::message::BatchEnd { batch: 1 };
+    let error = pair.forge_to_server(&frame(&Message::BatchEnd(end)));
+    assert_eq!(error, Some(ConnectionError::Unsupported("batches")));
     pair.carry_to_client();
     let Event::Closed(reason) = pair.client.event() else {
         panic!("no goodbye")

@@ -22,3 +22,4 @@ mod resuming;
 mod sabotage;
 mod shutdown;
 mod splits;
+mod streams;

@@ -198,7 +198,7 @@ fn a_forged_number_names_nothing() {
     assert_eq!(pair.server.incoming_call().table, [IncomingRef::Dead; 4]);
 
     let later = TableEntry {
-        kind: EntryKind::StreamOut,
+        kind: EntryKind::StreamIn,
         id: 1,
         ..TableEntry::DEAD
     };
