@@ -13,10 +13,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::codec::{Budget, Codec, CodecSet};
 use crate::error::{Fault, Result};
 use crate::interceptor::{Interceptor, Interceptors};
+#[cfg(feature = "names")]
+use crate::names::{AskNameServer, NameServer, Told};
 use crate::node::{Node, NodeConfig, Published};
 use crate::proxy::{self, Proxy};
 use crate::random;
-use crate::remote::{FarReference, Remote};
+use crate::remote::{FarReference, Finding, Remote};
+#[cfg(not(feature = "names"))]
+use crate::resolve::NoResolver;
+use crate::resolve::{Choice, Resolution, Resolver};
 use crate::session::{Hold, Lifetime, Session};
 use crate::transport::{self, Transport};
 use crate::uri::{Address, Uri, UriError};
@@ -46,6 +51,9 @@ struct Inner {
     node: Arc<Node>,
     config: ClientBuilder,
     slots: Mutex<HashMap<Address, Arc<SessionSlot>>>,
+    resolution: Resolution,
+    #[cfg(feature = "names")]
+    told: Told,
 }
 
 /// How many places for sessions are kept before the unused ones are looked for.
@@ -65,6 +73,10 @@ pub struct ClientBuilder {
     connect_attempts: u32,
     connect_wait: Duration,
     max_retries: u32,
+    resolver: Option<Arc<dyn Resolver>>,
+    choice: Choice,
+    #[cfg(feature = "names")]
+    name_server: NameServer,
 }
 
 impl Default for ClientBuilder {
@@ -76,6 +88,10 @@ impl Default for ClientBuilder {
             connect_attempts: 1,
             connect_wait: Duration::from_millis(500),
             max_retries: 0,
+            resolver: None,
+            choice: Choice::default(),
+            #[cfg(feature = "names")]
+            name_server: NameServer::Unsaid,
         }
     }
 }
@@ -115,6 +131,44 @@ impl ClientBuilder {
     /// How often a call of an `#[idempotent]` method is made again when its session was lost; the default is never.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
+        self
+    }
+
+    /// Who knows where `farname:` and `farmeta:` URIs lead; the default, with the feature `names`, is a name server.
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Which of several objects of one name, or of the same tags, to connect to; the default is any.
+    pub fn choice(mut self, choice: Choice) -> Self {
+        self.choice = choice;
+        self
+    }
+
+    /// The name server that `farname:` and `farmeta:` URIs lead through unless they say another; see
+    /// [`names`](mod@crate::names) for the default.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidUri`, if the URI does not say where the name server is.
+    #[cfg(feature = "names")]
+    pub fn name_server(mut self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<Self> {
+        let uri = uri.try_into().map_err(|error| Fault::from(error.into()))?;
+        self.name_server = NameServer::At(uri.as_directory()?);
+        Ok(self)
+    }
+
+    /// Finds the name server by the beacon that is answered at this address, which may be that of a broadcast.
+    #[cfg(feature = "names")]
+    pub fn name_server_beacon(mut self, address: std::net::SocketAddr) -> Self {
+        self.name_server = NameServer::Beacon(address);
+        self
+    }
+
+    #[cfg(feature = "names")]
+    pub(crate) fn name_server_at(mut self, server: NameServer) -> Self {
+        self.name_server = server;
         self
     }
 
@@ -162,7 +216,9 @@ impl ClientBuilder {
 
     /// Takes what the environment says over what was said before: `FARREF_TOKEN`, `FARREF_TIMEOUT` and
     /// `FARREF_CONNECT_TIMEOUT` (seconds), `FARREF_CODEC`, `FARREF_ACCEPT_CODECS` (names with commas between),
-    /// `FARREF_MAX_RETRIES`, `FARREF_CONNECT_ATTEMPTS`, `FARREF_NAME`.
+    /// `FARREF_MAX_RETRIES`, `FARREF_CONNECT_ATTEMPTS`, `FARREF_NAME`, `FARREF_CHOICE` (`random`, `round-robin` or
+    /// `least-loaded`) and, with the feature `names`, `FARREF_NAME_SERVER` (`host`, `host:port`, a URI, or
+    /// `beacon:ADDRESS:PORT`).
     ///
     /// # Errors
     ///
@@ -174,10 +230,18 @@ impl ClientBuilder {
     /// Makes the client. Does no I/O.
     pub fn build(self) -> Client {
         let node = Node::new(self.node.clone());
+        #[cfg(feature = "names")]
+        let asking = || Arc::new(AskNameServer) as Arc<dyn Resolver>;
+        #[cfg(not(feature = "names"))]
+        let asking = || Arc::new(NoResolver) as Arc<dyn Resolver>;
+        let resolver = self.resolver.clone().unwrap_or_else(asking);
         Client(Arc::new(Inner {
             node,
+            resolution: Resolution::new(resolver, self.choice),
             config: self,
             slots: Mutex::default(),
+            #[cfg(feature = "names")]
+            told: Told::default(),
         }))
     }
 }
@@ -224,15 +288,40 @@ impl Client {
     }
 
     pub(crate) fn reference(&self, uri: Uri, interface: u32) -> Remote {
-        let slot = {
-            let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            if slots.len() >= MAX_UNUSED_SLOTS {
-                // Those that no proxy knows any more.
-                slots.retain(|_, slot| Arc::strong_count(slot) > 1);
-            }
-            Arc::clone(slots.entry(uri.address().clone()).or_default())
+        let found = match uri.address() {
+            Some(address) => Finding::At(address.clone(), self.slot(address)),
+            None => Finding::Search(Box::default()),
         };
-        Remote::Far(FarReference::named(self.clone(), uri, interface, slot))
+        Remote::Far(FarReference::named(self.clone(), uri, interface, found))
+    }
+
+    /// The place for a session that all proxies to this address share.
+    pub(crate) fn slot(&self, address: &Address) -> Arc<SessionSlot> {
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MAX_UNUSED_SLOTS {
+            // Those that no proxy knows any more.
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(slots.entry(address.clone()).or_default())
+    }
+
+    pub(crate) fn resolution(&self) -> &Resolution {
+        &self.0.resolution
+    }
+
+    /// Where its name server is, and what beacons told.
+    #[cfg(feature = "names")]
+    pub(crate) fn name_server(&self) -> (&NameServer, &Told) {
+        (&self.0.config.name_server, &self.0.told)
+    }
+
+    pub(crate) fn connect_attempts(&self) -> u32 {
+        self.0.config.connect_attempts
+    }
+
+    /// Waits as long as between two attempts to connect.
+    pub(crate) async fn wait_to_connect(&self) {
+        tokio::time::sleep(jittered(self.0.config.connect_wait)).await;
     }
 
     /// Speaks over a pipe that the application opened itself, and returns the process at its other end. `name` stands for
@@ -328,39 +417,45 @@ impl Client {
         self.0.node.outgoing.clone()
     }
 
-    /// The session of this slot, connected if need be. The handshake may still be under way: frames wait for it.
-    pub(crate) async fn session(&self, uri: &Uri, slot: &SessionSlot) -> Result<Hold> {
+    /// The session of this slot, connected if need be, in so many attempts. The handshake may still be under way: frames
+    /// wait for it.
+    pub(crate) async fn session(
+        &self,
+        address: &Address,
+        slot: &SessionSlot,
+        attempts: u32,
+    ) -> Result<Hold> {
         let mut place = slot.0.lock().await;
         if let Some(hold) = place.upgrade().and_then(|session| session.hold()) {
             return Ok(hold);
         }
         let mut attempt = 1;
         loop {
-            match self.transport(uri).await {
+            match self.transport(address).await {
                 Ok(transport) => {
                     let hold = self.open(transport, Lifetime::WhileUsed);
                     *place = Arc::downgrade(hold.session());
                     return Ok(hold);
                 }
-                Err(fault) if attempt >= self.0.config.connect_attempts => return Err(fault),
+                Err(fault) if attempt >= attempts => return Err(fault),
                 Err(fault) => {
-                    tracing::debug!(%uri, attempt, %fault, "connecting failed and is tried again");
+                    tracing::debug!(%address, attempt, %fault, "connecting failed and is tried again");
                     attempt += 1;
-                    tokio::time::sleep(jittered(self.0.config.connect_wait)).await;
+                    self.wait_to_connect().await;
                 }
             }
         }
     }
 
-    async fn transport(&self, uri: &Uri) -> Result<Transport> {
+    async fn transport(&self, address: &Address) -> Result<Transport> {
         let failed = |text: String| {
             Fault::not_started(
                 FaultKind::ConnectFailed,
-                format!("cannot connect to {}: {text}", uri.without_object()),
+                format!("cannot connect to {address}: {text}"),
             )
         };
         let connect = async {
-            match uri.address() {
+            match address {
                 Address::Tcp { host, port } => transport::tcp::connect(host, *port).await,
                 #[cfg(unix)]
                 Address::Unix(path) => transport::unix::connect(path).await,

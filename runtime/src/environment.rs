@@ -73,6 +73,13 @@ pub(crate) fn client(mut builder: ClientBuilder) -> Result<ClientBuilder> {
     if let Some(attempts) = variable("FARREF_CONNECT_ATTEMPTS")? {
         builder = builder.connect_attempts(attempts);
     }
+    if let Some(choice) = variable("FARREF_CHOICE")? {
+        builder = builder.choice(choice);
+    }
+    #[cfg(feature = "names")]
+    if let Some(server) = variable("FARREF_NAME_SERVER")? {
+        builder = builder.name_server_at(server);
+    }
     if let Some(name) = variable::<String>("FARREF_NAME")? {
         builder = builder.name(name);
     }

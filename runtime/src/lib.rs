@@ -61,6 +61,7 @@
 //! | every call on its way | [`Interceptor`] |
 //! | calling without the trait | `DynProxy` |
 //! | a daemon about itself | [`daemon_object`] |
+//! | finding objects by name and by tags | the module `names`, [`Resolver`], [`Choice`] |
 //! | what bounds what | [`Limits`], [`Budget`] |
 //!
 //! # Features
@@ -70,6 +71,7 @@
 //! | `json` | yes | the JSON codec |
 //! | `dynamic` | no | `DynProxy`, and JSON for values of known [`shape`] |
 //! | `signal` | no | `shutdown_signal` |
+//! | `names` | no | `farname:` and `farmeta:` URIs that a name server resolves, and announcing objects there |
 //! | `msgpack` | no | MessagePack, by which peers whose types differ compatibly understand each other |
 //! | `schema` | no | JSON Schema in descriptions, for types that have one |
 
@@ -99,6 +101,8 @@ mod lend;
 pub mod listeners;
 mod local;
 mod loopback;
+#[cfg(feature = "names")]
+pub mod names;
 mod node;
 mod object;
 mod panics;
@@ -108,8 +112,10 @@ mod proxy;
 mod random;
 mod references;
 mod remote;
+mod resolve;
 mod roster;
 mod schema;
+mod search;
 mod serial;
 mod serve;
 mod session;
@@ -150,6 +156,7 @@ pub use crate::object::Object;
 pub use crate::peer::{Identity, Peer, PeerAddress};
 pub use crate::permission::{Denied, Permission};
 pub use crate::proxy::{Proxy, ProxyOptions, same_object};
+pub use crate::resolve::{Candidate, Choice, Resolver, Resolving};
 pub use crate::session::TableSizes;
 pub use crate::shape::Shape;
 pub use crate::signal::Signal;

@@ -16,8 +16,9 @@ use crate::error::{Fault, Result};
 use crate::interceptor::Interceptors;
 use crate::object::{Export, ObjectIdentity};
 use crate::peer::Peer;
+use crate::search::Search;
 use crate::session::Session;
-use crate::uri::Uri;
+use crate::uri::{Address, Uri};
 
 /// What a proxy that is not near points at, and what a frame transfers.
 #[derive(Clone)]
@@ -44,12 +45,19 @@ struct Named {
     client: Client,
     uri: Uri,
     interface: u32,
-    /// Where its session comes from: shared by all proxies to one address, or its own.
-    slot: Arc<SessionSlot>,
+    finding: Finding,
     bound: RwLock<Option<Arc<Bound>>>,
     /// Calls that find the object do so one after the other, and are sent in that order.
     turns: Arc<tokio::sync::Mutex<()>>,
     binders: AtomicUsize,
+}
+
+/// How the daemon of a named object is found.
+pub(crate) enum Finding {
+    /// Its URI says where it is. The session is shared by all proxies to this address, or is the proxy's own.
+    At(Address, Arc<SessionSlot>),
+    /// A name server knows, or another resolver.
+    Search(Box<Search>),
 }
 
 /// An object's place in the books of a session, given back when it is dropped.
@@ -136,17 +144,12 @@ impl FarReference {
     }
 
     /// An object known by its URI. Does no I/O.
-    pub(crate) fn named(
-        client: Client,
-        uri: Uri,
-        interface: u32,
-        slot: Arc<SessionSlot>,
-    ) -> Arc<Self> {
+    pub(crate) fn named(client: Client, uri: Uri, interface: u32, finding: Finding) -> Arc<Self> {
         Arc::new(FarReference(Kind::Named(Named {
             client,
             uri,
             interface,
-            slot,
+            finding,
             bound: RwLock::new(None),
             turns: Arc::default(),
             binders: AtomicUsize::new(0),
@@ -179,9 +182,18 @@ impl FarReference {
         if let Some(bound) = named.usable() {
             return Ok((bound, Some(turn)));
         }
-        let hold = named.client.session(&named.uri, &named.slot).await?;
-        let name = named.uri.object().unwrap_or_default();
-        let bound = hold.session().bind(name, named.interface).await?;
+        let bound = match &named.finding {
+            Finding::At(address, slot) => {
+                let attempts = named.client.connect_attempts();
+                let hold = named.client.session(address, slot, attempts).await?;
+                let name = named.uri.object().unwrap_or_default();
+                hold.session().bind(name, named.interface).await?
+            }
+            Finding::Search(search) => {
+                let (client, uri) = (&named.client, &named.uri);
+                search.bind(client, uri, named.interface).await?
+            }
+        };
         let old = named.bound_mut().replace(Arc::clone(&bound));
         drop(old);
         Ok((bound, Some(turn)))
@@ -426,12 +438,15 @@ impl Remote {
         let Kind::Named(named) = &reference.0 else {
             return None;
         };
-        let slot = Arc::default();
+        let finding = match &named.finding {
+            Finding::At(address, _) => Finding::At(address.clone(), Arc::default()),
+            Finding::Search(_) => Finding::Search(Box::new(Search::dedicated())),
+        };
         Some(Remote::Far(FarReference::named(
             named.client.clone(),
             named.uri.clone(),
             named.interface,
-            slot,
+            finding,
         )))
     }
 }

@@ -55,14 +55,102 @@ fn each_form_is_read_and_written() {
         ("far+mem:a%20b", Address::Memory("a b".into()), None),
     ] {
         let uri = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!((uri.address(), uri.object()), (&address, object), "{text}");
+        assert_eq!(
+            (uri.address(), uri.object()),
+            (Some(&address), object),
+            "{text}"
+        );
         assert_eq!(uri.to_string(), text);
     }
 }
 
 #[test]
+fn names_and_tags_are_read_and_written() {
+    for (text, name, tags, server) in [
+        ("farname:jukebox", Some("jukebox"), None, None),
+        (
+            "farname:a/b:c,d%40e@127.0.0.1:9",
+            Some("a/b:c,d@e"),
+            None,
+            Some("far://127.0.0.1:9/farref.names"),
+        ),
+        (
+            "farname:x@[::1]:9",
+            Some("x"),
+            None,
+            Some("far://[::1]:9/farref.names"),
+        ),
+        (
+            "farname:x@far+unix:/run/n@s.sock",
+            Some("x"),
+            None,
+            Some("far+unix:/run/n@s.sock#farref.names"),
+        ),
+        (
+            "farname:x@far+mem:ns#other",
+            Some("x"),
+            None,
+            Some("far+mem:ns#other"),
+        ),
+        ("farmeta:audio", None, Some("audio"), None),
+        (
+            "farmeta:a%2Cb,c%40d,e:f@ns.example:1",
+            None,
+            Some("a,b c@d e:f"),
+            Some("far://ns.example:1/farref.names"),
+        ),
+    ] {
+        let uri = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let known = uri
+            .tags()
+            .map(|tags| tags.iter().cloned().collect::<Vec<_>>().join(" "));
+        assert_eq!((uri.name(), known.as_deref()), (name, tags), "{text}");
+        assert_eq!(
+            uri.name_server().map(Uri::to_string).as_deref(),
+            server,
+            "{text}"
+        );
+        assert_eq!((uri.address(), uri.object()), (None, None), "{text}");
+        assert_eq!(uri.to_string(), text);
+    }
+}
+
+#[test]
+fn uris_of_names_are_made_and_changed() {
+    let there = parse("far://h:1").expect("valid");
+    let uri = Uri::named("a b").expect("valid");
+    assert_eq!(uri.to_string(), "farname:a%20b");
+    let uri = uri.at_name_server(&there).expect("valid");
+    assert_eq!(uri.to_string(), "farname:a%20b@h:1");
+    assert_eq!(uri.with_object("c").to_string(), "farname:c@h:1");
+    assert_eq!(uri.without_object(), uri);
+    assert_eq!(
+        Uri::named("x").and_then(|name| uri.clone().at_name_server(name)),
+        Err(UriError::NameServer("farname:x".into()))
+    );
+    assert_eq!(there.clone().at_name_server(&there), Ok(there));
+    assert_eq!(Uri::named(""), Err(UriError::EmptyName));
+    assert_eq!(
+        Uri::tagged(["b", "a", "b"]).map(|uri| uri.to_string()),
+        Ok("farmeta:a,b".to_owned())
+    );
+    assert_eq!(Uri::tagged([""; 0]), Err(UriError::EmptyTag));
+    assert_eq!(
+        Uri::tagged((0..33).map(|tag| tag.to_string())),
+        Err(UriError::TooManyTags(32))
+    );
+}
+
+#[test]
 fn other_spellings_become_the_canonical_one() {
     for (text, canonical) in [
+        ("farname:x@h", "farname:x@h:13277"),
+        ("farname:x@far", "farname:x@far:13277"),
+        ("farname:x@far:99", "farname:x@far:99"),
+        ("farname:x@far://h:1", "farname:x@h:1"),
+        ("farname:x@far://h:1/farref.names", "farname:x@h:1"),
+        ("farmeta:b,a,b", "farmeta:a,b"),
+        ("farname:%61", "farname:a"),
         ("far://LocalHost:0080/x", "far://localhost:80/x"),
         ("far://h:1/", "far://h:1"),
         ("far://h:1/%61%2f", "far://h:1/a/"),
@@ -87,8 +175,26 @@ fn what_is_wrong_is_said_with_the_right_form() {
         ),
         ("FAR://h:1/x", UriError::UnknownScheme("FAR://h:1/x".into())),
         (
-            "farname:jukebox",
-            UriError::UnknownScheme("farname:jukebox".into()),
+            "farnames:jukebox",
+            UriError::UnknownScheme("farnames:jukebox".into()),
+        ),
+        ("farname:", UriError::EmptyName),
+        ("farname:@h:1", UriError::EmptyName),
+        ("farname:x@", UriError::MissingHost),
+        ("farname:x@h:y", UriError::InvalidPort("y".into())),
+        (
+            "farname:x@farname:y",
+            UriError::NameServer("farname:y".into()),
+        ),
+        ("farmeta:", UriError::EmptyTag),
+        ("farmeta:a,,b", UriError::EmptyTag),
+        ("farmeta:a,", UriError::EmptyTag),
+        (
+            "farname:a b",
+            UriError::InvalidCharacter {
+                character: ' ',
+                text: "a b".into(),
+            },
         ),
         ("far://", UriError::MissingHost),
         ("far://:9/x", UriError::MissingHost),
@@ -139,7 +245,7 @@ fn what_is_wrong_is_said_with_the_right_form() {
     assert_eq!(
         parse("host:9").expect_err("invalid").to_string(),
         "`host:9` does not begin with a known scheme; write far://host:port/object, \
-         far+unix:/path/to.sock#object or far+mem:name#object"
+         far+unix:/path/to.sock#object, far+mem:name#object, farname:NAME or farmeta:TAG,TAG"
     );
     assert!(
         parse(&"x".repeat(10_000))
@@ -217,6 +323,11 @@ fn a_uri_is_serialised_as_its_text() {
     assert!(serde_json::from_str::<Uri>("\"h:1\"").is_err());
 }
 
+#[test]
+fn the_shape_of_a_uri_is_that_of_a_text() {
+    assert_eq!(farref::Shape::of::<Uri>(), farref::Shape::String);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_path_need_not_be_unicode() {
@@ -235,6 +346,24 @@ fn address() -> impl Strategy<Value = Address> {
 
 proptest! {
     #[test]
+    fn text_and_value_of_names_and_tags_are_one(
+        name in any::<String>(),
+        tags in proptest::collection::btree_set(".{1,8}", 1..4),
+        address in address(),
+        has_server in any::<bool>(),
+    ) {
+        for uri in [Uri::named(name), Uri::tagged(tags)].into_iter().flatten() {
+            let uri = match has_server {
+                true => uri.at_name_server(Uri::new(address.clone())?)?,
+                false => uri,
+            };
+            let text = uri.to_string();
+            prop_assert!(text.is_ascii() && !text.contains(' '), "{}", text);
+            prop_assert_eq!(parse(&text)?, uri);
+        }
+    }
+
+    #[test]
     fn text_and_value_are_one(address in address(), object in any::<Option<String>>()) {
         let uri = Uri::new(address)?;
         let uri = object.map_or_else(|| uri.clone(), |name| uri.with_object(name));
@@ -244,7 +373,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "(far://|far\\+unix:|far\\+mem:)?\\PC{0,30}") {
+    fn any_text_is_read_or_refused(text in "(far://|far\\+unix:|far\\+mem:|farname:|farmeta:)?\\PC{0,30}") {
         if let Ok(uri) = parse(&text) {
             prop_assert_eq!(parse(&uri.to_string())?, uri);
         }

@@ -188,6 +188,9 @@ impl DaemonBuilder {
         let mut uris = Vec::new();
         for uri in self.listen {
             let uri = uri?;
+            let Some(asked) = uri.address() else {
+                return Err(nowhere(&uri));
+            };
             let cannot = |error: &std::io::Error| {
                 Fault::not_started(
                     FaultKind::ConnectFailed,
@@ -195,7 +198,7 @@ impl DaemonBuilder {
                 )
                 .with_cause(error)
             };
-            let listener = Listener::bind(uri.address())
+            let listener = Listener::bind(asked)
                 .await
                 .map_err(|error| cannot(&error))?;
             let is_public = listener
@@ -204,9 +207,7 @@ impl DaemonBuilder {
             if is_public && self.token.is_none() && !self.insecure_public {
                 return Err(public_without_token(&uri));
             }
-            let address = listener
-                .address(uri.address())
-                .map_err(|error| cannot(&error))?;
+            let address = listener.address(asked).map_err(|error| cannot(&error))?;
             uris.push(advertised(address, self.advertise.as_ref())?);
             listeners.push(listener);
         }
@@ -243,6 +244,16 @@ fn advertised(address: Address, advertise: Option<&(String, Option<u16>)>) -> Re
         (address, _) => address,
     };
     Ok(Uri::new(address)?)
+}
+
+fn nowhere(uri: &Uri) -> Fault {
+    Fault::not_started(
+        FaultKind::Misuse,
+        format!(
+            "a daemon cannot listen at {uri}: give it an address, such as far://127.0.0.1:0, and register the name at the \
+             name server"
+        ),
+    )
 }
 
 fn public_without_token(uri: &Uri) -> Fault {

@@ -37,6 +37,14 @@ pub enum UriError {
     InvalidEscape(String),
     /// The escapes of a name do not make UTF-8.
     NotUtf8(String),
+    /// The name that a name server is to look up is empty.
+    EmptyName,
+    /// A tag is empty, or there is none.
+    EmptyTag,
+    /// There are more tags than this.
+    TooManyTags(usize),
+    /// A name server can only be found by its address.
+    NameServer(String),
 }
 
 impl fmt::Display for UriError {
@@ -78,6 +86,17 @@ impl fmt::Display for UriError {
                 "a `%` in `{text}` is not followed by two hexadecimal digits; write %25 for the sign itself"
             ),
             Self::NotUtf8(text) => write!(f, "the escapes in `{text}` do not make valid UTF-8"),
+            Self::EmptyName => {
+                f.write_str("the name is empty; write farname:NAME or farname:NAME@host:port")
+            }
+            Self::EmptyTag => {
+                f.write_str("a tag is empty; write farmeta:TAG,TAG or farmeta:TAG,TAG@host:port")
+            }
+            Self::TooManyTags(most) => write!(f, "a URI asks for at most {most} tags"),
+            Self::NameServer(uri) => write!(
+                f,
+                "a name server must be given by its address, such as far://host:port, and not as `{uri}`"
+            ),
         }
     }
 }

@@ -30,6 +30,7 @@ mod processes;
 mod receivers;
 mod references;
 mod releases;
+mod resolving;
 mod serial;
 mod signals;
 mod support;
