@@ -158,6 +158,7 @@ impl Resolver for NoResolver {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 mod tests {
     use super::*;
 

@@ -20,13 +20,14 @@ const NUMBERS: [(&str, RangeInclusive<u32>); 5] = [
 const RULES: RangeInclusive<char> = 'a'..='l';
 
 /// Where tests are: the first part of their names, and a folder of modules or a single file.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("behaviour", "tests/behaviour"),
     ("hostile", "tests/hostile"),
     ("ui", "tests/ui.rs"),
     ("examples", "tests/examples.rs"),
     ("proto", "../proto/tests/protocol"),
     ("uri", "../runtime/tests/uri.rs"),
+    ("names", "../services/names/tests/names"),
 ];
 
 #[derive(Debug, Deserialize)]

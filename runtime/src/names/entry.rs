@@ -117,10 +117,10 @@ pub struct Query {
     pub any: BTreeSet<String>,
 }
 
-/// A place in a list.
+/// A place in a list: after this registration, whether it is still there or not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
-    /// The name of the entry before.
+    /// Its name.
     pub name: String,
     /// Its epoch.
     pub epoch: u64,
@@ -129,10 +129,10 @@ pub struct Position {
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// The entries.
+    /// The entries; there may be none although more follow.
     pub entries: Vec<Entry>,
-    /// Whether more follow after the last of them.
-    pub more: bool,
+    /// Where the next part begins, if there may be one.
+    pub next: Option<Position>,
 }
 
 /// What a directory says of itself.

@@ -96,6 +96,19 @@ impl Resolver for Directory {
     }
 }
 
+/// Ends a daemon, and waits until the client has noticed.
+async fn kill(daemon: Daemon, client: &Client) {
+    let peers = client.peers();
+    daemon.shutdown(Shutdown::Abort).await;
+    let ended = async {
+        while !peers.iter().any(farref::Peer::is_closed) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, ended).await.unwrap();
+}
+
 /// The client that objects of this module use when they are asked to call another.
 fn directory_client() -> &'static Client {
     static CLIENT: std::sync::OnceLock<Client> = std::sync::OnceLock::new();
@@ -124,7 +137,7 @@ async fn a_name_is_looked_up_once_for_each_bind_and_again_after_a_loss() {
     assert_eq!(proxy.uri().unwrap().to_string(), "farname:s");
 
     // The object comes to life elsewhere.
-    first.shutdown(Shutdown::Abort).await;
+    kill(first, &client).await;
     let (_second, uri) = server(2).await;
     directory.set("farname:s", &[(&uri, 0)]);
     assert_eq!(proxy.charge().await.unwrap(), 2);
@@ -141,7 +154,7 @@ async fn while_nobody_can_be_asked_proxies_live_and_find_their_object_where_it_w
 
     directory.is_away(true);
     assert_eq!(proxy.who().await.unwrap(), 1);
-    daemon.shutdown(Shutdown::Abort).await;
+    kill(daemon, &client).await;
     let error = proxy.charge().await.unwrap_err();
     assert_fault(&error, FaultKind::ConnectFailed, Outcome::NotStarted);
 
@@ -225,7 +238,7 @@ async fn one_that_does_not_answer_gives_way_to_another() {
     );
     let proxy: ServerProxy = client.connect("farname:s").await.unwrap();
     assert_eq!(proxy.who().await.unwrap(), 1);
-    first.shutdown(Shutdown::Abort).await;
+    kill(first, &client).await;
     assert_eq!(proxy.charge().await.unwrap(), 2);
 }
 
