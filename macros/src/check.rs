@@ -9,7 +9,7 @@ use syn::ReturnType;
 use crate::ctxt::Ctxt;
 use crate::hash::fnv1a32;
 use crate::model::{Interface, Item, Method};
-use crate::types::{Output, Payload};
+use crate::types::{Output, Payload, StreamOutput};
 use crate::{symbol, text};
 
 /// Checks an interface. Methods with mistakes are left [`Broken`](Item::Broken).
@@ -22,6 +22,9 @@ pub(crate) fn interface(ctxt: &Ctxt, interface: &mut Interface) {
         let errors = ctxt.count();
         check_names(ctxt, method);
         check_attributes(ctxt, method);
+        if let Output::Stream(stream) = &method.output {
+            check_stream(ctxt, method, stream);
+        }
         if let Some(kind) = method.args.attribute.clone() {
             check_attribute_method(ctxt, method, &kind);
         }
@@ -125,13 +128,44 @@ fn check_attributes(ctxt: &Ctxt, method: &Method) {
     }
 }
 
+/// Checks a method that returns a stream.
+fn check_stream(ctxt: &Ctxt, method: &Method, stream: &StreamOutput) {
+    let args = &method.args;
+    if let Some(asyncness) = &method.source.sig.asyncness {
+        let help = format!(
+            "a stream is returned at once and waited for item by item: write `fn` without `async`, or return a \
+             `RemoteStream<{}>`",
+            text::of(&stream.item)
+        );
+        ctxt.error(asyncness, help);
+    }
+    if let Some(blocking) = &args.blocking {
+        ctxt.error(
+            blocking,
+            "a stream is not made on one thread: remove `#[blocking]`, or return a `RemoteStream<..>`",
+        );
+    }
+    if let Some(attribute) = &args.attribute {
+        ctxt.error(
+            attribute,
+            "an attribute is one value and no stream: remove `#[attribute]`",
+        );
+    }
+    if let Some(no_cancel) = &args.no_cancel {
+        ctxt.error(
+            no_cancel,
+            "a stream ends when nobody consumes it: remove `#[no_cancel]`",
+        );
+    }
+}
+
 /// Checks that an attribute is read or written as attributes are: `fn volume(&self) -> f32`, `fn set_volume(&self, f32)`.
 fn check_attribute_method(ctxt: &Ctxt, method: &Method, attribute: &impl ToTokens) {
     let signature = &method.source.sig;
     let name = signature.ident.to_string();
     let answers = match &method.output {
         Output::Plain(payload) | Output::Fallible(payload, _) => !is_unit(payload),
-        Output::Alias(_) => true,
+        Output::Alias(_) | Output::Stream(_) => true,
     };
     if let Some(attribute_name) = name.strip_prefix("set_") {
         match method.arguments.as_slice() {

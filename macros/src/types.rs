@@ -44,6 +44,19 @@ pub(crate) enum Output {
     Fallible(Payload, Type),
     /// An alias such as `io::Result<T>`, whose parts only the compiler can see.
     Alias(Type),
+    /// `impl Stream<Item = T>`
+    Stream(StreamOutput),
+}
+
+/// A stream that a method returns.
+#[derive(Clone)]
+pub(crate) struct StreamOutput {
+    /// What its items are.
+    pub(crate) item: Type,
+    /// As written.
+    pub(crate) type_name: String,
+    /// Whether it may borrow from the object, so that the object is held until it ends.
+    pub(crate) borrows: bool,
 }
 
 /// Decides how an argument travels.
@@ -97,7 +110,8 @@ fn borrowed(reference: &TypeReference) -> syn::Result<Passing> {
 
 fn impl_argument(bounds: &TypeImplTrait) -> String {
     if let Some(item) = stream_item(bounds) {
-        return format!("streams are not supported yet: take a `Vec<{item}>`");
+        let item = item.as_ref().map_or_else(|| "..".to_owned(), text::of);
+        return format!("the wire needs one type: take a `RemoteStream<{item}>`");
     }
     if bound_names(bounds).any(|name| name.starts_with("Fn") || name.starts_with("AsyncFn")) {
         return FUNCTION.to_owned();
@@ -111,6 +125,11 @@ pub(crate) fn output(output: &ReturnType) -> syn::Result<Output> {
         return Ok(Output::Plain(Payload::Value(unit())));
     };
     let ty = bare(ty);
+    if let Type::ImplTrait(bounds) = ty
+        && let Some(item) = stream_item(bounds)
+    {
+        return stream_output(bounds, item).map(Output::Stream);
+    }
     let Type::Path(path) = ty else {
         return Ok(Output::Plain(payload(ty)?));
     };
@@ -141,7 +160,10 @@ fn payload(ty: &Type) -> syn::Result<Payload> {
             ))
         }
         Type::ImplTrait(bounds) => refuse(match stream_item(bounds) {
-            Some(item) => format!("streams are not supported yet: return a `Vec<{item}>`"),
+            Some(item) => {
+                let item = item.as_ref().map_or_else(|| "..".to_owned(), text::of);
+                format!("a stream inside a result needs one type: write `RemoteStream<{item}>`")
+            }
             None if bound_names(bounds).any(|name| name == "Future") => {
                 "write `async fn` and the type of the result: `#[expose]` makes the future"
                     .to_owned()
@@ -359,8 +381,8 @@ fn bound_name(bound: &TypeParamBound) -> Option<String> {
     }
 }
 
-/// The type of the items, if the bounds are those of a stream.
-fn stream_item(bounds: &TypeImplTrait) -> Option<String> {
+/// The type of the items, if the bounds are those of a stream; `None` inside if it is not said.
+fn stream_item(bounds: &TypeImplTrait) -> Option<Option<Type>> {
     let stream = bounds.bounds.iter().find_map(|bound| match bound {
         TypeParamBound::Trait(bound) if last_name(&bound.path) == "Stream" => {
             bound.path.segments.last()
@@ -368,13 +390,48 @@ fn stream_item(bounds: &TypeImplTrait) -> Option<String> {
         _ => None,
     })?;
     let PathArguments::AngleBracketed(list) = &stream.arguments else {
-        return Some("..".to_owned());
+        return Some(None);
     };
-    let item = list.args.iter().find_map(|argument| match argument {
-        GenericArgument::AssocType(item) if item.ident == "Item" => Some(text::of(&item.ty)),
+    Some(list.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(item) if item.ident == "Item" => Some(item.ty.clone()),
         _ => None,
+    }))
+}
+
+/// Whether a method that returns this returns a stream.
+pub(crate) fn is_stream(ty: &Type) -> bool {
+    matches!(bare(ty), Type::ImplTrait(bounds) if stream_item(bounds).is_some())
+}
+
+fn stream_output(bounds: &TypeImplTrait, item: Option<Type>) -> syn::Result<StreamOutput> {
+    let Some(item) = item else {
+        return Err(syn::Error::new_spanned(
+            bounds,
+            "the items of a stream need a type: write `impl Stream<Item = ..>`",
+        ));
+    };
+    match bare(&item) {
+        Type::ImplTrait(_) => {
+            return Err(syn::Error::new_spanned(
+                &item,
+                "items need one type: write the concrete type, or an enum",
+            ));
+        }
+        item => travels(item, item)?,
+    }
+    // `use<..>` says what is captured; a stream that captures no lifetime borrows nothing.
+    let borrows = bounds.bounds.iter().all(|bound| match bound {
+        TypeParamBound::PreciseCapture(capture) => capture
+            .params
+            .iter()
+            .any(|param| matches!(param, syn::CapturedParam::Lifetime(_))),
+        _ => true,
     });
-    Some(item.unwrap_or_else(|| "..".to_owned()))
+    Ok(StreamOutput {
+        item,
+        type_name: text::of(bounds),
+        borrows,
+    })
 }
 
 fn unit() -> Type {

@@ -37,6 +37,9 @@ pub use crate::remote::{FarReference, Remote};
 pub use crate::schema::{NoSchema, Probe};
 pub use crate::serial::SerialGuard;
 pub use crate::shape::Shape;
+pub use crate::stream::{
+    NearStream, StreamCall, StreamWire, Yielder, local_stream, near_stream, stream,
+};
 pub use crate::wire::{FromBytes, IntoBytes, ResultParts, ToBytes, Wire};
 
 /// The index of the method of this hash, which is there: the macro wrote both, and `#[cfg]` removed both or neither.

@@ -13,13 +13,14 @@ use tokio::time::{Instant, Sleep};
 use crate::blocking;
 use crate::codec::Codec;
 use crate::context::{Annotations, CallName, Scope, after, earlier};
-use crate::descriptor::Method;
+use crate::descriptor::{Method, MethodKind};
 use crate::dispatch::{ArgumentsOut, RawReply};
 use crate::error::{Failure, Fault, Result};
 use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
 use crate::panics;
 use crate::proxy::{Proxy, TargetKind};
 use crate::remote::Remote;
+use crate::stream::NearStream;
 use crate::versions;
 use crate::{FaultKind, Outcome};
 
@@ -188,7 +189,7 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
             method.kind,
             self.options.as_ref().is_some_and(|options| options.oneway),
         ) {
-            (crate::descriptor::MethodKind::OrderedOneway, _) => OnewayMode::Ordered,
+            (MethodKind::OrderedOneway, _) => OnewayMode::Ordered,
             (kind, asked) if kind.is_oneway() || asked => OnewayMode::Plain,
             _ => OnewayMode::Answered,
         };
@@ -201,7 +202,12 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
         );
         let remote = match &target.kind {
             // A near call that outlives its caller's borrow owns its arguments, so it is encoded like a far one.
-            TargetKind::Near(near) if oneway != OnewayMode::Answered || method.flags.no_cancel => {
+            // So does a stream, which outlives the call.
+            TargetKind::Near(near)
+                if oneway != OnewayMode::Answered
+                    || method.flags.no_cancel
+                    || method.kind == MethodKind::Stream =>
+            {
                 Remote::Local(P::export_near(near))
             }
             TargetKind::Near(near) => {
@@ -250,6 +256,22 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
         // Kept for the case that the peer's types differ and the arguments must be encoded by name.
         self.arguments = Some(arguments);
         Ok(())
+    }
+
+    /// Begins the stream of a call that is not made yet, if its object is of this process.
+    pub(crate) fn start_near_stream<I>(
+        &mut self,
+        make: fn(&'a P::Near, A) -> NearStream<'a, I>,
+    ) -> Option<NearStream<'a, I>> {
+        let TargetKind::Near(near) = &self.proxy.target().kind else {
+            return None;
+        };
+        let arguments = self.arguments.take()?;
+        let deadline = self.options.as_ref().and_then(|options| options.deadline);
+        let notes = take_annotations(&mut self.options);
+        let scope = Scope::near(P::DESCRIPTOR.name, self.method().name, deadline, notes);
+        let _entered = scope.enter();
+        Some(make(near, arguments))
     }
 
     fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<T, X>> {

@@ -203,6 +203,23 @@ impl Scope {
         ))
     }
 
+    /// The scope of a stream that the current call makes: who called what, without the deadline, which is the call's, and
+    /// in a chain of its own, since nobody waits for the call any more.
+    pub(crate) fn of_stream() -> Option<Arc<Scope>> {
+        let call = Scope::current()?;
+        Some(Arc::new(Scope {
+            chain: OnceLock::new(),
+            depth: 0,
+            is_served: false,
+            level: 0,
+            deadline: None,
+            session: call.session.clone(),
+            interface: call.interface,
+            method: call.method,
+            notes: Notes::given(call.annotations().to_vec()),
+        }))
+    }
+
     fn within(
         outer: Option<&Scope>,
         interface: &'static str,

@@ -75,6 +75,8 @@ pub enum MethodKind {
     AttributeRead,
     /// Writes an attribute.
     AttributeWrite,
+    /// A call that is answered with a stream of what the method returns.
+    Stream,
 }
 
 impl MethodKind {

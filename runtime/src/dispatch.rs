@@ -20,7 +20,7 @@ use crate::context::Scope;
 use crate::error::{Fault, Result};
 use crate::object::Entry;
 use crate::references;
-use crate::remote::Remote;
+use crate::transferred::Transferred;
 use crate::wire::{FromBytes, IntoBytes, ToBytes};
 
 /// What serving a call comes to.
@@ -38,20 +38,20 @@ pub struct Incoming {
     pub(crate) budget: Budget,
     pub(crate) body: Body,
     pub(crate) attachments: Vec<Bytes>,
-    pub(crate) references: HeldReferences,
+    pub(crate) transferred: HeldTable,
 }
 
-/// The references that came with a call, if there were any, which few calls have. Behind a lock only so that the handler's
+/// The references and streams that came with a call, if there were any, which few calls have. Behind a lock only so that the handler's
 /// future may hold a reference to the call.
 #[derive(Default)]
-pub(crate) struct HeldReferences(Option<Box<Mutex<Vec<Remote>>>>);
+pub(crate) struct HeldTable(Option<Box<Mutex<Vec<Transferred>>>>);
 
-impl HeldReferences {
-    pub(crate) fn new(references: Vec<Remote>) -> Self {
-        HeldReferences((!references.is_empty()).then(|| Box::new(Mutex::new(references))))
+impl HeldTable {
+    pub(crate) fn new(table: Vec<Transferred>) -> Self {
+        HeldTable((!table.is_empty()).then(|| Box::new(Mutex::new(table))))
     }
 
-    /// Runs `decode` with the references at hand.
+    /// Runs `decode` with them at hand.
     #[inline]
     fn resolve<R>(&self, decode: impl FnOnce() -> R) -> R {
         match &self.0 {
@@ -63,8 +63,8 @@ impl HeldReferences {
         }
     }
 
-    /// The references that are still there.
-    pub(crate) fn take(&self) -> Vec<Remote> {
+    /// Those that are still there.
+    pub(crate) fn take(&self) -> Vec<Transferred> {
         match &self.0 {
             None => Vec::new(),
             Some(held) => std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -89,7 +89,7 @@ pub struct Reply {
     pub(crate) codec: Option<Codec>,
     pub(crate) body: Vec<u8>,
     pub(crate) attachments: Vec<Bytes>,
-    pub(crate) references: Vec<Remote>,
+    pub(crate) transferred: Vec<Transferred>,
 }
 
 impl Incoming {
@@ -154,7 +154,7 @@ impl Incoming {
     /// Answers with a value, or with an error that travels as one.
     pub(crate) fn encode<T: Serialize>(&self, is_error: bool, value: &T) -> Result<Reply> {
         let mut body = buffer::take();
-        let (encoded, references) =
+        let (encoded, transferred) =
             references::collect(|| codec::encode(self.codec, value, &mut body));
         match encoded {
             Ok(()) => Ok(Reply {
@@ -162,7 +162,7 @@ impl Incoming {
                 codec: Some(self.codec),
                 body,
                 attachments: Vec::new(),
-                references,
+                transferred,
             }),
             Err(error) => Err(Fault::new(
                 FaultKind::Unencodable,
@@ -188,7 +188,7 @@ impl<'call> Arguments<'call> {
     pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
         let decoder = &mut self.decoder;
         self.call
-            .references
+            .transferred
             .resolve(|| decoder.next())
             .map_err(|error| self.call.bad_arguments(name, &error))
     }
@@ -210,7 +210,7 @@ impl<'call> Arguments<'call> {
     /// Ends decoding: the frame must hold nothing more. References that no argument took are given back now, not when the
     /// handler ends: they take more room than they took in the frame.
     pub fn finish(self) -> Result<()> {
-        drop(self.call.references.take());
+        drop(self.call.transferred.take());
         self.decoder
             .finish()
             .map_err(|error| self.call.bad_arguments("", &error))
@@ -260,7 +260,7 @@ pub struct RawReply {
     pub(crate) budget: Budget,
     pub(crate) body: Body,
     pub(crate) attachments: Vec<Bytes>,
-    pub(crate) references: Vec<Remote>,
+    pub(crate) transferred: Vec<Transferred>,
 }
 
 impl RawReply {
@@ -272,7 +272,7 @@ impl RawReply {
             budget: Budget::default(),
             body: Body::default(),
             attachments: Vec::new(),
-            references: Vec::new(),
+            transferred: Vec::new(),
         }
     }
 
@@ -284,13 +284,13 @@ impl RawReply {
             budget: Budget::default(),
             body: Bytes::from(reply.body).into(),
             attachments: reply.attachments,
-            references: reply.references,
+            transferred: reply.transferred,
         }
     }
 
     fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
         let (codec, body, budget) = (self.codec, &self.body, &self.budget);
-        references::resolve(&mut self.references, || codec::decode(codec, body, budget))
+        references::resolve(&mut self.transferred, || codec::decode(codec, body, budget))
             .map_err(|error| bad_reply(&error))
     }
 

@@ -17,6 +17,7 @@ use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
 use crate::proxy::{self, Proxy};
 use crate::remote::Remote;
 use crate::shape::{self, Shape};
+use crate::transferred::Transferred;
 use crate::uri::{Uri, UriError};
 use crate::{FaultKind, MethodKind, Outcome, versions};
 
@@ -68,18 +69,18 @@ pub struct DynProxy {
 pub struct DynReply {
     /// The value. A reference in it is the number of an entry of `references`.
     pub value: Value,
-    references: Vec<Remote>,
+    transferred: Vec<Transferred>,
 }
 
 impl DynReply {
     /// How many references the reply transferred.
     pub fn references(&self) -> usize {
-        self.references.len()
+        self.transferred.len()
     }
 
     /// The reference of this number, as a proxy of a known interface.
     pub fn proxy<P: Proxy>(&self, number: usize) -> Option<P> {
-        proxy::from_remote(self.references.get(number)?.clone()).ok()
+        proxy::from_remote(self.transferred.get(number)?.reference()?.clone()).ok()
     }
 
     /// The reference of this number, as a proxy that asks the object what it is.
@@ -92,7 +93,11 @@ impl DynReply {
     ///
     /// Dropping the future forgets the question.
     pub async fn dynamic(&self, number: usize) -> Result<DynProxy> {
-        let remote = self.references.get(number).cloned();
+        let remote = self
+            .transferred
+            .get(number)
+            .and_then(Transferred::reference)
+            .cloned();
         let remote = remote.ok_or_else(|| {
             misuse(format!(
                 "the reply transferred no reference of number {number}"
@@ -219,7 +224,7 @@ impl DynProxy {
         if oneway != OnewayMode::Answered {
             return Ok(DynReply {
                 value: Value::Null,
-                references: Vec::new(),
+                transferred: Vec::new(),
             });
         }
         decode(method, reply)
@@ -333,7 +338,7 @@ impl DynProxy {
             codec,
             body,
             attachments,
-            references: Vec::new(),
+            transferred: Vec::new(),
         })
     }
 }
@@ -443,7 +448,7 @@ fn decode(method: &MethodInfo, mut reply: RawReply) -> Result<DynReply, CallErro
         true => Err(CallError::App(value)),
         false => Ok(DynReply {
             value,
-            references: reply.references,
+            transferred: reply.transferred,
         }),
     }
 }

@@ -34,6 +34,7 @@ use crate::object::ExportKind;
 use crate::references;
 use crate::remote::{Bound, Remote, Turn};
 use crate::session::{Question, SendState, Ticket};
+use crate::transferred::Transferred;
 
 /// How a method is named on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +102,7 @@ pub(crate) struct Encoded {
     pub(crate) codec: Codec,
     pub(crate) body: Vec<u8>,
     pub(crate) attachments: Vec<Bytes>,
-    pub(crate) references: Vec<Remote>,
+    pub(crate) transferred: Vec<Transferred>,
 }
 
 impl Encoded {
@@ -114,7 +115,7 @@ impl Encoded {
     ) -> Result<Self> {
         let mut body = buffer::take();
         let mut attachments = Vec::new();
-        let (encoded, references) = references::collect(|| {
+        let (encoded, transferred) = references::collect(|| {
             let encoder = ArgumentsEncoder::new(codec, count, &mut body, &mut attachments)
                 .map_err(|error| {
                     Fault::not_started(FaultKind::UnsupportedCodec, error.to_string())
@@ -130,7 +131,7 @@ impl Encoded {
             codec,
             body,
             attachments,
-            references,
+            transferred,
         })
     }
 

@@ -13,13 +13,13 @@ pub(crate) fn call(
     oneway: OnewayMode,
 ) -> HandlerFuture {
     Box::pin(async move {
-        let references = incoming.references.take();
+        let transferred = incoming.transferred.take();
         let encoded = Encoded {
             key,
             codec: incoming.codec,
             body: incoming.body.to_vec(),
             attachments: incoming.attachments.clone(),
-            references,
+            transferred,
         };
         let scope = &incoming.scope;
         let mut options = CallOptions {
@@ -51,6 +51,6 @@ fn forwarded(reply: RawReply) -> Reply {
         codec: Some(reply.codec),
         body: reply.body.to_vec(),
         attachments: reply.attachments,
-        references: reply.references,
+        transferred: reply.transferred,
     }
 }

@@ -122,9 +122,11 @@ mod session;
 pub mod shape;
 pub mod signal;
 mod start_queue;
+mod stream;
 mod task;
 pub mod timer;
 pub mod topic;
+mod transferred;
 mod transport;
 mod uri;
 mod versions;
@@ -135,6 +137,7 @@ pub mod __private;
 
 pub use farref_macros::*;
 pub use farref_proto::Limits;
+pub use futures_core::Stream;
 
 pub use crate::access::{Access, AccessMut, Serial, Shared, SharedArc};
 pub use crate::call::{AnnotatedCall, Call, OnewayCall};
@@ -160,6 +163,9 @@ pub use crate::resolve::{Candidate, Choice, Resolver, Resolving};
 pub use crate::session::TableSizes;
 pub use crate::shape::Shape;
 pub use crate::signal::Signal;
+pub use crate::stream::{
+    Opening, RemoteStream, StreamCall, StreamItem, StreamSender, StreamWindow,
+};
 pub use crate::timer::{Timer, every};
 pub use crate::topic::Topic;
 pub use crate::uri::{Address, Uri, UriError};
@@ -168,7 +174,10 @@ pub use crate::uri::{Address, Uri, UriError};
 pub mod prelude {
     pub use farref_macros::{attribute, callback, expose, oneway};
 
-    pub use crate::{CallContext, CallError, Client, Daemon, Fault, Object, Proxy, Shutdown, Uri};
+    pub use crate::{
+        CallContext, CallError, Client, Daemon, Fault, Object, Proxy, RemoteStream, Shutdown,
+        Stream, Uri,
+    };
 }
 
 /// Ends when the process is asked to stop: by an interrupt from the terminal or, on Unix, by a termination signal.

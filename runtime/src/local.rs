@@ -251,6 +251,11 @@ impl Tasks {
     }
 }
 
+/// Runs a task on this thread, beside the calls of the objects that are pinned to it.
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
+    Tasks::current().spawn(task);
+}
+
 /// A handler of a pinned object that runs. It ends when nobody waits for it any more.
 struct Serving {
     future: LocalHandlerFuture,

@@ -14,7 +14,7 @@ use crate::Outcome;
 use crate::codec::Budget;
 use crate::context::{Annotations, Scope};
 use crate::descriptor::MethodFlags;
-use crate::dispatch::{HeldReferences, Incoming, RawReply, Reply};
+use crate::dispatch::{HeldTable, Incoming, RawReply, Reply};
 use crate::error::{Fault, Result};
 use crate::far::{Encoded, Extras, OnewayMode};
 use crate::object::{Export, ExportKind};
@@ -79,7 +79,7 @@ impl Loopback {
             budget: Budget::default(),
             body: Bytes::from(encoded.body).into(),
             attachments: encoded.attachments,
-            references: HeldReferences::new(encoded.references),
+            transferred: HeldTable::new(encoded.transferred),
         };
         let future = exported.serve(index, incoming);
         let (sender, reply) = match oneway {

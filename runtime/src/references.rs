@@ -1,7 +1,7 @@
-//! Proxies inside values: how a reference leaves and enters a frame.
+//! Proxies and streams inside values: how they leave and enter a frame.
 //!
-//! A frame carries, outside the codec, a table of the references that it transfers. While arguments or results are
-//! encoded, a thread-local scope collects the proxies that come by, and each is written as its index into that table.
+//! A frame carries, outside the codec, a table of what it transfers. While arguments or results are encoded, a
+//! thread-local scope collects the proxies and streams that come by, and each is written as its index into that table.
 //! While they are decoded, another scope holds the table. So this works in every codec, an encoding that fails has
 //! exported nothing, and a forged number names nothing.
 
@@ -11,20 +11,21 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
-use serde::ser::{Error as _, Serializer};
+use serde::ser::Serializer;
 
 use crate::error::Fault;
 use crate::proxy::Proxy;
 use crate::remote::Remote;
 use crate::shape;
+use crate::transferred::Transferred;
 use crate::{FaultKind, Outcome};
 
 thread_local! {
     /// Whether a frame is being encoded, and whether a proxy has come by. Looked at for each call, so kept apart from
     /// the table, which few calls have.
     static ENCODING: Cell<Encoding> = const { Cell::new(Encoding::No) };
-    static OUTGOING: RefCell<Vec<Remote>> = const { RefCell::new(Vec::new()) };
-    static INCOMING: RefCell<Option<Vec<Remote>>> = const { RefCell::new(None) };
+    static OUTGOING: RefCell<Vec<Transferred>> = const { RefCell::new(Vec::new()) };
+    static INCOMING: RefCell<Option<Vec<Transferred>>> = const { RefCell::new(None) };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,20 +40,24 @@ enum Encoding {
 /// Encoding a frame, also within the encoding of another. Takes everything back when it is dropped, also by a panic.
 struct Collecting {
     outer: Encoding,
-    outer_table: Vec<Remote>,
+    outer_table: Vec<Transferred>,
 }
 
 impl Collecting {
-    fn begin() -> Self {
-        let outer = ENCODING.replace(Encoding::Empty);
-        let outer_table = match outer {
-            Encoding::Table => OUTGOING.take(),
-            Encoding::No | Encoding::Empty => Vec::new(),
+    fn begin(table: Vec<Transferred>) -> Self {
+        let inner = match table.is_empty() {
+            true => Encoding::Empty,
+            false => Encoding::Table,
+        };
+        let outer = ENCODING.replace(inner);
+        let outer_table = match (outer, inner) {
+            (Encoding::Table, _) | (_, Encoding::Table) => OUTGOING.replace(table),
+            _ => Vec::new(),
         };
         Collecting { outer, outer_table }
     }
 
-    fn end(self) -> Vec<Remote> {
+    fn end(self) -> Vec<Transferred> {
         match ENCODING.get() {
             Encoding::Table => OUTGOING.take(),
             Encoding::No | Encoding::Empty => Vec::new(),
@@ -75,14 +80,14 @@ impl Drop for Collecting {
 }
 
 /// Decoding a frame, also within the decoding of another.
-struct Resolving(Option<Vec<Remote>>);
+struct Resolving(Option<Vec<Transferred>>);
 
 impl Resolving {
-    fn begin(table: Vec<Remote>) -> Self {
+    fn begin(table: Vec<Transferred>) -> Self {
         Resolving(INCOMING.replace(Some(table)))
     }
 
-    fn end(self) -> Vec<Remote> {
+    fn end(self) -> Vec<Transferred> {
         INCOMING.take().unwrap_or_default()
     }
 }
@@ -94,15 +99,53 @@ impl Drop for Resolving {
     }
 }
 
-/// Runs `encode` and returns, beside its result, the references that it wrote indexes of.
-pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Remote>) {
-    let collecting = Collecting::begin();
+/// Runs `encode` and returns, beside its result, what it wrote indexes of.
+pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Transferred>) {
+    let collecting = Collecting::begin(Vec::new());
     let result = encode();
     (result, collecting.end())
 }
 
+/// Runs `encode` and adds what it wrote indexes of to the table.
+pub(crate) fn collect_into<R>(table: &mut Vec<Transferred>, encode: impl FnOnce() -> R) -> R {
+    let collecting = Collecting::begin(std::mem::take(table));
+    let result = encode();
+    *table = collecting.end();
+    result
+}
+
+/// Adds an entry to the table of the frame that is being encoded, and returns its index.
+pub(crate) fn write<E: serde::ser::Error>(
+    what: &str,
+    instead: &str,
+    entry: Transferred,
+) -> Result<u32, E> {
+    let index = match ENCODING.get() {
+        Encoding::No => None,
+        Encoding::Empty | Encoding::Table => {
+            ENCODING.set(Encoding::Table);
+            OUTGOING.with_borrow_mut(|table| {
+                table.push(entry);
+                u32::try_from(table.len() - 1).ok()
+            })
+        }
+    };
+    index.ok_or_else(|| {
+        E::custom(format!(
+            "{what} can only be written as part of a call's arguments or result; {instead}"
+        ))
+    })
+}
+
+/// Takes the entry of this index from the table of the frame that is being decoded.
+pub(crate) fn read<E: serde::de::Error>(what: &str, index: u32) -> Result<Transferred, E> {
+    let entry =
+        INCOMING.with_borrow(|table| table.as_ref()?.get(usize::try_from(index).ok()?).cloned());
+    entry.ok_or_else(|| E::custom(format!("the message transfers no {what} of number {index}")))
+}
+
 /// Runs `decode` with `table` at hand, from which it takes references by their indexes.
-pub(crate) fn resolve<R>(table: &mut Vec<Remote>, decode: impl FnOnce() -> R) -> R {
+pub(crate) fn resolve<R>(table: &mut Vec<Transferred>, decode: impl FnOnce() -> R) -> R {
     if table.is_empty() {
         return decode();
     }
@@ -118,22 +161,9 @@ pub fn serialize_proxy<P: Proxy, S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let remote = crate::proxy::to_remote(proxy);
-    let index = match ENCODING.get() {
-        Encoding::No => None,
-        Encoding::Empty | Encoding::Table => {
-            ENCODING.set(Encoding::Table);
-            OUTGOING.with_borrow_mut(|table| {
-                table.push(remote);
-                u32::try_from(table.len() - 1).ok()
-            })
-        }
-    };
-    match index {
-        Some(index) => serializer.serialize_newtype_struct(P::DESCRIPTOR.reference_name, &index),
-        None => Err(S::Error::custom(
-            "a proxy can only be written as part of a call's arguments or result; keep its URI instead",
-        )),
-    }
+    let entry = Transferred::Reference(remote);
+    let index = write::<S::Error>("a proxy", "keep its URI instead", entry)?;
+    serializer.serialize_newtype_struct(P::DESCRIPTOR.reference_name, &index)
 }
 
 /// Reads a proxy: takes it from the table of the frame that is being decoded.
@@ -150,16 +180,17 @@ pub fn deserialize_proxy<'de, P: Proxy, D: Deserializer<'de>>(
         );
         return Ok(P::from_remote(Remote::Dead(fault)));
     }
-    let remote =
-        INCOMING.with_borrow(|table| table.as_ref()?.get(usize::try_from(index).ok()?).cloned());
-    match remote {
-        Some(remote) => crate::proxy::from_remote(remote).map_err(D::Error::custom),
-        None => Err(D::Error::custom(format!(
-            "the message transfers no reference of number {index}"
+    match read::<D::Error>("reference", index)? {
+        Transferred::Reference(remote) => {
+            crate::proxy::from_remote(remote).map_err(D::Error::custom)
+        }
+        Transferred::Stream(_) => Err(D::Error::custom(format!(
+            "number {index} of what the message transfers is a stream and no reference"
         ))),
     }
 }
 
+/// Reads the index of a proxy of this type.
 struct IndexVisitor<P>(PhantomData<P>);
 
 impl<'de, P: Proxy> Visitor<'de> for IndexVisitor<P> {
@@ -174,11 +205,7 @@ impl<'de, P: Proxy> Visitor<'de> for IndexVisitor<P> {
     }
 
     fn visit_u64<E: serde::de::Error>(self, index: u64) -> Result<u32, E> {
-        u32::try_from(index).map_err(|_| {
-            E::custom(format!(
-                "the message transfers no reference of number {index}"
-            ))
-        })
+        index_of("reference", index)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<u32, A::Error> {
@@ -186,4 +213,13 @@ impl<'de, P: Proxy> Visitor<'de> for IndexVisitor<P> {
             .next_element()?
             .ok_or_else(|| A::Error::invalid_length(0, &self))
     }
+}
+
+/// The index that a number stands for, where a codec has one kind of number alone.
+pub(crate) fn index_of<E: serde::de::Error>(what: &str, number: u64) -> Result<u32, E> {
+    u32::try_from(number).map_err(|_| {
+        E::custom(format!(
+            "the message transfers no {what} of number {number}"
+        ))
+    })
 }

@@ -112,6 +112,8 @@ fn kind(method: &Method) -> TokenStream {
         quote_spanned!(mixed=> OrderedOneway)
     } else if args.oneway.is_some() {
         quote_spanned!(mixed=> Oneway)
+    } else if matches!(method.output, Output::Stream(_)) {
+        quote_spanned!(mixed=> Stream)
     } else {
         quote_spanned!(mixed=> Call)
     }
@@ -153,6 +155,14 @@ fn returns(private: &TokenStream, output: &Output) -> (TokenStream, TokenStream)
     let mixed = Span::mixed_site();
     let ok = match output {
         Output::Plain(payload) | Output::Fallible(payload, _) => payload_entry(private, payload),
+        Output::Stream(stream) => {
+            let type_name = &stream.type_name;
+            let shape = signature::stream_wire(private, &stream.item, "shape");
+            let schema = no_schema(private);
+            quote_spanned! {mixed=>
+                #private::Returns { type_name: #type_name, shape: #shape, schema: #schema }
+            }
+        }
         Output::Alias(ty) => {
             let ok = signature::ok_type(private, output);
             value_entry(private, &text::of(ty), &ok)

@@ -38,6 +38,17 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let private = interface.private();
     let decode = decode(&private, method);
     let call = near::method_call(interface, method, passed(&private, method));
+    if let Output::Stream(stream) = &method.output {
+        let enter = near::enter(method, &quote_spanned!(mixed=> entry));
+        let block = near::stream_block(stream, &enter, &call);
+        let reply = signature::stream_wire(&private, &stream.item, "reply");
+        return quote_spanned! {mixed=>
+            |entry, call| #private::Box::pin(async move {
+                #decode
+                #reply(&call, #private::stream(move |out| #block))
+            })
+        };
+    }
     let reply = reply(&private, &method.output, &call);
     if method.args.blocking.is_some() {
         let entry = quote_spanned!(mixed=> entry);
@@ -130,7 +141,7 @@ pub(super) fn reply(private: &TokenStream, output: &Output, value: &TokenStream)
             let error = signature::wire(private, &error.to_token_stream(), "reply_error");
             return quote_spanned!(mixed=> call.reply_bytes_result(#value, #error));
         }
-        Output::Fallible(..) | Output::Alias(_) => (
+        Output::Fallible(..) | Output::Alias(_) | Output::Stream(_) => (
             signature::ok_type(private, output),
             signature::error_type(private, output).unwrap_or_default(),
         ),

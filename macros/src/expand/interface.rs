@@ -5,8 +5,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Lit, Meta, MetaNameValue, ReceiverKind, ReturnType, Token, TraitItemFn};
 
-use crate::fallback;
 use crate::model::{Interface, Item};
+use crate::{fallback, types};
 
 /// Which of the two traits of an interface is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,13 @@ impl Trait {
                 // An object that is not `Sync` is then one error at its `impl`, and not one more for each future.
                 predicates.push(quote_spanned!(at=> Self: ::core::marker::Sync));
             }
+        }
+        if self.flavour == Flavour::Sendable
+            && let ReturnType::Type(arrow, ty) = &sig.output
+            && types::is_stream(ty)
+        {
+            let at = arrow.spans[0].resolved_at(Span::mixed_site());
+            output.extend(quote_spanned!(at=> + ::core::marker::Send));
         }
         let where_clause = (!predicates.is_empty()).then(|| quote!(where #(#predicates),*));
         quote!(#(#attrs)* #more_docs #safety #abi #fn_token #ident #generics (#inputs) #output #where_clause #body #semi_token)

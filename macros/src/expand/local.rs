@@ -4,8 +4,9 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
 use super::interface::{self, Flavour};
-use super::{dispatch, near};
+use super::{dispatch, near, signature};
 use crate::model::{Interface, Method};
+use crate::types::Output;
 
 /// `LocalJukebox`: the trait without `Send`.
 pub(super) fn definition(interface: &Interface) -> TokenStream {
@@ -77,6 +78,16 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
         .asyncness
         .map(|_| quote_spanned!(mixed=> .await));
     let value = quote_spanned!(mixed=> <T as #local>::#ident(#object #(, #arguments)*) #waiting);
+    if let Output::Stream(stream) = &method.output {
+        let block = near::stream_block(stream, &enter, &value);
+        let reply = signature::stream_wire(&private, &stream.item, "reply");
+        return quote_spanned! {mixed=>
+            |entry, call| #private::Box::pin(async move {
+                #decode
+                #reply(&call, #private::local_stream(move |out| #block))
+            })
+        };
+    }
     let reply = dispatch::reply(&private, &method.output, &value);
     quote_spanned! {mixed=>
         |entry, call| #private::Box::pin(async move {

@@ -5,6 +5,7 @@ use quote::quote_spanned;
 
 use super::{proxy, signature};
 use crate::model::{Interface, Method};
+use crate::types::{Output, StreamOutput};
 
 /// The twin.
 ///
@@ -39,7 +40,11 @@ fn near_signature(private: &TokenStream, method: &Method) -> TokenStream {
     let mangled = method.mangled();
     let parameters = signature::parameters(method);
     let output = signature::raw_output(&method.output);
-    quote_spanned!(mixed=> fn #mangled<'call>(&'call self #parameters) -> #private::NearFuture<'call, #output>)
+    let returned = match &method.output {
+        Output::Stream(_) => quote_spanned!(mixed=> NearStream),
+        _ => quote_spanned!(mixed=> NearFuture),
+    };
+    quote_spanned!(mixed=> fn #mangled<'call>(&'call self #parameters) -> #private::#returned<'call, #output>)
 }
 
 /// The twin of every object that implements the trait, however it is entered.
@@ -54,11 +59,18 @@ pub(super) fn implementation(interface: &Interface) -> TokenStream {
         let signature = near_signature(&private, method);
         let names = signature::argument_idents(method);
         let enter = enter(method, &quote_spanned!(mixed=> self));
-        let call = method_call(
-            interface,
-            method,
-            names.map(|name| quote_spanned!(mixed=> #name)),
-        );
+        let names: Vec<_> = names.map(|name| quote_spanned!(mixed=> #name)).collect();
+        if let Output::Stream(stream) = &method.output {
+            let call = method_call(interface, method, names.into_iter());
+            let block = stream_block(stream, &enter, &call);
+            return quote_spanned! {mixed=>
+                #(#conditions)*
+                #signature {
+                    #private::near_stream(move |out| #block)
+                }
+            };
+        }
+        let call = method_call(interface, method, names.into_iter());
         quote_spanned! {mixed=>
             #(#conditions)*
             #signature {
@@ -139,6 +151,33 @@ pub(super) fn method_call(
         .asyncness
         .map(|_| quote_spanned!(mixed=> .await));
     quote_spanned!(mixed=> <__A::Target as #trait_>::#ident(#object #(, #arguments)*) #waiting)
+}
+
+/// Makes a stream and hands its items to `out`. What it borrows from lives as long as it, and no longer is the object
+/// held.
+pub(super) fn stream_block(
+    stream: &StreamOutput,
+    enter: &TokenStream,
+    call: &TokenStream,
+) -> TokenStream {
+    let mixed = Span::mixed_site();
+    if stream.borrows {
+        return quote_spanned! {mixed=>
+            async move {
+                #enter
+                out.all(#call).await
+            }
+        };
+    }
+    quote_spanned! {mixed=>
+        async move {
+            let stream = {
+                #enter
+                #call
+            };
+            out.all(stream).await
+        }
+    }
 }
 
 /// Borrows the object from what entering it gave.

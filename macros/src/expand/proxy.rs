@@ -135,12 +135,32 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
         .arguments
         .iter()
         .map(|argument| encode(&private, argument));
-    let decode = decode(&private, &method.output);
     let out = if method.arguments.is_empty() {
         quote_spanned!(mixed=> _)
     } else {
         quote_spanned!(mixed=> out)
     };
+    if let Output::Stream(stream) = &method.output {
+        let decode = signature::stream_wire(&private, &stream.item, "decode");
+        return quote_spanned! {mixed=>
+            #attrs
+            #deprecated
+            #vis fn #ident<'call>(&'call self #parameters) -> #private::StreamCall<'call, Self, #types, #ok> {
+                #private::StreamCall::new(
+                    self,
+                    const { #private::method_index(Self::DESCRIPTOR, #hash) },
+                    #arguments,
+                    |near, #arguments| near.#mangled(#(#names),*),
+                    |#arguments, #out| {
+                        #(#encode)*
+                        #private::Ok(())
+                    },
+                    #decode,
+                )
+            }
+        };
+    }
+    let decode = decode(&private, &method.output);
     quote_spanned! {mixed=>
         #attrs
         #deprecated
@@ -208,7 +228,7 @@ fn decode(private: &TokenStream, output: &Output) -> TokenStream {
     let (ok, error) = match output {
         Output::Plain(payload) => return decode_payload(payload),
         Output::Fallible(payload, error) => (decode_payload(payload), error.to_token_stream()),
-        Output::Alias(_) => {
+        Output::Alias(_) | Output::Stream(_) => {
             let ok = signature::ok_type(private, output);
             let error = signature::error_type(private, output).unwrap_or_default();
             (signature::wire(private, &ok, "decode"), error)

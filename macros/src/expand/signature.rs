@@ -2,8 +2,8 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Ident;
 use syn::spanned::Spanned;
+use syn::{Ident, Type};
 
 use crate::model::{Argument, Method};
 use crate::types::{Output, Passing, Payload};
@@ -41,7 +41,7 @@ pub(super) fn tuple<T: ToTokens>(elements: impl Iterator<Item = T>) -> TokenStre
     quote!((#(#elements,)*))
 }
 
-/// What the method's own function returns, a `Result` or not.
+/// What the method's own function returns, a `Result` or not; of a stream, an item.
 pub(super) fn raw_output(output: &Output) -> TokenStream {
     let mixed = Span::mixed_site();
     match output {
@@ -51,21 +51,23 @@ pub(super) fn raw_output(output: &Output) -> TokenStream {
             quote_spanned!(mixed=> ::core::result::Result<#ok, #error>)
         }
         Output::Alias(ty) => ty.to_token_stream(),
+        Output::Stream(stream) => stream.item.to_token_stream(),
     }
 }
 
-/// What a call comes to when all is well.
+/// What a call comes to when all is well; of a stream, an item.
 pub(super) fn ok_type(private: &TokenStream, output: &Output) -> TokenStream {
     match output {
         Output::Plain(payload) | Output::Fallible(payload, _) => payload_type(payload),
         Output::Alias(ty) => part_of_alias(private, ty, "Ok"),
+        Output::Stream(stream) => stream.item.to_token_stream(),
     }
 }
 
 /// The method's own error, if it has one.
 pub(super) fn error_type(private: &TokenStream, output: &Output) -> Option<TokenStream> {
     match output {
-        Output::Plain(_) => None,
+        Output::Plain(_) | Output::Stream(_) => None,
         Output::Fallible(_, error) => Some(error.to_token_stream()),
         Output::Alias(ty) => Some(part_of_alias(private, ty, "Err")),
     }
@@ -93,10 +95,23 @@ fn payload_type(payload: &Payload) -> TokenStream {
 }
 
 /// A function of the trait `Wire` for a type.
-///
-/// The whole path has the type's span, so that what the type lacks is reported at the type.
 pub(super) fn wire(private: &TokenStream, ty: &TokenStream, function: &str) -> TokenStream {
+    function_of(private, ty, "Wire", function)
+}
+
+/// A function of the trait `StreamWire` for the type of a stream's items.
+pub(super) fn stream_wire(private: &TokenStream, item: &Type, function: &str) -> TokenStream {
+    function_of(private, &item.to_token_stream(), "StreamWire", function)
+}
+
+/// The whole path has the type's span, so that what the type lacks is reported at the type.
+fn function_of(
+    private: &TokenStream,
+    ty: &TokenStream,
+    trait_: &str,
+    function: &str,
+) -> TokenStream {
     let span = ty.span().resolved_at(Span::mixed_site());
-    let function = Ident::new(function, span);
-    quote_spanned!(span=> <#ty as #private::Wire>::#function)
+    let (trait_, function) = (Ident::new(trait_, span), Ident::new(function, span));
+    quote_spanned!(span=> <#ty as #private::#trait_>::#function)
 }

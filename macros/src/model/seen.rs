@@ -30,6 +30,7 @@ impl SeenTypes {
                 self.unify_type(error);
             }
             Output::Alias(ty) => self.unify_type(ty),
+            Output::Stream(stream) => self.unify_type(&mut stream.item),
         }
     }
 

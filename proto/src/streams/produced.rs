@@ -46,7 +46,11 @@ impl Produced {
             return None;
         }
         self.open += 1;
-        let slot = Slot::Open(Stream::default());
+        // The producer waits for the first credit.
+        let slot = Slot::Open(Stream {
+            awaited: true,
+            ..Stream::default()
+        });
         Some(match self.free {
             Some(index) => {
                 let free = std::mem::replace(&mut self.slots[index as usize], slot);
@@ -202,7 +206,7 @@ mod tests {
     fn who_finds_no_credit_is_told_of_more_once() {
         let mut streams = Produced::default();
         streams.open(1);
-        assert_eq!(streams.credited(0, 1, 1), Ok(false), "nobody waits");
+        assert_eq!(streams.credited(0, 1, 1), Ok(true), "the first credit");
         assert_eq!(streams.spend(0, [300].into_iter(), 1), Ok(()));
         assert_eq!(
             streams.spend(0, [300].into_iter(), 1),

@@ -126,7 +126,10 @@ fn an_item_larger_than_its_window_passes_and_overdraws_it() {
         Err(SendError::NoCredit)
     );
     pair.drive();
-    assert_eq!(arrived(pair.client.event()).attachments, [picture.clone()]);
+    assert_eq!(
+        arrived(pair.client.event()).attachments,
+        std::slice::from_ref(&picture)
+    );
     pair.client.connection.grant_stream(FIRST, 1, 1 << 20);
     pair.drive();
     assert!(matches!(pair.server.event(), Event::StreamCredit(FIRST)));

@@ -205,6 +205,8 @@ impl Session {
             && tables.aliases == 0
             && tables.calls_in == 0
             && tables.calls_out == 0
+            && tables.streams_out == 0
+            && tables.streams_in == 0
             && self.serving.load(Ordering::Acquire) == 0
             && !state.questions.has_queues();
         if is_idle {
@@ -238,6 +240,7 @@ impl Session {
         let State {
             questions,
             exports,
+            streams,
             connection,
             ..
         } = state;
@@ -247,6 +250,7 @@ impl Session {
             _ => connection.outcome_if_lost(call),
         });
         exports.clear(&mut garbage);
+        streams.fail(fault, &mut garbage);
         state.closed = Some(fault.clone());
         state.discards = queued == Queued::Discarded;
         self.closed.store(true, Ordering::Release);

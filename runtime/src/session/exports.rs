@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use farref_proto::{
-    Connection, DAEMON_TARGET, EntryKind, ExportId, IncomingRef, SendError, TableEntry,
-};
+use farref_proto::{Connection, DAEMON_TARGET, ExportId, IncomingRef, SendError, TableEntry};
 
 use super::Session;
 use super::aliases::Aliases;
@@ -160,37 +158,22 @@ impl Exports {
         }
     }
 
-    /// Makes the table of a frame that transfers these references, and takes them into the books.
+    /// Makes the entry that transfers this reference, and takes it into the books.
     pub(crate) fn transfer(
         &mut self,
         connection: &mut Connection,
-        references: &[Remote],
+        reference: &Remote,
         session: &Session,
-        garbage: &mut Garbage,
-    ) -> Result<Vec<TableEntry>, SendError> {
-        if references.is_empty() {
-            return Ok(Vec::new());
+    ) -> Result<TableEntry, SendError> {
+        match reference {
+            Remote::Dead(_) => Ok(TableEntry::DEAD),
+            Remote::Local(export) => self.export(connection, export),
+            Remote::Far(far) => match far.import_in(session) {
+                // It goes home.
+                Some(import) => Ok(connection.home_entry(import)),
+                None => self.export(connection, &forward(reference)),
+            },
         }
-        let mut table = Vec::with_capacity(references.len());
-        for reference in references {
-            let entry = match reference {
-                Remote::Dead(_) => Ok(TableEntry::DEAD),
-                Remote::Local(export) => self.export(connection, export),
-                Remote::Far(far) => match far.import_in(session) {
-                    // It goes home.
-                    Some(import) => Ok(connection.home_entry(import)),
-                    None => self.export(connection, &forward(reference)),
-                },
-            };
-            match entry {
-                Ok(entry) => table.push(entry),
-                Err(error) => {
-                    self.take_back(connection, &table, garbage);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(table)
     }
 
     fn export(
@@ -210,18 +193,15 @@ impl Exports {
         Ok(entry)
     }
 
-    /// Takes the references of a frame back that was not sent.
+    /// Takes a reference back whose frame was not sent.
     pub(crate) fn take_back(
         &mut self,
         connection: &mut Connection,
-        table: &[TableEntry],
+        id: ExportId,
         garbage: &mut Garbage,
     ) {
-        for entry in table {
-            let id = ExportId::new(entry.id);
-            if entry.kind == EntryKind::Export && connection.unexport(id) {
-                self.released(id, garbage);
-            }
+        if connection.unexport(id) {
+            self.released(id, garbage);
         }
     }
 
@@ -262,47 +242,41 @@ impl Exports {
         }
     }
 
-    /// What the table of a frame that arrived refers to. Each reference is given back when it is dropped.
-    pub(crate) fn receive(&self, session: &Arc<Session>, table: &[IncomingRef]) -> Vec<Remote> {
-        if table.is_empty() {
-            return Vec::new();
-        }
-        table
-            .iter()
-            .map(|reference| match reference {
-                IncomingRef::Import {
-                    import,
-                    object,
-                    interface,
-                    owner,
-                } => {
-                    let identity = ObjectIdentity {
-                        owner: *owner,
-                        object: *object,
-                    };
-                    Remote::Far(FarReference::held(Bound::held(
-                        Arc::clone(session),
-                        *import,
-                        *interface,
-                        identity,
-                    )))
-                }
-                IncomingRef::Home(target) => match self.target(*target) {
-                    Ok(export) => match &export.kind {
-                        ExportKind::Object(_) => Remote::Local(export.made().unwrap_or(export)),
-                        ExportKind::Forward(remote) => remote.clone(),
-                        // Whoever it passes through here got it no more than lent.
-                        ExportKind::Lent(_) => Remote::Local(export),
-                    },
-                    Err(fault) => Remote::Dead(fault),
+    /// What an entry of the table of a frame that arrived refers to. It is given back when it is dropped.
+    pub(crate) fn receive(&self, session: &Arc<Session>, reference: &IncomingRef) -> Remote {
+        match reference {
+            IncomingRef::Import {
+                import,
+                object,
+                interface,
+                owner,
+            } => {
+                let identity = ObjectIdentity {
+                    owner: *owner,
+                    object: *object,
+                };
+                Remote::Far(FarReference::held(Bound::held(
+                    Arc::clone(session),
+                    *import,
+                    *interface,
+                    identity,
+                )))
+            }
+            IncomingRef::Home(target) => match self.target(*target) {
+                Ok(export) => match &export.kind {
+                    ExportKind::Object(_) => Remote::Local(export.made().unwrap_or(export)),
+                    ExportKind::Forward(remote) => remote.clone(),
+                    // Whoever it passes through here got it no more than lent.
+                    ExportKind::Lent(_) => Remote::Local(export),
                 },
-                IncomingRef::Dead => Remote::Dead(stale()),
-                _ => Remote::Dead(Fault::not_started(
-                    FaultKind::Unsupported,
-                    "the peer passed a reference of a kind that is not supported yet",
-                )),
-            })
-            .collect()
+                Err(fault) => Remote::Dead(fault),
+            },
+            IncomingRef::Dead => Remote::Dead(stale()),
+            _ => Remote::Dead(Fault::not_started(
+                FaultKind::Unsupported,
+                "the peer passed a reference of a kind that is not supported yet",
+            )),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::call::deadline_exceeded;
 use crate::codec::Codec;
 use crate::context::{CallName, Notes, Scope};
 use crate::descriptor::{InterfaceInfo, MethodFlags};
-use crate::dispatch::{HandlerFuture, HeldReferences, Incoming, refuse};
+use crate::dispatch::{HandlerFuture, HeldTable, Incoming, refuse};
 use crate::error::Fault;
 use crate::far::{MethodKey, OnewayMode};
 use crate::forward;
@@ -30,7 +30,7 @@ impl Session {
         let Arrived {
             call,
             target,
-            references,
+            transferred,
             receipt,
         } = arrived;
         let kind = match receipt {
@@ -77,7 +77,7 @@ impl Session {
                     budget: self.node.budget,
                     body: call.body,
                     attachments: call.attachments,
-                    references: HeldReferences::new(references),
+                    transferred: HeldTable::new(transferred),
                 };
                 match (&export.kind, method) {
                     (ExportKind::Forward(remote), _) => forward::call(

@@ -9,13 +9,15 @@ use farref_proto::{
 
 use super::ending::Queued;
 use super::serving::Batch;
-use super::{IncomingCallId, Phase, Session, State, Wakers};
+use super::streams::Production;
+use super::{IncomingCallId, Phase, Session, State, Wakers, transfer};
 use crate::Outcome;
 use crate::error::{Fault, Result};
 use crate::factory::Instance;
 use crate::object::{Export, ObjectIdentity};
 use crate::panics;
-use crate::remote::{Bound, Remote};
+use crate::remote::Bound;
+use crate::transferred::Transferred;
 
 /// What is to be dropped or woken once the lock is free.
 #[derive(Default)]
@@ -23,7 +25,7 @@ pub(crate) struct Garbage {
     pub(crate) wakers: Wakers,
     pub(crate) found: Vec<(Arc<Bound>, Result<ObjectIdentity>)>,
     pub(crate) exports: Vec<Arc<Export>>,
-    pub(crate) references: Vec<Remote>,
+    pub(crate) transferred: Vec<Transferred>,
 }
 
 impl Garbage {
@@ -44,12 +46,12 @@ impl Garbage {
     }
 
     fn drop_contained(&mut self) {
-        if self.exports.is_empty() && self.references.is_empty() {
+        if self.exports.is_empty() && self.transferred.is_empty() {
             return;
         }
         // Each may be the last hold on an object, and one whose drop panics takes nothing else along.
         self.exports.drain(..).for_each(panics::drop_contained);
-        self.references.drain(..).for_each(panics::drop_contained);
+        self.transferred.drain(..).for_each(panics::drop_contained);
     }
 }
 
@@ -63,7 +65,7 @@ impl Drop for Garbage {
 pub(crate) struct Arrived {
     pub(crate) call: IncomingCall,
     pub(crate) target: Result<Arc<Export>>,
-    pub(crate) references: Vec<Remote>,
+    pub(crate) transferred: Vec<Transferred>,
     /// For a oneway: what to give back when its handler has ended.
     pub(crate) receipt: Option<OnewayReceipt>,
 }
@@ -74,6 +76,8 @@ pub(crate) enum Work {
     Cancel(IncomingCallId),
     /// The peer asked for a name whose object may have to be made.
     Make(Arc<Instance>, IncomingBind),
+    /// The peer consumes a stream for the first time.
+    Produce(Production),
 }
 
 impl Session {
@@ -169,8 +173,9 @@ impl Session {
     ) {
         match event {
             Event::Reply(reply) => {
-                let exports = &state.exports;
-                let receive = |table: &[IncomingRef]| exports.receive(self, table);
+                let (exports, streams) = (&state.exports, &mut state.streams);
+                let receive =
+                    |table: &[IncomingRef]| transfer::receive(exports, streams, self, table);
                 state.questions.answer(reply, receive, garbage);
             }
             Event::Call(call) => work.push(self.arrived(state, call, None)),
@@ -191,6 +196,21 @@ impl Session {
                     connecting
                 });
             }
+            Event::StreamItems(mut items) => {
+                let table = std::mem::take(&mut items.table);
+                let streams = &mut state.streams;
+                let transferred = transfer::receive(&state.exports, streams, self, &table);
+                streams.received(self, items, transferred, garbage);
+            }
+            Event::StreamEnded(number, ending) => state.streams.ended(number, &ending, garbage),
+            Event::StreamCredit(number) => {
+                let production = state.streams.credited(number, garbage);
+                work.extend(production.map(Work::Produce));
+            }
+            Event::StreamCancelled(number) => {
+                let connection = &mut state.connection;
+                state.streams.cancelled(connection, number, garbage);
+            }
             Event::Draining { .. } => {
                 tracing::debug!(session = self.number, "the peer accepts no new calls")
             }
@@ -210,16 +230,16 @@ impl Session {
 
     fn arrived(
         self: &Arc<Self>,
-        state: &State,
+        state: &mut State,
         call: IncomingCall,
         receipt: Option<OnewayReceipt>,
     ) -> Work {
         let target = state.exports.target(call.target);
-        let references = state.exports.receive(self, &call.table);
+        let transferred = transfer::receive(&state.exports, &mut state.streams, self, &call.table);
         Work::Call(Arrived {
             call,
             target,
-            references,
+            transferred,
             receipt,
         })
     }

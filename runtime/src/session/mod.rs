@@ -20,6 +20,8 @@ mod ordered;
 mod questions;
 mod sending;
 mod serving;
+mod streams;
+mod transfer;
 mod under_way;
 mod writing;
 
@@ -40,6 +42,7 @@ pub(crate) use self::handlers::DESCRIBE;
 pub(crate) use self::inspection::hexadecimal;
 use self::ordered::OrderedOneways;
 pub(crate) use self::questions::{Question, Questions, SendState, Ticket};
+use self::streams::Streams;
 use self::under_way::UnderWay;
 use self::writing::{Output, Requested};
 use crate::codec::{Codec, CodecSet};
@@ -104,6 +107,7 @@ pub(crate) struct State {
     connection: Connection,
     questions: Questions,
     exports: Exports,
+    streams: Streams,
     answers: serving::Answers,
     writing: Requested,
     closed: Option<Fault>,
@@ -124,6 +128,7 @@ impl Session {
             connection,
             questions: Questions::default(),
             exports: Exports::new(node.daemon()),
+            streams: Streams::default(),
             answers: serving::Answers::default(),
             writing: Requested::default(),
             closed: None,

@@ -14,7 +14,8 @@ use crate::context::Annotations;
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
 use crate::object::ObjectIdentity;
-use crate::remote::{Bound, Remote};
+use crate::remote::Bound;
+use crate::transferred::Transferred;
 
 /// A call that was sent, as its caller knows it. Unlike the number of the call on the wire, it stays the caller's until
 /// the caller has taken the answer, or gives the call up.
@@ -64,7 +65,7 @@ enum Asker {
 enum Slot {
     Free,
     Asked { call: CallId, waker: Waker },
-    Answered(IncomingReply, Vec<Remote>),
+    Answered(IncomingReply, Vec<Transferred>),
     Failed(Fault),
 }
 
@@ -110,7 +111,7 @@ impl Questions {
     pub(crate) fn answer(
         &mut self,
         reply: IncomingReply,
-        receive: impl FnOnce(&[IncomingRef]) -> Vec<Remote>,
+        receive: impl FnOnce(&[IncomingRef]) -> Vec<Transferred>,
         garbage: &mut Garbage,
     ) {
         let asker = match self.by_call.get_mut(reply.call.index() as usize) {
@@ -118,10 +119,10 @@ impl Questions {
             None => Asker::Nobody,
         };
         match asker {
-            Asker::Nobody => garbage.references.extend(receive(&reply.table)),
+            Asker::Nobody => garbage.transferred.extend(receive(&reply.table)),
             Asker::Caller(index) => {
-                let references = receive(&reply.table);
-                let answered = Slot::Answered(reply, references);
+                let transferred = receive(&reply.table);
+                let answered = Slot::Answered(reply, transferred);
                 if let Slot::Asked { waker, .. } =
                     std::mem::replace(&mut self.slots[index], answered)
                 {
@@ -151,8 +152,8 @@ impl Questions {
                 self.expect(call, Asker::Nobody);
                 Some(call)
             }
-            Slot::Answered(_, references) => {
-                garbage.references.extend(references);
+            Slot::Answered(_, transferred) => {
+                garbage.transferred.extend(transferred);
                 None
             }
             Slot::Free | Slot::Failed(_) => None,
@@ -277,7 +278,7 @@ fn place_of(queue: &VecDeque<(u64, Waker)>, number: u64) -> std::result::Result<
 /// What the answer to a bind says.
 fn found(reply: &IncomingReply) -> Result<ObjectIdentity> {
     if reply.status == ReplyStatus::Fault {
-        return Err(fault_of(reply));
+        return Err(fault_in(&reply.body));
     }
     match reply.table.first() {
         Some(IncomingRef::Import { object, owner, .. }) => Ok(ObjectIdentity {
@@ -291,8 +292,9 @@ fn found(reply: &IncomingReply) -> Result<ObjectIdentity> {
     }
 }
 
-fn fault_of(reply: &IncomingReply) -> Fault {
-    match FaultMessage::decode(&reply.body) {
+/// The fault that the body of a message holds.
+pub(super) fn fault_in(body: &[u8]) -> Fault {
+    match FaultMessage::decode(body) {
         Ok(message) => Fault::from_message(message),
         Err(error) => Fault::new(
             FaultKind::BadReply,
@@ -320,13 +322,13 @@ impl Session {
         guard.questions.free.push(index);
         drop(guard);
         match slot {
-            Slot::Answered(mut reply, references) => {
+            Slot::Answered(mut reply, transferred) => {
                 let annotations = reply
                     .extensions
                     .take()
                     .map(|extensions| extensions.annotations)
                     .unwrap_or_default();
-                Poll::Ready((self.raw_reply(reply, references), annotations))
+                Poll::Ready((self.raw_reply(reply, transferred), annotations))
             }
             Slot::Failed(fault) => Poll::Ready((Err(fault), Annotations::new())),
             Slot::Free | Slot::Asked { .. } => {
@@ -340,9 +342,9 @@ impl Session {
         }
     }
 
-    fn raw_reply(&self, reply: IncomingReply, references: Vec<Remote>) -> Result<RawReply> {
+    fn raw_reply(&self, reply: IncomingReply, transferred: Vec<Transferred>) -> Result<RawReply> {
         if reply.status == ReplyStatus::Fault {
-            return Err(fault_of(&reply));
+            return Err(fault_in(&reply.body));
         }
         let codec = Codec::from_id(reply.codec)
             .filter(|codec| codec.is_available())
@@ -362,7 +364,7 @@ impl Session {
             budget: self.node.budget,
             body: reply.body,
             attachments: reply.attachments,
-            references,
+            transferred,
         })
     }
 }

@@ -70,12 +70,7 @@ impl Session {
             return Ok(SendState::Queued);
         }
         let mut garbage = Garbage::default();
-        let transferred = state.exports.transfer(
-            &mut state.connection,
-            &encoded.references,
-            self,
-            &mut garbage,
-        );
+        let transferred = state.transfer(&encoded.transferred, encoded.codec, self, &mut garbage);
         let table = transferred.as_deref().unwrap_or_default();
         let call = OutgoingCall {
             target,
@@ -105,16 +100,12 @@ impl Session {
         let mut next = None;
         match outcome {
             Ok(SendState::Queued) => {
-                state
-                    .exports
-                    .take_back(&mut state.connection, table, &mut garbage);
+                state.take_back(table, &mut garbage);
                 state.questions.queue(depth, ticket, cx.waker());
             }
             Ok(_) => next = state.questions.dequeue(depth, ticket),
             Err(_) => {
-                state
-                    .exports
-                    .take_back(&mut state.connection, table, &mut garbage);
+                state.take_back(table, &mut garbage);
                 next = state.questions.dequeue(depth, ticket);
             }
         }
@@ -209,9 +200,9 @@ fn send_fault(error: &SendError) -> Fault {
         SendError::Draining => FaultKind::ShuttingDown,
         SendError::Closed => FaultKind::SessionLost,
         SendError::DepthExceeded { .. } => FaultKind::DepthExceeded,
-        SendError::TooManyExports { .. } | SendError::TooManyAliases { .. } => {
-            FaultKind::Overloaded
-        }
+        SendError::TooManyExports { .. }
+        | SendError::TooManyStreams { .. }
+        | SendError::TooManyAliases { .. } => FaultKind::Overloaded,
         _ => FaultKind::Internal,
     };
     let message = match error {

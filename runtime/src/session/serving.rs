@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::ending::{Served, ServedTogether};
 use super::inbox::{Arrived, Garbage, Work};
+use super::streams::Pump;
 use super::under_way;
 use super::{IncomingCallId, Session, State};
 use crate::codec::Codec;
@@ -18,6 +19,7 @@ use crate::context::{Annotations, CallName, Scope};
 use crate::dispatch::{Reply, buffer};
 use crate::error::{Fault, Result};
 use crate::serve::{Answer, Handler, Running};
+use crate::task;
 use crate::{FaultKind, Outcome};
 
 /// A handler that holds the reader longer than this is named in a warning.
@@ -181,6 +183,7 @@ impl Session {
                     }
                 }
                 Work::Make(instance, bind) => self.make(instance, bind),
+                Work::Produce(production) => drop(task::spawn(Pump::new(self, production))),
                 Work::Cancel(call) => {
                     // It may be a call that has just ended.
                     let handler = self.lock().answers.remove(call);
@@ -363,12 +366,9 @@ impl Session {
             };
             &made
         };
-        let State {
-            exports,
-            connection,
-            ..
-        } = state;
-        let table = exports.transfer(connection, &reply.references, self, garbage)?;
+        // A reply in no codec transfers no stream.
+        let codec = reply.codec.unwrap_or(Codec::Postcard);
+        let table = state.transfer(&reply.transferred, codec, self, garbage)?;
         let outgoing = OutgoingReply {
             status: if reply.is_error {
                 ReplyStatus::Error
@@ -381,9 +381,9 @@ impl Session {
             body: &reply.body,
             attachments: &reply.attachments,
         };
-        let sent = connection.reply(call, &outgoing);
+        let sent = state.connection.reply(call, &outgoing);
         if sent.is_err() {
-            exports.take_back(connection, &table, garbage);
+            state.take_back(&table, garbage);
         }
         sent
     }
@@ -442,7 +442,9 @@ impl Watch {
 fn unsendable(scope: &Scope, error: &SendError) -> Fault {
     let kind = match error {
         SendError::TooLarge { .. } | SendError::TooMany { .. } => FaultKind::TooLarge,
-        SendError::TooManyExports { .. } => FaultKind::Overloaded,
+        SendError::TooManyExports { .. } | SendError::TooManyStreams { .. } => {
+            FaultKind::Overloaded
+        }
         _ => FaultKind::Unencodable,
     };
     Fault::new(

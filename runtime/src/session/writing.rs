@@ -121,7 +121,9 @@ impl Pipe {
                     return Poll::Ready(Ok(Flushed::Discarded));
                 }
                 state.connection.poll_transmit(now, &mut self.chunks);
+                let crowded = state.streams.take_crowded();
                 drop(state);
+                crowded.into_iter().for_each(Waker::wake);
                 if self.chunks.is_empty() {
                     self.is_blocked = false;
                     return Poll::Ready(Ok(Flushed::Written));

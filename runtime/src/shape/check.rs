@@ -134,7 +134,7 @@ impl Checker {
             (Shape::F32 | Shape::F64, _) => value.is_number(),
             (Shape::Char, Value::String(text)) => text.chars().count() == 1,
             (Shape::String, _) => value.is_string(),
-            (Shape::Reference { .. }, _) => integer_fits(value, &Shape::U32),
+            (Shape::Reference { .. } | Shape::Stream(_), _) => integer_fits(value, &Shape::U32),
             _ => integer_fits(value, shape),
         };
         if fits {

@@ -79,7 +79,7 @@ impl Comparison {
                 self.shapes((from, writer.1), (to, reader.1))
             }
             (_, Shape::Option(to)) => self.shapes(writer, (to, reader.1)),
-            (Shape::Seq(from), Shape::Seq(to)) => self
+            (Shape::Seq(from), Shape::Seq(to)) | (Shape::Stream(from), Shape::Stream(to)) => self
                 .shapes((from, writer.1), (to, reader.1))
                 .map_err(Mismatch::in_elements),
             (Shape::Map(from_key, from), Shape::Map(to_key, to)) => {

@@ -58,6 +58,7 @@ impl fmt::Display for Bare<'_> {
             Shape::Named(name) => f.write_str(name),
             Shape::Opaque(name) => write!(f, "value of the type {name}"),
             Shape::Any => f.write_str("arbitrary value"),
+            Shape::Stream(items) => write!(f, "stream of {}", Bare(items)),
         }
     }
 }

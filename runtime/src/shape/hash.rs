@@ -64,7 +64,9 @@ impl Hasher {
             _ => self.byte(tag(shape)),
         }
         match shape {
-            Shape::Option(inner) | Shape::Seq(inner) => self.shape(inner, scope),
+            Shape::Option(inner) | Shape::Seq(inner) | Shape::Stream(inner) => {
+                self.shape(inner, scope)
+            }
             Shape::Map(key, value) => {
                 self.shape(key, scope);
                 self.shape(value, scope);
@@ -131,6 +133,7 @@ const fn tag(shape: &Shape) -> u8 {
         Shape::Named(_) => 25,
         Shape::Opaque(_) => 26,
         Shape::Any => 27,
+        Shape::Stream(_) => 28,
         Shape::Newtype { .. } | Shape::Readable { .. } => 0,
     }
 }

@@ -121,6 +121,8 @@ pub enum Shape {
     Opaque(String),
     /// A type that takes what comes, such as `serde_json::Value`; postcard cannot carry it.
     Any,
+    /// A stream of items.
+    Stream(Box<Shape>),
 }
 
 /// A named field of a struct or of an enum's variant.

@@ -11,6 +11,7 @@ use super::node::{Node, unknown};
 use super::state::State;
 use super::{REFERENCE_PREFIX, enums, samples, structs};
 use crate::shape::Shape;
+use crate::stream::STREAM;
 
 /// The newtype by which `serde_json::value::RawValue` asks for JSON as it stands.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
@@ -133,6 +134,21 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
             });
             let index: U32Deserializer<TraceError> = 0_u32.into_deserializer();
             return visitor.visit_newtype_struct(index);
+        }
+        if name == STREAM {
+            let mut items = Node::Unknown;
+            // Enough is known of the items; a stream may well be one of its own items' parts.
+            let result = if self.state.is_minimal() {
+                visitor.visit_unit()
+            } else {
+                visitor.visit_newtype_struct(Tracer {
+                    state: &mut *self.state,
+                    out: &mut items,
+                    sample: self.sample,
+                })
+            };
+            *self.out = Node::Stream(Box::new(items));
+            return result;
         }
         if name == RAW_VALUE {
             *self.out = Node::Leaf(Shape::Any);

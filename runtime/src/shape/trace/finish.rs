@@ -39,6 +39,7 @@ impl Finisher<'_> {
             Node::Leaf(shape) => shape.clone(),
             Node::Option(inner) => Shape::Option(Box::new(self.shape(inner))),
             Node::Seq(inner) => Shape::Seq(Box::new(self.shape(inner))),
+            Node::Stream(inner) => Shape::Stream(Box::new(self.shape(inner))),
             Node::Map(key, value) => {
                 Shape::Map(Box::new(self.shape(key)), Box::new(self.shape(value)))
             }

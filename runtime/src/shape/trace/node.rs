@@ -13,6 +13,7 @@ pub(super) enum Node {
     Leaf(Shape),
     Option(Box<Node>),
     Seq(Box<Node>),
+    Stream(Box<Node>),
     Map(Box<Node>, Box<Node>),
     Tuple(Vec<Node>),
     Container(Key),
@@ -23,9 +24,9 @@ impl Node {
     pub(super) fn merge(&mut self, later: Self) {
         match (self, later) {
             (_, Self::Unknown) => {}
-            (Self::Option(known), Self::Option(later)) | (Self::Seq(known), Self::Seq(later)) => {
-                known.merge(*later)
-            }
+            (Self::Option(known), Self::Option(later))
+            | (Self::Seq(known), Self::Seq(later))
+            | (Self::Stream(known), Self::Stream(later)) => known.merge(*later),
             (Self::Map(key, value), Self::Map(later_key, later_value)) => {
                 key.merge(*later_key);
                 value.merge(*later_value);

@@ -203,7 +203,9 @@ impl State {
         match node {
             Node::Unknown => false,
             Node::Leaf(_) => true,
-            Node::Option(inner) | Node::Seq(inner) => self.is_complete_beyond(inner, seen),
+            Node::Option(inner) | Node::Seq(inner) | Node::Stream(inner) => {
+                self.is_complete_beyond(inner, seen)
+            }
             Node::Map(key, value) => {
                 self.is_complete_beyond(key, seen) && self.is_complete_beyond(value, seen)
             }

@@ -38,7 +38,9 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
             Shape::I128 => deserializer.deserialize_i128(self),
             Shape::U8 => deserializer.deserialize_u8(self),
             Shape::U16 => deserializer.deserialize_u16(self),
-            Shape::U32 | Shape::Reference { .. } => deserializer.deserialize_u32(self),
+            Shape::U32 | Shape::Reference { .. } | Shape::Stream(_) => {
+                deserializer.deserialize_u32(self)
+            }
             Shape::U64 => deserializer.deserialize_u64(self),
             Shape::U128 => deserializer.deserialize_u128(self),
             Shape::F32 => deserializer.deserialize_f32(self),

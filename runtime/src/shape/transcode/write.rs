@@ -116,7 +116,7 @@ impl Serialize for Shaped<'_> {
             Shape::I128 => serializer.serialize_i128(integer::<_, S>(value)?),
             Shape::U8 => serializer.serialize_u8(integer::<_, S>(value)?),
             Shape::U16 => serializer.serialize_u16(integer::<_, S>(value)?),
-            Shape::U32 | Shape::Reference { .. } => {
+            Shape::U32 | Shape::Reference { .. } | Shape::Stream(_) => {
                 serializer.serialize_u32(integer::<_, S>(value)?)
             }
             Shape::U64 => serializer.serialize_u64(integer::<_, S>(value)?),

@@ -1,0 +1,84 @@
+//! The tables of frames: what a frame that is sent transfers is taken into the books, and what one that arrived
+//! transfers is taken out of them.
+
+use std::sync::Arc;
+
+use farref_proto::{EntryKind, ExportId, IncomingRef, SendError, StreamNumber, TableEntry};
+
+use super::exports::Exports;
+use super::inbox::Garbage;
+use super::streams::Streams;
+use super::{Session, State};
+use crate::codec::Codec;
+use crate::transferred::Transferred;
+
+impl State {
+    /// Makes the table of a frame that transfers this, and takes it into the books. Items of streams in it will be
+    /// encoded as the frame is.
+    pub(super) fn transfer(
+        &mut self,
+        transferred: &[Transferred],
+        codec: Codec,
+        session: &Session,
+        garbage: &mut Garbage,
+    ) -> Result<Vec<TableEntry>, SendError> {
+        if transferred.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut table = Vec::with_capacity(transferred.len());
+        for entry in transferred {
+            let connection = &mut self.connection;
+            let entry = match entry {
+                Transferred::Reference(remote) => {
+                    self.exports.transfer(connection, remote, session)
+                }
+                Transferred::Stream(feed) => self.streams.open(connection, feed, codec),
+            };
+            match entry {
+                Ok(entry) => table.push(entry),
+                Err(error) => {
+                    self.take_back(&table, garbage);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(table)
+    }
+
+    /// Takes back what a frame would have transferred that was not sent.
+    pub(super) fn take_back(&mut self, table: &[TableEntry], garbage: &mut Garbage) {
+        for entry in table {
+            let connection = &mut self.connection;
+            match entry.kind {
+                EntryKind::Export => {
+                    let id = ExportId::new(entry.id);
+                    self.exports.take_back(connection, id, garbage);
+                }
+                EntryKind::StreamOut => {
+                    let number = StreamNumber::new(entry.id);
+                    self.streams.unopen(connection, number, garbage);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What the table of a frame that arrived refers to. Each entry is given back when it is dropped.
+pub(super) fn receive(
+    exports: &Exports,
+    streams: &mut Streams,
+    session: &Arc<Session>,
+    table: &[IncomingRef],
+) -> Vec<Transferred> {
+    if table.is_empty() {
+        return Vec::new();
+    }
+    table
+        .iter()
+        .map(|entry| match entry {
+            IncomingRef::Stream(number) => streams.consume(session, *number),
+            reference => Transferred::Reference(exports.receive(session, reference)),
+        })
+        .collect()
+}

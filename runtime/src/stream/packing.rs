@@ -1,0 +1,179 @@
+//! Items into frames, and out of them.
+
+use std::any::{Any, TypeId};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use farref_proto::{FaultKind, LEAST_ITEM_COST};
+
+use super::StreamItem;
+use super::feed::{Items, Room};
+use crate::Outcome;
+use crate::codec::{self, Budget, Codec};
+use crate::error::{Fault, Result};
+use crate::references;
+use crate::transferred::Transferred;
+
+/// Items in one frame at most: as many more wait for the next write anyhow.
+const MAX_ITEMS: u64 = 64;
+/// Bytes after which a frame takes no further item.
+const FULL: u64 = 32 << 10;
+
+/// Items that are ready, on their way into one frame.
+pub(super) struct Packing {
+    codec: Codec,
+    room: Room,
+    cost: u64,
+    lengths: VecDeque<u32>,
+    body: Vec<u8>,
+    attachments: VecDeque<Bytes>,
+    transferred: Vec<Transferred>,
+}
+
+impl Packing {
+    pub(super) fn new(codec: Codec, room: Room) -> Self {
+        let room = Room {
+            items: room.items.min(MAX_ITEMS),
+            bytes: room.bytes.min(FULL),
+        };
+        Packing {
+            codec,
+            room,
+            cost: 0,
+            lengths: VecDeque::new(),
+            body: Vec::new(),
+            attachments: VecDeque::new(),
+            transferred: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.lengths.len() as u64 >= self.room.items || self.cost >= self.room.bytes
+    }
+
+    /// Adds an item; one that cannot be encoded leaves no trace.
+    pub(super) fn push<T: StreamItem>(&mut self, item: T) -> Result<()> {
+        let before = self.body.len();
+        let length = match into_bytes(item) {
+            ControlFlow::Break(bytes) => {
+                self.cost += LEAST_ITEM_COST.max(bytes.len() as u64);
+                self.attachments.push_back(bytes);
+                self.lengths.push_back(0);
+                return Ok(());
+            }
+            ControlFlow::Continue(item) => {
+                let Packing {
+                    codec,
+                    body,
+                    transferred,
+                    ..
+                } = self;
+                let known = transferred.len();
+                let encoded =
+                    references::collect_into(transferred, || codec::encode(*codec, &item, body));
+                if let Err(error) = encoded {
+                    body.truncate(before);
+                    let untaken = transferred.split_off(known);
+                    drop(untaken);
+                    return Err(Fault::new(
+                        FaultKind::Unencodable,
+                        Outcome::Ran,
+                        format!("an item of the stream cannot be encoded: {error}"),
+                    ));
+                }
+                self.body.len() - before
+            }
+        };
+        self.cost += LEAST_ITEM_COST.max(length as u64);
+        self.lengths
+            .push_back(u32::try_from(length).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    pub(super) fn items(self) -> Items {
+        Items {
+            codec: self.codec,
+            budget: Budget::default(),
+            lengths: self.lengths,
+            body: self.body.into(),
+            attachments: self.attachments,
+            transferred: self.transferred,
+        }
+    }
+}
+
+impl Items {
+    /// Takes the next item.
+    pub(super) fn next<T: StreamItem>(&mut self) -> Option<Result<T>> {
+        let is_one_each = self.attachments.len() == self.lengths.len();
+        let length = self.lengths.pop_front()? as usize;
+        let body = self.body.split_to(length.min(self.body.len()));
+        let bytes = match self.attachments.pop_front() {
+            Some(bytes) if is_one_each => bytes,
+            _ => Bytes::new(),
+        };
+        if let Some(item) = from_bytes(bytes) {
+            return Some(Ok(item));
+        }
+        let (codec, budget) = (self.codec, &self.budget);
+        let item = references::resolve(&mut self.transferred, || {
+            codec::decode(codec, &body, budget)
+        });
+        Some(item.map_err(|error| {
+            Fault::new(
+                FaultKind::BadReply,
+                Outcome::Ran,
+                format!("an item of the stream cannot be decoded: {error}"),
+            )
+        }))
+    }
+
+    /// What the items cost of a stream's credit.
+    pub(crate) fn cost(&self) -> u64 {
+        let lengths: Vec<u32> = self.lengths.iter().copied().collect();
+        let attachments: Vec<Bytes> = self.attachments.iter().cloned().collect();
+        farref_proto::item_costs(&lengths, &attachments).sum()
+    }
+}
+
+/// An item that is a byte string, as the attachment that it travels as; or the item again.
+fn into_bytes<T: 'static>(item: T) -> ControlFlow<Bytes, T> {
+    let mut item = Some(item);
+    let any: &mut dyn Any = &mut item;
+    let bytes = if let Some(bytes) = any.downcast_mut::<Option<Bytes>>() {
+        bytes.take()
+    } else if let Some(bytes) = any.downcast_mut::<Option<Vec<u8>>>() {
+        bytes.take().map(Bytes::from)
+    } else {
+        None
+    };
+    match (bytes, item) {
+        (Some(bytes), _) => ControlFlow::Break(bytes),
+        (None, Some(item)) => ControlFlow::Continue(item),
+        // An item is a byte string or it is not, so it is in one of the two.
+        (None, None) => ControlFlow::Break(Bytes::new()),
+    }
+}
+
+/// The attachment as an item, if items are byte strings.
+fn from_bytes<T: 'static>(bytes: Bytes) -> Option<T> {
+    let mut item: Option<T> = None;
+    let any: &mut dyn Any = &mut item;
+    if let Some(item) = any.downcast_mut::<Option<Bytes>>() {
+        *item = Some(bytes);
+    } else if let Some(item) = any.downcast_mut::<Option<Vec<u8>>>() {
+        // Takes the memory over if nothing else shares it, else copies.
+        *item = Some(bytes.into());
+    }
+    item
+}
+
+/// Whether items of this type travel as they are, outside the codec.
+pub(super) fn is_byte_string<T: 'static>() -> bool {
+    [TypeId::of::<Bytes>(), TypeId::of::<Vec<u8>>()].contains(&TypeId::of::<T>())
+}
