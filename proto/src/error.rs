@@ -444,6 +444,7 @@ impl fmt::Display for SendError {
                 f,
                 "{limit} objects are bound by name, and no more are accepted"
             ),
+            Self::TooManyStreams { limit: 0 } => f.write_str("streams are switched off here"),
             Self::TooManyStreams { limit } => {
                 write!(f, "{limit} streams are open, and no more are accepted")
             }

@@ -36,6 +36,8 @@ pub struct Limits {
     /// Distinct objects of either side that the other side may hold at once: what this side exports, and what it
     /// accepts.
     pub exports: u32,
+    /// Streams that this side produces at once; the other side may accept fewer. 0 switches them off.
+    pub streams: u32,
     /// Names for objects of this side that the other side may hold at once through binds.
     pub aliases: u32,
     /// How often this side says that it lives, unless the other side is less patient.
@@ -96,6 +98,8 @@ impl Limits {
     pub const MAX_ATTACHMENTS: u16 = 1024;
     /// 65 536 references: some megabytes of tables.
     pub const EXPORTS: u32 = 65_536;
+    /// 65 536 streams: some megabytes of tables.
+    pub const STREAMS: u32 = 65_536;
     /// 65 536 names.
     pub const ALIASES: u32 = 65_536;
     /// 10 seconds: two beats fit into [`PEER_TIMEOUT`](Self::PEER_TIMEOUT).
@@ -151,6 +155,7 @@ impl Default for Limits {
             max_references: Self::MAX_REFERENCES,
             max_attachments: Self::MAX_ATTACHMENTS,
             exports: Self::EXPORTS,
+            streams: Self::STREAMS,
             aliases: Self::ALIASES,
             beat_interval: Self::BEAT_INTERVAL,
             peer_timeout: Self::PEER_TIMEOUT,

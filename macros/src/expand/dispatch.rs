@@ -42,9 +42,11 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
         let enter = near::enter(method, &quote_spanned!(mixed=> entry));
         let block = near::stream_block(stream, &enter, &call);
         let reply = signature::stream_wire(&private, &stream.item, "reply");
+        let own = own_strings(method);
         return quote_spanned! {mixed=>
             |entry, call| #private::Box::pin(async move {
                 #decode
+                #own
                 #reply(&call, #private::stream(move |out| #block))
             })
         };
@@ -111,6 +113,17 @@ pub(super) fn decode(private: &TokenStream, method: &Method) -> TokenStream {
             values
         };
     }
+}
+
+/// Copies the strings that are borrowed from the frame: a stream outlives it.
+pub(super) fn own_strings(method: &Method) -> TokenStream {
+    let mixed = Span::mixed_site();
+    method
+        .arguments
+        .iter()
+        .filter(|argument| matches!(argument.passing, Passing::Str))
+        .map(|Argument { ident, .. }| quote_spanned!(mixed=> let #ident = #ident.into_owned();))
+        .collect()
 }
 
 /// The decoded arguments as the method takes them.

@@ -81,9 +81,11 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
     if let Output::Stream(stream) = &method.output {
         let block = near::stream_block(stream, &enter, &value);
         let reply = signature::stream_wire(&private, &stream.item, "reply");
+        let own = dispatch::own_strings(method);
         return quote_spanned! {mixed=>
             |entry, call| #private::Box::pin(async move {
                 #decode
+                #own
                 #reply(&call, #private::local_stream(move |out| #block))
             })
         };

@@ -39,7 +39,7 @@ impl Connection {
     ///
     /// [`SendError::TooManyStreams`], or [`SendError::NotEstablished`] if there may be room for it after the handshake.
     pub fn open_stream(&mut self) -> Result<(StreamNumber, TableEntry), SendError> {
-        let limit = self.limits.exports.min(self.own_credit.grants().references);
+        let limit = self.limits.streams.min(self.own_credit.grants().references);
         match self.produced.open(limit) {
             Some(number) => Ok((
                 StreamNumber::new(number),
@@ -51,7 +51,9 @@ impl Connection {
                     owner: InstanceId::from_bytes([0; 16]),
                 },
             )),
-            None if self.is_established() => Err(SendError::TooManyStreams { limit }),
+            None if self.is_established() || self.limits.streams == 0 => {
+                Err(SendError::TooManyStreams { limit })
+            }
             None => Err(SendError::NotEstablished),
         }
     }

@@ -33,6 +33,7 @@ mod releases;
 mod resolving;
 mod serial;
 mod signals;
+mod streams;
 mod support;
 mod timers;
 mod topics;

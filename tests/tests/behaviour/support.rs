@@ -106,7 +106,9 @@ fn is_empty(tables: &TableSizes) -> bool {
         tables.calls_in,
         tables.exports,
         tables.events,
-    ) == (0, 0, 0, 0)
+        tables.streams_in,
+        tables.streams_out,
+    ) == (0, 0, 0, 0, 0, 0)
 }
 
 fn only(peers: &[Peer]) -> &Peer {
