@@ -160,7 +160,11 @@ fn result(private: &TokenStream, output: &ReturnType) -> TokenStream {
         && let Some(last) = path.path.segments.last()
         && last.ident == "Result"
     {
-        let ty = stand_in(ty, &quote_spanned!(mixed=> ::core::result::Result<(), ()>));
+        let instead = quote_spanned!(mixed=> ::core::result::Result<(), ()>);
+        let ty = match mentions(ty, "impl") {
+            true => instead,
+            false => stand_in(ty, &instead),
+        };
         return quote_spanned! {mixed=>
             <#ty as #private::ResultParts>::Ok, #private::CallError<<#ty as #private::ResultParts>::Err>
         };

@@ -1,9 +1,5 @@
 use farref::prelude::*;
 
-pub trait Stream {
-    type Item;
-}
-
 #[expose]
 pub trait Library {
     async fn find(&self, what: impl Stream<Item = u32>) -> u32;

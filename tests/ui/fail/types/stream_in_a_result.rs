@@ -1,12 +1,8 @@
 use farref::prelude::*;
 
-pub trait Stream {
-    type Item;
-}
-
 #[expose]
 pub trait Library {
-    fn find(&self) -> impl Stream<Item = u32>;
+    async fn find(&self) -> Result<impl Stream<Item = u32>, String>;
 
     async fn count(&self) -> u32;
 }

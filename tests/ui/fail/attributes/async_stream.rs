@@ -1,0 +1,8 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    async fn find(&self) -> impl Stream<Item = u32>;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    fn find(&self) -> impl Stream<Item = &str>;
+}
+
+fn main() {}
