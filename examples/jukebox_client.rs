@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use farref::Batch;
 use farref::prelude::*;
 use farref_examples::jukebox::machine::Machine;
 use farref_examples::jukebox::{JukeboxProxy, Listener, ListenerProxy, MediaError, Track};
@@ -83,6 +84,22 @@ async fn drive(jukebox: JukeboxProxy) -> anyhow::Result<()> {
     let (black, queen) = tokio::join!(jukebox.search("Black"), jukebox.search("Queen"));
     println!("found {} and {} tracks", black?.len(), queen?.len());
     jukebox.save_playlist("favourites").await?;
+
+    // Calls made together: one group of frames, one round trip, each run when the one before has ended.
+    let (volume, current) = farref::batch((jukebox.volume(), jukebox.current_song())).await?;
+    println!(
+        "in one trip: volume {volume}, playing {}",
+        current.is_some()
+    );
+    let titles = ["hum", "silence"];
+    let mut batch = Batch::new().continue_on_error();
+    let slots: Vec<_> = titles
+        .iter()
+        .map(|title| batch.add(jukebox.loudness(title)))
+        .collect();
+    batch.send().await?;
+    let found = slots.into_iter().filter_map(|slot| slot.take().ok());
+    println!("recordings found in one trip: {}", found.count());
 
     // An object that the jukebox made for us; dropping the proxy drops it there.
     let queue = jukebox.open_queue().await?;

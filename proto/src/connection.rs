@@ -1,5 +1,6 @@
 //! One end of a conversation.
 
+mod batches;
 mod establishing;
 mod event;
 mod incoming;
@@ -12,6 +13,8 @@ use std::collections::VecDeque;
 
 use bytes::{BufMut, BytesMut};
 
+use self::batches::{BatchIn, BatchOut};
+pub use self::batches::{BatchedCall, IncomingBatch};
 pub use self::event::{
     Event, IncomingBind, IncomingCall, IncomingItems, IncomingRef, IncomingReply, OnewayReceipt,
     StreamEnding, TableSizes,
@@ -145,6 +148,9 @@ pub struct Connection {
     skip: usize,
     /// Session frames were thrown away, since their sender was not known yet.
     skipped_any: bool,
+    batch_out: Option<BatchOut>,
+    batches_sent: u32,
+    batch_in: Option<BatchIn>,
     /// This side takes no new calls; told when the handshake is done.
     draining: bool,
     drain_due: Option<DrainReason>,
@@ -223,6 +229,9 @@ impl Connection {
             frame_begun: None,
             skip: 0,
             skipped_any: false,
+            batch_out: None,
+            batches_sent: 0,
+            batch_in: None,
             draining: false,
             drain_due: None,
             peer_draining: false,

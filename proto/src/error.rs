@@ -312,6 +312,10 @@ pub enum Violation {
     BadAcknowledgement(u64),
     /// The server answers another handshake than the one begun.
     BadHello,
+    /// The frames of a batch do not fit together.
+    BadBatch(&'static str),
+    /// A batch announces more calls than there may be unfinished.
+    BatchTooLong(u32),
 }
 
 impl fmt::Display for Violation {
@@ -358,6 +362,10 @@ impl fmt::Display for Violation {
             ),
             Self::BadAcknowledgement(offset) => {
                 write!(f, "the acknowledged offset {offset} is impossible")
+            }
+            Self::BadBatch(what) => write!(f, "the frames of a batch do not fit together: {what}"),
+            Self::BatchTooLong(calls) => {
+                write!(f, "a batch of {calls} calls is longer than was granted")
             }
             Self::BadHello => f.write_str("the server's hello does not fit the client's"),
         }

@@ -116,6 +116,9 @@ impl Kind {
     }
 }
 
+/// The flag of a call that is one of a batch.
+pub(crate) const BATCHED: u8 = 1 << 5;
+
 /// The first eight bytes of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
@@ -168,10 +171,10 @@ impl Header {
         LENGTH_FIELD + self.length as usize
     }
 
-    /// Tells whether this is a call or a oneway that is nothing but numbers and a body, as most are.
+    /// Tells whether this is a call or a oneway, maybe of a batch, that is nothing but numbers and a body, as most are.
     #[inline]
     pub(crate) fn is_bare_call(&self) -> bool {
-        self.flags == 0 && matches!(self.kind, Kind::Call | Kind::Oneway)
+        self.flags & !BATCHED == 0 && matches!(self.kind, Kind::Call | Kind::Oneway)
     }
 
     /// Tells whether this is a reply that is nothing but a number and a body, as most are.

@@ -257,6 +257,11 @@ impl Grants {
             && self.peer_timeout_ms >= floor.peer_timeout_ms
     }
 
+    /// Returns how many calls there may be in one batch: it must fit into one of the pools.
+    pub(crate) fn batch_calls(&self) -> u32 {
+        self.calls.max(self.depth_calls)
+    }
+
     /// Returns the count and the bytes of the pool of calls at this depth.
     pub(crate) fn pool(&self, depth: u16) -> (u32, u64) {
         match depth {

@@ -1,5 +1,7 @@
 //! A call before and while it is made: a value that does nothing until it is polled.
 
+pub(crate) mod member;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

@@ -264,11 +264,11 @@ pub struct RawReply {
 }
 
 impl RawReply {
-    /// What stands for the answer of a call that has none.
-    pub(crate) fn empty(codec: Codec) -> Self {
+    /// What stands for the answer of a call that has none: a unit, which is no byte in this codec alone.
+    pub(crate) fn empty() -> Self {
         RawReply {
             is_error: false,
-            codec,
+            codec: Codec::Postcard,
             budget: Budget::default(),
             body: Body::default(),
             attachments: Vec::new(),

@@ -302,6 +302,9 @@ pub trait Failure<T>: From<Fault> {
 
     /// Joins the method's own result with the faults of the call.
     fn from_raw(raw: Result<Self::Raw>) -> std::result::Result<T, Self>;
+
+    /// The fault, unless it is the method's own error.
+    fn as_fault(&self) -> Option<&Fault>;
 }
 
 impl<T> Failure<T> for Fault {
@@ -309,6 +312,10 @@ impl<T> Failure<T> for Fault {
 
     fn from_raw(raw: Result<T>) -> std::result::Result<T, Fault> {
         raw
+    }
+
+    fn as_fault(&self) -> Option<&Fault> {
+        Some(self)
     }
 }
 
@@ -321,5 +328,9 @@ impl<T, E> Failure<T> for CallError<E> {
             Ok(Err(error)) => Err(CallError::App(error)),
             Err(fault) => Err(CallError::Fault(fault)),
         }
+    }
+
+    fn as_fault(&self) -> Option<&Fault> {
+        self.fault()
     }
 }

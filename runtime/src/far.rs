@@ -11,6 +11,8 @@
 //!    └─────────► Loopback ───────────────► Done
 //! ```
 
+mod grouped;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
@@ -22,6 +24,7 @@ use bytes::Bytes;
 use farref_proto::FaultKind;
 use tokio::time::{Instant, Sleep};
 
+pub(crate) use self::grouped::GroupCall;
 use crate::Outcome;
 use crate::call::deadline_exceeded;
 use crate::codec::{ArgumentsEncoder, Codec};
@@ -269,30 +272,38 @@ impl FarCall {
                     Err(deadline_exceeded(self.outcome_if_given_up()))
                 }
             };
-            match result {
-                Err(fault) if self.tries_again(&fault) => {
-                    tracing::debug!(%fault, "a call is made again");
-                    self.may_have_run |= fault.may_have_run();
-                    self.end();
-                    self.state = State::Start;
-                }
-                result => {
-                    self.end();
-                    let result = result.map_err(|fault| match fault.outcome() {
-                        Outcome::NotStarted if self.may_have_run => {
-                            fault.with_outcome(Outcome::Unknown)
-                        }
-                        _ => fault,
-                    });
-                    if let Some(info) = self.intercepted.take() {
-                        interceptor::after(
-                            &self.remote.interceptors(),
-                            &info,
-                            result.as_ref().map(drop),
-                        );
+            if let Some(result) = self.conclude(result) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+
+    /// Ends an attempt. Returns nothing if the call is to be made again.
+    fn conclude(&mut self, result: Result<RawReply>) -> Option<Result<RawReply>> {
+        match result {
+            Err(fault) if self.tries_again(&fault) => {
+                tracing::debug!(%fault, "a call is made again");
+                self.may_have_run |= fault.may_have_run();
+                self.end();
+                self.state = State::Start;
+                None
+            }
+            result => {
+                self.end();
+                let result = result.map_err(|fault| match fault.outcome() {
+                    Outcome::NotStarted if self.may_have_run => {
+                        fault.with_outcome(Outcome::Unknown)
                     }
-                    return Poll::Ready(result);
+                    _ => fault,
+                });
+                if let Some(info) = self.intercepted.take() {
+                    interceptor::after(
+                        &self.remote.interceptors(),
+                        &info,
+                        result.as_ref().map(drop),
+                    );
                 }
+                Some(result)
             }
         }
     }
@@ -395,9 +406,8 @@ impl FarCall {
                             return Poll::Pending;
                         }
                         Ok(SendState::Oneway) => {
-                            let codec = encoded.codec;
                             self.state = State::Done;
-                            return Poll::Ready(Ok(RawReply::empty(codec)));
+                            return Poll::Ready(Ok(RawReply::empty()));
                         }
                         Err(fault) => return Poll::Ready(Err(fault)),
                     }

@@ -78,6 +78,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod batch;
 pub mod blocking;
 mod call;
 pub mod chain;
@@ -140,6 +141,9 @@ pub use farref_proto::Limits;
 pub use futures_core::Stream;
 
 pub use crate::access::{Access, AccessMut, Serial, Shared, SharedArc};
+pub use crate::batch::{
+    AllOrFirst, Batch, CallValue, Calls, Each, Join, Sending, Slot, Together, batch,
+};
 pub use crate::call::{AnnotatedCall, Call, OnewayCall};
 pub use crate::client::{Client, ClientBuilder, close, connect, lazy};
 pub use crate::codec::{Budget, Codec, CodecError, CodecSet};

@@ -114,7 +114,7 @@ impl Loopback {
         annotations: &mut Annotations,
     ) -> Poll<Result<RawReply>> {
         let Some(reply) = &mut self.reply else {
-            return Poll::Ready(Ok(RawReply::empty(crate::codec::Codec::Postcard)));
+            return Poll::Ready(Ok(RawReply::empty()));
         };
         let answered = std::task::ready!(Pin::new(reply).poll(cx));
         self.cancel = None;

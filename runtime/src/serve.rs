@@ -81,6 +81,26 @@ impl<A: Answer> Running<A> {
         running
     }
 
+    /// Polls the handler until it ends or its deadline passes.
+    pub(crate) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
+        if let Poll::Ready(result) = self.poll_handler(cx) {
+            return Poll::Ready(result);
+        }
+        let handler = &self.handler;
+        let Some(deadline) = handler
+            .scope
+            .deadline
+            .filter(|_| !handler.flags.runs_to_its_end())
+        else {
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        std::task::ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(deadline_exceeded(Outcome::Unknown)))
+    }
+
     fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
         self.started = true;
         self.handler.poll(cx)
@@ -96,7 +116,7 @@ impl<A: Answer> Running<A> {
             .poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// Answers with what [`poll_in_place`](Running::poll_in_place) gave.
+    /// Answers with what [`poll_in_place`](Running::poll_in_place) or [`poll_result`](Running::poll_result) gave.
     pub(crate) fn answer(mut self, result: Result<Reply>) {
         if let Some(answer) = self.answer.take() {
             answer.answer(&self.handler.scope, result);
@@ -119,24 +139,7 @@ impl<A: Answer> Future for Running<A> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let result = match this.poll_handler(cx) {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                let Some(deadline) = this
-                    .handler
-                    .scope
-                    .deadline
-                    .filter(|_| !this.handler.flags.runs_to_its_end())
-                else {
-                    return Poll::Pending;
-                };
-                let timer = this
-                    .timer
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-                std::task::ready!(timer.as_mut().poll(cx));
-                Err(deadline_exceeded(Outcome::Unknown))
-            }
-        };
+        let result = std::task::ready!(this.poll_result(cx));
         if let Some(answer) = this.answer.take() {
             answer.answer(&this.handler.scope, result);
         }

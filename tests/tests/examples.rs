@@ -148,7 +148,7 @@ impl Drop for Program {
 }
 
 /// What the jukebox's client prints, whatever process the jukebox is in.
-const DRIVEN: [&str; 12] = [
+const DRIVEN: [&str; 14] = [
     "90s rock: 3 tracks",
     "no playlist named polka",
     "now playing: Come as You Are by Nirvana",
@@ -160,6 +160,8 @@ const DRIVEN: [&str; 12] = [
     "downloaded the same: true",
     "loudness: 0.50",
     "found 1 and 0 tracks",
+    "in one trip: volume 0.8, playing true",
+    "recordings found in one trip: 1",
     "next in the queue: Hyperballad by Björk",
 ];
 

@@ -50,7 +50,22 @@ fn its_program_is_the_quickstart() {
     let (_, program) = quickstart
         .split_once("\n\n")
         .expect("a comment says what it is");
-    assert_eq!(blocks("rust"), [program]);
+    assert_eq!(blocks("rust")[0], program);
+}
+
+#[test]
+fn its_other_lines_of_code_are_in_the_examples() {
+    let examples = ["jukebox_client"].map(|name| read(&format!("examples/{name}.rs")));
+    // However they are broken into lines there.
+    let plain = |text: &str| text.split_whitespace().collect::<String>();
+    let examples = plain(&examples.concat());
+    let blocks = blocks("rust");
+    assert!(blocks.len() > 1, "{blocks:#?}");
+    for block in &blocks[1..] {
+        for line in block.lines() {
+            assert!(examples.contains(&plain(line)), "no example has `{line}`");
+        }
+    }
 }
 
 #[test]

@@ -101,6 +101,15 @@ impl OwnCredit {
         has_room
     }
 
+    /// Returns how many calls may begin, the bytes permitting. If none, somebody waits for the event that tells when.
+    pub(crate) fn room(&mut self, depth: u16) -> u32 {
+        if self.has_room(depth) {
+            self.pool(depth).pool.calls
+        } else {
+            0
+        }
+    }
+
     /// Notes that somebody waits for room, although there is some.
     pub(crate) fn await_room(&mut self, depth: u16) {
         self.pool(depth).awaited = true;

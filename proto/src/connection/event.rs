@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::IncomingBatch;
 use crate::body::Body;
 use crate::handshake::{PeerInfo, ResumeRequest};
 use crate::id::{CallId, ExportId, ImportId, InstanceId, StreamNumber};
@@ -24,6 +25,9 @@ pub enum Event {
     /// A oneway arrived. Its receipt must be given back, once its handler has ended, with
     /// [`Connection::oneway_done`](super::Connection::oneway_done).
     Oneway(IncomingCall, OnewayReceipt),
+    /// A whole batch arrived. Its calls are to be served one after the other, and each of them is to be answered as any
+    /// call is, also those that are not started.
+    Batch(IncomingBatch),
     /// A bind arrived. It must be answered as a call is.
     Bind(IncomingBind),
     /// A reply arrived. The id of its call is free again.

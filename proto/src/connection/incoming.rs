@@ -3,17 +3,17 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply, OnewayReceipt,
-    State, is_of_handshake,
+    BatchedCall, Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply,
+    OnewayReceipt, State, is_of_handshake,
 };
 use crate::body::Body;
 use crate::error::{ConnectionError, Violation};
 use crate::frame::{Header, Kind};
 use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId, StreamNumber};
 use crate::message::{
-    Ack, Beat, Bind, Call, Cancel, Claim, Credit, EntryKind, Extensions, FaultKind, FaultMessage,
-    Message, Outcome, Provide, Release, Reply, ReplyStatus, Revoked, Sections, StreamCancel,
-    StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
+    Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, Cancel, Claim, Credit, EntryKind,
+    Extensions, FaultKind, FaultMessage, Message, Outcome, Provide, Release, Reply, ReplyStatus,
+    Revoked, Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
 use crate::time::Time;
@@ -28,6 +28,7 @@ impl Connection {
         if !header.kind.is_link() {
             self.session.receive(frame.len());
         }
+        self.check_turn(header.kind)?;
         let grants = self.given_credit.grants();
         match header.kind {
             Kind::Call => self.handle_call(Call::decode(header, frame, grants)?, header.length),
@@ -39,6 +40,8 @@ impl Connection {
             Kind::Release => self.handle_release(&Release::decode(header, &frame)?),
             Kind::Drain => self.handle_drain(DrainReason::decode(header, &frame)?),
             Kind::Revoked => self.handle_revoked(&Revoked::decode(header, &frame)?),
+            Kind::BatchBegin => self.handle_batch_begin(BatchBegin::decode(header, &frame)?),
+            Kind::BatchEnd => self.handle_batch_end(BatchEnd::decode(header, &frame)?),
             Kind::Ack => self.handle_ack(Ack::decode(header, &frame)?),
             Kind::Beat => self.handle_beat(now, Beat::decode(header, &frame)?),
             Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, &frame)?),
@@ -70,6 +73,8 @@ impl Connection {
         header: Header,
         input: &mut BytesMut,
     ) -> Result<Option<Event>, ConnectionError> {
+        let batched = header.flags & BATCHED != 0;
+        self.check_batched(batched)?;
         let frame_length = header.frame_length();
         let [id, target, method_hash, shape, method_index] =
             Call::bare(header, &input[..frame_length])?;
@@ -96,6 +101,10 @@ impl Connection {
         };
         let receipt = OnewayReceipt { depth: 0, bytes };
         match self.refusal_of_new(header.codec) {
+            refusal if batched => {
+                let receipt = is_oneway.then_some(receipt);
+                self.take_batched(call, receipt, refusal);
+            }
             None if is_oneway => return Ok(Some(Event::Oneway(call, receipt))),
             None => return Ok(Some(Event::Call(call))),
             Some(_) if is_oneway => self.oneway_done(receipt),
@@ -112,6 +121,7 @@ impl Connection {
         header: Header,
         input: &mut BytesMut,
     ) -> Result<Event, ConnectionError> {
+        self.check_turn(header.kind)?;
         let frame_length = header.frame_length();
         let (id, status) = Reply::bare(header, &input[..frame_length])?;
         self.session.receive(frame_length);
@@ -156,8 +166,11 @@ impl Connection {
         let pool = self.charge(depth_of(&call.sections), bytes)?;
         let id = self.open(call.id, pool, bytes)?;
         let refusal = self.refusal_of(&call);
+        self.check_batched(call.batched)?;
+        let batched = call.batched;
         let call = self.accept_call(id, call)?;
         match refusal {
+            refusal if batched => self.take_batched(call, None, refusal),
             None => self.events.push_back(Event::Call(call)),
             Some(fault) => {
                 self.give_back(&call.table);
@@ -171,8 +184,11 @@ impl Connection {
         let pool = self.charge(depth_of(&call.sections), bytes)?;
         let receipt = OnewayReceipt { depth: pool, bytes };
         let refusal = self.refusal_of(&call);
+        self.check_batched(call.batched)?;
+        let batched = call.batched;
         let call = self.accept_call(CallId::new(0), call)?;
         match refusal {
+            refusal if batched => self.take_batched(call, Some(receipt), refusal),
             None => self.events.push_back(Event::Oneway(call, receipt)),
             Some(_) => {
                 self.give_back(&call.table);
@@ -180,6 +196,23 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Takes a call of the open batch.
+    fn take_batched(
+        &mut self,
+        mut call: IncomingCall,
+        receipt: Option<OnewayReceipt>,
+        refusal: Option<FaultMessage>,
+    ) {
+        if refusal.is_some() {
+            self.give_back(&std::mem::take(&mut call.table));
+        }
+        self.keep_batched(BatchedCall {
+            call,
+            receipt,
+            refusal: refusal.map(Box::new),
+        });
     }
 
     /// Returns why a call cannot even be looked at, if so.
@@ -194,10 +227,10 @@ impl Connection {
                 format!("the extension {tag:#04x} is not known here"),
             );
         }
-        if call.pipelined || call.keep_answer || call.batched {
+        if call.pipelined || call.keep_answer {
             return refuse(
                 FaultKind::Unsupported,
-                "pipelined and batched calls are not supported here".to_owned(),
+                "pipelined calls are not supported here".to_owned(),
             );
         }
         if depth > max_depth {
@@ -543,7 +576,6 @@ fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
 
 fn name_of(kind: Kind) -> &'static str {
     match kind {
-        Kind::BatchBegin | Kind::BatchEnd => "batches",
         Kind::Finish => "kept answers",
         _ => "hand-off",
     }

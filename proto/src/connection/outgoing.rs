@@ -9,7 +9,7 @@ use crate::frame::Kind;
 use crate::id::{CallId, ExportId, ImportId, InstanceId};
 use crate::limits::Grants;
 use crate::message::{
-    Bind, ENTRY_LENGTH, EntryKind, Extensions, FaultMessage, MAX_OBJECT_NAME, ORDERED,
+    BATCHED, Bind, ENTRY_LENGTH, EntryKind, Extensions, FaultMessage, MAX_OBJECT_NAME, ORDERED,
     OutgoingCall, OutgoingReply, ReplyStatus, SectionsView, TableEntry,
 };
 use crate::reason::DrainReason;
@@ -58,6 +58,11 @@ impl Connection {
         flags: u8,
     ) -> Result<(u16, usize), SendError> {
         let depth = self.check_call(call.extensions.depth())?;
+        let flags = if self.is_batching()? {
+            flags | BATCHED
+        } else {
+            flags
+        };
         if self.is_established() && !self.is_agreed_codec(call.codec) {
             return Err(SendError::UnsupportedCodec(call.codec));
         }
@@ -65,6 +70,7 @@ impl Connection {
         if let Some(frame_length) = fitting(call.bare_length(), grants) {
             call.encode_bare(kind, id.index(), flags, self.session.buffer(frame_length));
             self.session.append(frame_length, &[]);
+            self.count_batched();
             return Ok((depth, frame_length));
         }
         let sections = call.sections();
@@ -76,6 +82,7 @@ impl Connection {
         match written {
             Ok(frame_length) => {
                 self.session.append(frame_length, call.attachments);
+                self.count_batched();
                 Ok((depth, frame_length))
             }
             Err(error) => Err(self.defer(depth, error)),

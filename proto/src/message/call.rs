@@ -13,8 +13,7 @@ use crate::limits::Grants;
 pub(crate) const PIPELINED: u8 = 1 << 3;
 /// The answer is kept, as the target of other calls, until a finish.
 pub(crate) const KEEP_ANSWER: u8 = 1 << 4;
-/// The call is one of a batch.
-pub(crate) const BATCHED: u8 = 1 << 5;
+pub(crate) use crate::frame::BATCHED;
 /// The oneway keeps its order with the other calls to its object.
 pub(crate) const ORDERED: u8 = 1 << 6;
 

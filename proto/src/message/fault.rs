@@ -96,6 +96,8 @@ fault_kinds! {
     InvalidUri = 22,
     /// The framework was used as it must not be.
     Misuse = 23,
+    /// A call before it in its batch failed.
+    Skipped = 24,
 }
 
 /// Whether a call that failed may have run.

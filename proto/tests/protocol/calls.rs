@@ -375,11 +375,7 @@ fn what_is_not_supported_fails_that_call_only() {
         keep_answer: true,
         ..forged_call(0)
     };
-    let batched = Call {
-        batched: true,
-        ..forged_call(0)
-    };
-    for call in [pipelined, kept, batched] {
+    for call in [pipelined, kept] {
         let fault = refused(&mut pair, &frame(&Message::Call(call)));
         assert_eq!(
             (fault.kind, fault.outcome),

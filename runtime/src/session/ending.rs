@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use farref_proto::{CloseCode, CloseReason, DrainCode, DrainReason, FaultKind, ImportId};
-use tokio::task::AbortHandle;
 
 use super::inbox::Garbage;
+use super::serving::Canceller;
 use super::under_way::{self, Place};
 use super::{Lifetime, Phase, Session, State};
 use crate::Outcome;
@@ -30,7 +30,7 @@ pub(crate) enum Queued {
 pub(super) struct Ending {
     fault: Fault,
     garbage: Garbage,
-    handlers: Vec<AbortHandle>,
+    handlers: Vec<Canceller>,
 }
 
 /// Keeps a session from ending as no longer used.
@@ -115,6 +115,15 @@ impl ServedTogether {
         Served {
             session: Arc::clone(&self.session),
             listed: None,
+        }
+    }
+
+    /// Gives so many away that are served elsewhere.
+    pub(super) fn give_many_away(&mut self, count: usize) -> ServedTogether {
+        self.count -= count;
+        ServedTogether {
+            session: Arc::clone(&self.session),
+            count,
         }
     }
 
@@ -273,7 +282,7 @@ impl Session {
         tracing::debug!(session = self.number, peer = %self.address, %fault, "a session ended");
         self.phase.send_replace(Phase::Closed(fault));
         for handler in handlers {
-            handler.abort();
+            handler.end();
         }
         garbage.wake();
         self.storage.close();

@@ -7,6 +7,7 @@ use farref_proto::{
     ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, IncomingRef, OnewayReceipt,
 };
 
+use super::batches::ArrivedBatch;
 use super::ending::Queued;
 use super::serving::Batch;
 use super::streams::Production;
@@ -74,6 +75,7 @@ pub(crate) struct Arrived {
 pub(crate) enum Work {
     Call(Arrived),
     Cancel(IncomingCallId),
+    Batch(ArrivedBatch),
     /// The peer asked for a name whose object may have to be made.
     Make(Arc<Instance>, IncomingBind),
     /// The peer consumes a stream for the first time.
@@ -178,8 +180,11 @@ impl Session {
                     |table: &[IncomingRef]| transfer::receive(exports, streams, self, table);
                 state.questions.answer(reply, receive, garbage);
             }
-            Event::Call(call) => work.push(self.arrived(state, call, None)),
-            Event::Oneway(call, receipt) => work.push(self.arrived(state, call, Some(receipt))),
+            Event::Call(call) => work.push(Work::Call(self.arrived(state, call, None))),
+            Event::Oneway(call, receipt) => {
+                work.push(Work::Call(self.arrived(state, call, Some(receipt))))
+            }
+            Event::Batch(batch) => work.push(self.arrived_batch(state, batch)),
             Event::Bind(bind) => self.serve_bind(state, bind, garbage, work),
             Event::Cancel(call) => work.push(Work::Cancel(call)),
             Event::Released(id) => state.exports.released(id, garbage),
@@ -228,26 +233,30 @@ impl Session {
         }
     }
 
-    fn arrived(
+    pub(super) fn arrived(
         self: &Arc<Self>,
         state: &mut State,
         call: IncomingCall,
         receipt: Option<OnewayReceipt>,
-    ) -> Work {
+    ) -> Arrived {
         let target = state.exports.target(call.target);
         let transferred = transfer::receive(&state.exports, &mut state.streams, self, &call.table);
-        Work::Call(Arrived {
+        Arrived {
             call,
             target,
             transferred,
             receipt,
-        })
+        }
     }
 }
 
 /// How many calls and oneways there are among this work.
 fn calls_among(work: &[Work]) -> usize {
     work.iter()
-        .filter(|work| matches!(work, Work::Call(_)))
-        .count()
+        .map(|work| match work {
+            Work::Call(_) => 1,
+            Work::Batch(batch) => batch.len(),
+            Work::Cancel(_) | Work::Make(..) | Work::Produce(_) => 0,
+        })
+        .sum()
 }

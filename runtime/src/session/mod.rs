@@ -7,11 +7,13 @@
 //! it is moved out first, because dropping it may come back for the lock.
 
 mod aliases;
+mod batches;
 mod binding;
 mod driver;
 mod ending;
 mod exports;
 mod flushing;
+mod groups;
 mod handlers;
 mod inbox;
 mod input;
@@ -38,6 +40,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::ending::{Hold, Queued};
 use self::exports::Exports;
+pub(crate) use self::groups::{Answer, GroupSent, WaitingGroup};
 pub(crate) use self::handlers::DESCRIBE;
 pub(crate) use self::inspection::hexadecimal;
 use self::ordered::OrderedOneways;

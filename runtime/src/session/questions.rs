@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use farref_proto::{CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus};
 
 use super::Session;
+use super::groups::{Groups, Seat};
 use super::inbox::Garbage;
 use crate::Outcome;
 use crate::codec::Codec;
@@ -48,17 +49,19 @@ pub(crate) struct Questions {
     slots: Vec<Slot>,
     free: Vec<usize>,
     /// Whose answer carries this number on the wire.
-    by_call: Vec<Asker>,
+    pub(super) by_call: Vec<Asker>,
     /// Those who wait for room, by the depth of their calls, in the order in which they came.
     queues: HashMap<u16, VecDeque<(u64, Waker)>>,
     next_ticket: u64,
+    pub(super) groups: Groups,
 }
 
 /// Who is to get an answer.
 #[derive(Clone, Debug)]
-enum Asker {
+pub(super) enum Asker {
     Nobody,
     Caller(usize),
+    Group(Seat),
     Bind(Weak<Bound>),
 }
 
@@ -91,6 +94,16 @@ impl Questions {
     /// Whether no more than one call is under way, from being sent until its answer is taken.
     pub(crate) fn at_most_one(&self) -> bool {
         self.slots.len() - self.free.len() <= 1
+    }
+
+    /// Whether nobody else has a call under way than the one who has just sent.
+    pub(super) fn is_alone(&self) -> bool {
+        self.slots.len() - self.free.len() + self.groups.len() <= 1
+    }
+
+    /// Notes that a call of a group was sent.
+    pub(super) fn expect_in_group(&mut self, call: CallId, seat: Seat) {
+        self.expect(call, Asker::Group(seat));
     }
 
     /// Notes that a name was asked for.
@@ -128,6 +141,10 @@ impl Questions {
                 {
                     garbage.wakers.push(waker);
                 }
+            }
+            Asker::Group(seat) => {
+                let transferred = receive(&reply.table);
+                self.groups.answer(seat, reply, transferred, garbage);
             }
             Asker::Bind(bound) => {
                 if let Some(bound) = bound.upgrade() {
@@ -167,16 +184,20 @@ impl Questions {
         garbage: &mut Garbage,
         outcome: impl Fn(CallId) -> Outcome,
     ) {
+        let fault_of = |call| {
+            let outcome = outcome(call);
+            let fault = fault.clone().with_outcome(outcome);
+            // What was sent with the first flight reached a session, though its handshake was never seen to end.
+            let was_sent = outcome != Outcome::NotStarted;
+            match fault.kind() {
+                FaultKind::ConnectFailed if was_sent => fault.with_kind(FaultKind::SessionLost),
+                _ => fault,
+            }
+        };
+        self.groups.fail(garbage, fault_of);
         for slot in &mut self.slots {
             if let Slot::Asked { call, .. } = slot {
-                let outcome = outcome(*call);
-                let fault = fault.clone().with_outcome(outcome);
-                // What was sent with the first flight reached a session, though its handshake was never seen to end.
-                let was_sent = outcome != Outcome::NotStarted;
-                let failed = Slot::Failed(match fault.kind() {
-                    FaultKind::ConnectFailed if was_sent => fault.with_kind(FaultKind::SessionLost),
-                    _ => fault,
-                });
+                let failed = Slot::Failed(fault_of(*call));
                 if let Slot::Asked { waker, .. } = std::mem::replace(slot, failed) {
                     garbage.wakers.push(waker);
                 }
@@ -342,7 +363,11 @@ impl Session {
         }
     }
 
-    fn raw_reply(&self, reply: IncomingReply, transferred: Vec<Transferred>) -> Result<RawReply> {
+    pub(super) fn raw_reply(
+        &self,
+        reply: IncomingReply,
+        transferred: Vec<Transferred>,
+    ) -> Result<RawReply> {
         if reply.status == ReplyStatus::Fault {
             return Err(fault_in(&reply.body));
         }

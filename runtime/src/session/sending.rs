@@ -184,7 +184,7 @@ impl Session {
     }
 }
 
-fn overloaded() -> Fault {
+pub(super) fn overloaded() -> Fault {
     Fault::not_started(
         FaultKind::Overloaded,
         "the peer has as many unfinished oneways as it takes, and a handler must not wait for them; call it instead, or \
@@ -193,7 +193,7 @@ fn overloaded() -> Fault {
 }
 
 /// What a refusal of the protocol means to a caller.
-fn send_fault(error: &SendError) -> Fault {
+pub(super) fn send_fault(error: &SendError) -> Fault {
     let kind = match error {
         SendError::TooLarge { .. } | SendError::TooMany { .. } => FaultKind::TooLarge,
         SendError::UnsupportedCodec(_) => FaultKind::UnsupportedCodec,

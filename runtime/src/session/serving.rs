@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use farref_proto::{Extensions, OnewayReceipt, OutgoingReply, ReplyStatus, SendError};
 use tokio::task::AbortHandle;
 
+use super::batches::Cancelling;
 use super::ending::{Served, ServedTogether};
 use super::inbox::{Arrived, Garbage, Work};
 use super::streams::Pump;
@@ -29,10 +30,36 @@ const PATIENCE: Duration = Duration::from_micros(100);
 
 /// The handlers that run in tasks, by the number of their call, so that they can be cancelled.
 #[derive(Default)]
-pub(crate) struct Answers(Vec<Option<AbortHandle>>);
+pub(crate) struct Answers(Vec<Option<Canceller>>);
+
+/// How a call is cancelled that is being served in a task.
+#[derive(Clone)]
+pub(crate) enum Canceller {
+    Task(AbortHandle),
+    /// It is one of a batch.
+    Batch(Arc<Cancelling>),
+}
+
+impl Canceller {
+    /// Cancels this call.
+    pub(super) fn cancel(&self, call: IncomingCallId) {
+        match self {
+            Canceller::Task(task) => task.abort(),
+            Canceller::Batch(batch) => batch.cancel(call),
+        }
+    }
+
+    /// Cancels what nobody waits for, now that the session has ended.
+    pub(super) fn end(&self) {
+        match self {
+            Canceller::Task(task) => task.abort(),
+            Canceller::Batch(batch) => batch.cancel_all(),
+        }
+    }
+}
 
 impl Answers {
-    fn put(&mut self, call: IncomingCallId, task: AbortHandle) {
+    pub(super) fn put(&mut self, call: IncomingCallId, task: Canceller) {
         let index = call.index() as usize;
         if self.0.len() <= index {
             self.0.resize(index + 1, None);
@@ -40,11 +67,11 @@ impl Answers {
         self.0[index] = Some(task);
     }
 
-    fn remove(&mut self, call: IncomingCallId) -> Option<AbortHandle> {
+    fn remove(&mut self, call: IncomingCallId) -> Option<Canceller> {
         self.0.get_mut(call.index() as usize)?.take()
     }
 
-    pub(crate) fn take(&mut self) -> Vec<AbortHandle> {
+    pub(crate) fn take(&mut self) -> Vec<Canceller> {
         std::mem::take(&mut self.0).into_iter().flatten().collect()
     }
 }
@@ -60,6 +87,15 @@ pub(super) enum AnswerKind {
     Call(IncomingCallId),
     Oneway(OnewayReceipt),
     Answered,
+}
+
+impl AnswerKind {
+    pub(super) fn call(&self) -> Option<IncomingCallId> {
+        match self {
+            AnswerKind::Call(call) => Some(*call),
+            AnswerKind::Oneway(_) | AnswerKind::Answered => None,
+        }
+    }
 }
 
 impl SessionAnswer {
@@ -120,6 +156,10 @@ impl Finished {
     /// How many are answered at once at most: as many as there is memory for that is used again.
     const FULL: usize = 64;
 
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= Self::FULL
+    }
+
     #[inline]
     pub(super) fn push(&mut self, kind: AnswerKind, scope: Arc<Scope>, result: Result<Reply>) {
         self.0.push(Ended {
@@ -178,17 +218,18 @@ impl Session {
             match work {
                 Work::Call(arrived) => {
                     let call = self.serve(arrived, served, finished, cx);
-                    if watch.took_long(call) || finished.0.len() >= Finished::FULL {
+                    if watch.took_long(call) || finished.is_full() {
                         self.answer_all(finished, served);
                     }
                 }
+                Work::Batch(batch) => self.serve_batch(batch, served, finished, &mut watch, cx),
                 Work::Make(instance, bind) => self.make(instance, bind),
                 Work::Produce(production) => drop(task::spawn(Pump::new(self, production))),
                 Work::Cancel(call) => {
                     // It may be a call that has just ended.
                     let handler = self.lock().answers.remove(call);
                     if let Some(handler) = handler {
-                        handler.abort();
+                        handler.cancel(call);
                     }
                 }
             }
@@ -198,7 +239,7 @@ impl Session {
     }
 
     /// Answers handlers that have ended, all under one lock and with one write.
-    fn answer_all(&self, finished: &mut Finished, served: &mut ServedTogether) {
+    pub(super) fn answer_all(&self, finished: &mut Finished, served: &mut ServedTogether) {
         if finished.0.is_empty() {
             return;
         }
@@ -252,10 +293,7 @@ impl Session {
                 return in_place;
             }
         }
-        let call = match kind {
-            AnswerKind::Call(call) => Some(call),
-            AnswerKind::Oneway(_) | AnswerKind::Answered => None,
-        };
+        let call = kind.call();
         let flags = handler.flags;
         let answer = SessionAnswer::listed(&handler, kind, served.give_away());
         let running = match in_place {
@@ -272,7 +310,8 @@ impl Session {
                 drop(state);
                 task.abort();
             } else {
-                state.answers.put(call, task.abort_handle());
+                let task = Canceller::Task(task.abort_handle());
+                state.answers.put(call, task);
             }
         }
         in_place
@@ -391,7 +430,7 @@ impl Session {
 
 /// Names handlers that hold the reader for too long. Looking at the clock costs as much as a small handler does, so it
 /// is looked at for several at once.
-struct Watch {
+pub(super) struct Watch {
     since: Instant,
     calls: [Option<CallName>; Watch::CALLS],
     count: usize,
@@ -409,7 +448,7 @@ impl Watch {
     }
 
     /// Counts a handler. Returns whether those that have ended should not wait for those to come.
-    fn took_long(&mut self, call: Option<CallName>) -> bool {
+    pub(super) fn took_long(&mut self, call: Option<CallName>) -> bool {
         self.calls[self.count] = call;
         self.count += 1;
         self.count == Watch::CALLS && self.end() > PATIENCE

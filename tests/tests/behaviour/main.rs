@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod allocations;
+mod batches;
 mod blocking;
 mod bounds;
 mod callbacks;
@@ -18,6 +19,7 @@ mod errors;
 mod events;
 mod factories;
 mod faults;
+mod flights;
 mod handover;
 mod inspection;
 mod interceptors;

@@ -7,6 +7,7 @@
 mod annotations;
 mod arena;
 mod attacker;
+mod batches;
 mod decoding;
 mod descriptors;
 mod floods;

@@ -1,0 +1,226 @@
+//! Batches: many calls, one group of frames, typed results.
+//!
+//! A call is a value until it is polled, so calls can be put together first. Those to objects of one session travel as
+//! one group, are run there one after the other, and their results come back together: one round trip, one lock and one
+//! wake-up for all of them.
+//!
+//! [`batch`] takes a tuple of calls; [`Batch`] takes a number of them that is known only at run time.
+
+mod driver;
+mod join;
+mod tuple;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use self::driver::Options;
+pub use self::join::Join;
+pub use self::tuple::{AllOrFirst, CallValue, Calls, Each, Together, batch};
+use crate::blocking;
+use crate::call::Call;
+use crate::call::member::{Member, Place, Placed};
+use crate::error::{Failure, Fault, Result};
+use crate::proxy::Proxy;
+use crate::{FaultKind, Outcome};
+
+/// Calls that are made together, one after the other.
+///
+/// The calls run in the order in which they were added, each when the one before has ended. The first that fails stops
+/// the batch, and those behind it fail with [`Skipped`](FaultKind::Skipped), `NotStarted`; with
+/// [`continue_on_error`](Batch::continue_on_error) they run all the same.
+///
+/// Calls to objects of one session travel as one group. A batch may mix objects of several sessions, and of this
+/// process: where the session changes, it waits for the answers so far. A group has no more calls than the peer has room
+/// for ([`Limits::calls`](crate::Limits)); what is left is sent when those have been answered.
+///
+/// # Examples
+///
+/// ```
+/// use farref::prelude::*;
+///
+/// #[expose]
+/// trait Squares {
+///     fn square(&self, n: u32) -> u32;
+/// }
+///
+/// struct Table;
+/// impl Squares for Table {
+///     fn square(&self, n: u32) -> u32 {
+///         n * n
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> farref::Result<()> {
+/// let daemon = Daemon::bind("far://127.0.0.1:0").await?;
+/// let uri = daemon.register("squares", SquaresProxy::new(Table))?;
+/// let squares: SquaresProxy = farref::connect(&uri).await?;
+///
+/// let mut batch = farref::Batch::new();
+/// let slots: Vec<_> = (0..100).map(|n| batch.add(squares.square(n))).collect();
+/// batch.send().await?; // one round trip
+/// for (n, slot) in (0..100).zip(slots) {
+///     assert_eq!(slot.take()?, n * n);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a batch does nothing until it is sent"]
+#[derive(Default)]
+pub struct Batch<'a> {
+    members: Vec<Box<dyn Member + 'a>>,
+    options: Options,
+}
+
+/// Where the result of a call of a [`Batch`] will be.
+#[must_use = "this is where the result of the call will be"]
+pub struct Slot<T, X>(Arc<Place<T, X>>);
+
+impl<T, X: From<Fault>> Slot<T, X> {
+    /// Takes the result of the call, once the batch was sent.
+    ///
+    /// # Errors
+    ///
+    /// What the call failed with. `Misuse` if there is no result: the batch was not sent, or was given up.
+    pub fn take(self) -> Result<T, X> {
+        let fault = || {
+            Fault::new(
+                FaultKind::Misuse,
+                Outcome::Unknown,
+                "the batch of this call was not sent, or was given up before it had ended",
+            )
+        };
+        self.0.take().unwrap_or_else(|| Err(fault().into()))
+    }
+
+    /// Whether the call has ended.
+    pub fn is_ready(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+impl<T, X> fmt::Debug for Slot<T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.0.is_empty() { "empty" } else { "ready" };
+        write!(f, "Slot({state})")
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// An empty batch, which stops at the first error.
+    pub fn new() -> Self {
+        Batch::default()
+    }
+
+    /// Adds a call. Nothing of it happens before the batch is sent.
+    pub fn add<P, A, T, X>(&mut self, call: Call<'a, P, A, T, X>) -> Slot<T, X>
+    where
+        P: Proxy,
+        A: Send + 'a,
+        T: Send + 'a,
+        X: Failure<T> + Send + 'a,
+    {
+        let place = Place::empty();
+        self.members.push(Box::new(Placed {
+            call,
+            place: Arc::clone(&place),
+        }));
+        Slot(place)
+    }
+
+    /// Runs all calls, also those behind one that failed.
+    pub fn continue_on_error(mut self) -> Self {
+        self.options.go_on();
+        self
+    }
+
+    /// Gives up after this long, counted from sending; calls with a deadline of their own may give up earlier. See
+    /// [`Call::timeout`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// How many calls have been added since the batch was last sent.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether no call has been added since the batch was last sent.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Sends the calls, and waits until all have ended. The batch is empty afterwards and may be used again.
+    ///
+    /// # Errors
+    ///
+    /// The first fault among the calls, if there is one; each call's own result, and so the error of its method, is in
+    /// its slot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives all calls up that have not ended: the one that runs is cancelled, those behind it are
+    /// not started.
+    pub fn send(&mut self) -> Sending<'a> {
+        Sending(driver::send(
+            std::mem::take(&mut self.members),
+            self.options,
+        ))
+    }
+
+    /// Sends the calls without waiting for answers: returns when they are in the session's buffer. Their failures are
+    /// logged where they are served, and so is what the first one stopped. Their slots stay empty.
+    ///
+    /// # Errors
+    ///
+    /// Why they could not be sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future sends no more calls. Those that were sent run.
+    pub fn send_oneway(&mut self) -> Sending<'a> {
+        let options = self.options.oneway();
+        Sending(driver::send(std::mem::take(&mut self.members), options))
+    }
+}
+
+impl fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let calls = self.members.iter().map(|member| member.name().to_string());
+        f.debug_list().entries(calls).finish()
+    }
+}
+
+/// A [`Batch`] on its way.
+#[must_use = "a batch is not sent until this is awaited"]
+pub struct Sending<'a>(Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>);
+
+impl Sending<'_> {
+    /// Waits on this thread; see [`Call::wait`].
+    ///
+    /// # Errors
+    ///
+    /// As awaiting it; and `Misuse`, `NotStarted`, on a thread that drives a runtime.
+    pub fn wait(self) -> Result<()> {
+        blocking::wait(self)?
+    }
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Sending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}

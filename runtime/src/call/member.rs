@@ -1,0 +1,185 @@
+//! A call as one of a batch: it is begun, and its answer decoded, for whoever sends all of them.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::{Call, State, polled_again};
+use crate::Outcome;
+use crate::codec::Codec;
+use crate::context::{CallName, earlier};
+use crate::dispatch::RawReply;
+use crate::error::{Failure, Fault, Result};
+use crate::far::{FarCall, GroupCall};
+use crate::proxy::Proxy;
+use crate::{FaultKind, versions};
+
+/// The place of a call's result: empty until the call has ended, and again once the result was taken.
+pub(crate) struct Place<T, X>(Mutex<Option<std::result::Result<T, X>>>);
+
+impl<T, X> Place<T, X> {
+    pub(crate) fn empty() -> Arc<Self> {
+        Arc::new(Place(Mutex::new(None)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<std::result::Result<T, X>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn put(&self, result: std::result::Result<T, X>) {
+        let old = self.lock().replace(result);
+        drop(old);
+    }
+
+    pub(crate) fn take(&self) -> Option<std::result::Result<T, X>> {
+        self.lock().take()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_none()
+    }
+}
+
+/// How a call of a batch ended: the error of a failed one is a fault, or the method's own.
+pub(crate) type Ended = std::result::Result<(), Option<Fault>>;
+
+/// Finds out how the types of both sides differ.
+pub(crate) type Comparing = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// A call of a batch, whatever its method.
+pub(crate) trait Member: Send {
+    /// The call's name, for faults of others.
+    fn name(&self) -> CallName;
+
+    /// Begins the call, and encodes its arguments if it is not to be made near.
+    fn begin(&mut self, oneway: bool, deadline: Option<Instant>) -> Result<()>;
+
+    /// The call by frames, once it has begun and unless it is made near.
+    fn far(&mut self) -> Option<&mut FarCall>;
+
+    /// The call as it is sent, once it has been brought to where it can be.
+    fn group_call(&self) -> Option<GroupCall<'_>>;
+
+    /// Makes the near call.
+    fn poll_near(&mut self, cx: &mut Context<'_>) -> Poll<Ended>;
+
+    /// Takes the answer of the call, which is over then.
+    fn settle(&mut self, reply: Result<RawReply>) -> Ended;
+
+    /// The call was sent and has no answer: it is over.
+    fn sent(&mut self);
+
+    /// Asks how the types differ, if the call was refused for that.
+    fn compare(&self, fault: &Fault) -> Option<Comparing>;
+
+    /// Begins again with arguments that say their names.
+    fn encode_by_name(&mut self) -> Result<()>;
+}
+
+/// A call and the place of its result.
+pub(crate) struct Placed<'a, P: Proxy, A, T, X: Failure<T>> {
+    pub(crate) call: Call<'a, P, A, T, X>,
+    pub(crate) place: Arc<Place<T, X>>,
+}
+
+impl<P, A, T, X> Placed<'_, P, A, T, X>
+where
+    P: Proxy,
+    X: Failure<T>,
+{
+    fn put(&self, result: std::result::Result<T, X>) -> Ended {
+        let ended = match &result {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure.as_fault().cloned()),
+        };
+        self.place.put(result);
+        ended
+    }
+}
+
+impl<P, A, T, X> Member for Placed<'_, P, A, T, X>
+where
+    P: Proxy,
+    A: Send,
+    T: Send,
+    X: Failure<T> + Send,
+{
+    fn name(&self) -> CallName {
+        CallName(P::DESCRIPTOR.name, self.call.method().name)
+    }
+
+    fn begin(&mut self, oneway: bool, deadline: Option<Instant>) -> Result<()> {
+        let call = &mut self.call;
+        if oneway || deadline.is_some() {
+            let options = call.options();
+            options.oneway |= oneway;
+            options.deadline = earlier(options.deadline, deadline);
+        }
+        call.start()
+    }
+
+    fn far(&mut self) -> Option<&mut FarCall> {
+        match &mut self.call.state {
+            State::Far(far) => Some(far),
+            _ => None,
+        }
+    }
+
+    fn group_call(&self) -> Option<GroupCall<'_>> {
+        match &self.call.state {
+            State::Far(far) => far.group_call(),
+            _ => None,
+        }
+    }
+
+    fn poll_near(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let result = std::task::ready!(self.call.poll_raw(cx));
+        Poll::Ready(self.put(result))
+    }
+
+    fn settle(&mut self, reply: Result<RawReply>) -> Ended {
+        self.sent();
+        let result = reply.map_err(X::from).and_then(self.call.decode);
+        self.put(result)
+    }
+
+    fn sent(&mut self) {
+        self.call.state = State::Done;
+        self.call.arguments = None;
+    }
+
+    fn compare(&self, fault: &Fault) -> Option<Comparing> {
+        let State::Far(far) = &self.call.state else {
+            return None;
+        };
+        Some(versions::compare(
+            far.refused_types(fault)?,
+            P::DESCRIPTOR.name,
+            self.call.method(),
+            far.deadline(),
+        ))
+    }
+
+    fn encode_by_name(&mut self) -> Result<()> {
+        let arguments = self.call.arguments.as_ref().ok_or_else(polled_again)?;
+        let encoded = self.call.encoded(arguments, Codec::MessagePack)?;
+        match &mut self.call.state {
+            State::Far(far) => {
+                far.encode_by_name(encoded);
+                Ok(())
+            }
+            _ => Err(polled_again()),
+        }
+    }
+}
+
+/// The fault of a call that was not started since one before it failed.
+pub(crate) fn skipped(call: CallName, failed: CallName) -> Fault {
+    Fault::new(
+        FaultKind::Skipped,
+        Outcome::NotStarted,
+        format!("`{call}` was not started: `{failed}` before it in its batch failed"),
+    )
+}

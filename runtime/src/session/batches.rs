@@ -1,0 +1,297 @@
+//! Serving batches: their calls run one after the other, in place as long as none of them stays pending.
+
+use std::collections::{HashSet, VecDeque};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use farref_proto::{BatchMode, FaultKind, IncomingBatch};
+
+use super::ending::ServedTogether;
+use super::inbox::{Arrived, Work};
+use super::serving::{AnswerKind, Canceller, Finished, SessionAnswer, Watch};
+use super::{IncomingCallId, Session, State};
+use crate::call::member::skipped;
+use crate::context::CallName;
+use crate::dispatch::Reply;
+use crate::error::{Fault, Result};
+use crate::serve::{Handler, Running};
+use crate::task;
+
+/// The calls of a batch that have not begun.
+pub(crate) struct ArrivedBatch {
+    mode: BatchMode,
+    calls: VecDeque<Arrived>,
+    /// The call that failed, in a batch that stops there.
+    stopped: Option<CallName>,
+}
+
+/// What the calls that a batch has not ended are cancelled by, once it is in a task.
+#[derive(Default)]
+pub(super) struct Cancelling(Mutex<Cancelled>);
+
+#[derive(Default)]
+struct Cancelled {
+    calls: HashSet<IncomingCallId>,
+    /// Nobody waits for any of them: the session has ended.
+    all: bool,
+    waker: Option<Waker>,
+}
+
+impl Cancelling {
+    fn lock(&self) -> MutexGuard<'_, Cancelled> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cancels a call, which may not have begun.
+    pub(super) fn cancel(&self, call: IncomingCallId) {
+        let mut cancelled = self.lock();
+        cancelled.calls.insert(call);
+        let waker = cancelled.waker.take();
+        drop(cancelled);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Cancels them all.
+    pub(super) fn cancel_all(&self) {
+        let mut cancelled = self.lock();
+        cancelled.all = true;
+        let waker = cancelled.waker.take();
+        drop(cancelled);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn is_cancelled(&self, call: Option<IncomingCallId>) -> bool {
+        let cancelled = self.lock();
+        cancelled.all || call.is_some_and(|call| cancelled.calls.contains(&call))
+    }
+
+    /// Whether the call is cancelled; if not, the task is woken when one is.
+    fn poll_cancelled(&self, call: Option<IncomingCallId>, cx: &Context<'_>) -> bool {
+        let mut cancelled = self.lock();
+        if cancelled.all || call.is_some_and(|call| cancelled.calls.contains(&call)) {
+            return true;
+        }
+        match &mut cancelled.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => cancelled.waker = Some(cx.waker().clone()),
+        }
+        false
+    }
+}
+
+/// A call of a batch whose handler stayed pending, or is not to be polled where it is.
+struct Pending {
+    handler: Handler,
+    kind: AnswerKind,
+    has_begun: bool,
+}
+
+impl ArrivedBatch {
+    /// How many calls have not begun.
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Notes how a call ended.
+    fn ended(&mut self, call: CallName, result: &Result<Reply>) {
+        let has_failed = result.as_ref().map_or(true, |reply| reply.is_error);
+        if has_failed && self.mode == BatchMode::Stop && self.stopped.is_none() {
+            self.stopped = Some(call);
+        }
+    }
+
+    fn call_ids(&self) -> impl Iterator<Item = IncomingCallId> {
+        self.calls
+            .iter()
+            .filter(|arrived| arrived.receipt.is_none())
+            .map(|arrived| arrived.call.id)
+    }
+}
+
+impl Session {
+    pub(super) fn arrived_batch(self: &Arc<Self>, state: &mut State, batch: IncomingBatch) -> Work {
+        let calls = batch.calls.into_iter().map(|batched| {
+            let mut arrived = self.arrived(state, batched.call, batched.receipt);
+            if let Some(refusal) = batched.refusal {
+                arrived.target = Err(Fault::from_message(*refusal));
+            }
+            arrived
+        });
+        Work::Batch(ArrivedBatch {
+            mode: batch.mode,
+            calls: calls.collect(),
+            stopped: None,
+        })
+    }
+
+    /// Serves a batch as far as it goes in place; the rest goes on in a task.
+    pub(super) fn serve_batch(
+        self: &Arc<Self>,
+        mut batch: ArrivedBatch,
+        served: &mut ServedTogether,
+        finished: &mut Finished,
+        watch: &mut Watch,
+        cx: &mut Context<'_>,
+    ) {
+        let pending = self.run_batch(&mut batch, served, finished, Some(watch), None, cx);
+        if let Some(pending) = pending {
+            let served = served.give_many_away(batch.len() + 1);
+            self.move_to_task(batch, pending, served);
+        }
+    }
+
+    /// Runs the calls of a batch in place until one stays pending, which is returned.
+    fn run_batch(
+        self: &Arc<Self>,
+        batch: &mut ArrivedBatch,
+        served: &mut ServedTogether,
+        finished: &mut Finished,
+        mut watch: Option<&mut Watch>,
+        cancelling: Option<&Cancelling>,
+        cx: &mut Context<'_>,
+    ) -> Option<Pending> {
+        while let Some(mut arrived) = batch.calls.pop_front() {
+            if arrived.call.ordered && batch.stopped.is_none() {
+                self.serve_ordered(arrived, served, finished, cx);
+                continue;
+            }
+            if batch.stopped.is_some() {
+                // Its handler only says why; what it transferred goes back now.
+                arrived.transferred.clear();
+            }
+            let call = arrived.call.id;
+            let is_cancelled = arrived.receipt.is_none()
+                && cancelling.is_some_and(|cancelling| cancelling.is_cancelled(Some(call)));
+            let (mut handler, kind) = self.handler(arrived);
+            let name = handler.scope.call_name();
+            let result = if let Some(failed) = batch.stopped {
+                Err(skipped(name, failed))
+            } else if is_cancelled {
+                Err(cancelled(name))
+            } else {
+                // In a task of its own the batch holds nobody.
+                let may_poll = !handler.flags.spawn || watch.is_none();
+                let polled = match may_poll {
+                    true => handler.poll(cx),
+                    false => Poll::Pending,
+                };
+                match polled {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => {
+                        return Some(Pending {
+                            handler,
+                            kind,
+                            has_begun: may_poll,
+                        });
+                    }
+                }
+            };
+            batch.ended(name, &result);
+            self.finish_in_place(handler, kind, result, finished);
+            let took_long = watch
+                .as_deref_mut()
+                .is_some_and(|watch| watch.took_long(Some(name)));
+            if took_long || finished.is_full() {
+                self.answer_all(finished, served);
+            }
+        }
+        None
+    }
+
+    fn move_to_task(
+        self: &Arc<Self>,
+        mut batch: ArrivedBatch,
+        mut pending: Pending,
+        mut served: ServedTogether,
+    ) {
+        let cancelling = Arc::new(Cancelling::default());
+        let current = pending.kind.call();
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            drop(state);
+            drop((pending, batch));
+            return;
+        }
+        for call in current.into_iter().chain(batch.call_ids()) {
+            state
+                .answers
+                .put(call, Canceller::Batch(Arc::clone(&cancelling)));
+        }
+        drop(state);
+        let session = Arc::clone(self);
+        task::spawn(async move {
+            let mut finished = Finished::default();
+            loop {
+                session
+                    .end_pending(pending, &mut batch, &cancelling, &mut served)
+                    .await;
+                let next = poll_fn(|cx| {
+                    Poll::Ready(session.run_batch(
+                        &mut batch,
+                        &mut served,
+                        &mut finished,
+                        None,
+                        Some(&cancelling),
+                        cx,
+                    ))
+                });
+                let next = tokio::task::unconstrained(next).await;
+                session.answer_all(&mut finished, &mut served);
+                match next {
+                    Some(next) => pending = next,
+                    None => break,
+                }
+            }
+        });
+    }
+
+    /// Runs a call of a batch to its end, or until it is cancelled.
+    async fn end_pending(
+        self: &Arc<Self>,
+        pending: Pending,
+        batch: &mut ArrivedBatch,
+        cancelling: &Cancelling,
+        served: &mut ServedTogether,
+    ) {
+        let Pending {
+            handler,
+            kind,
+            has_begun,
+        } = pending;
+        let call = kind.call();
+        let name = handler.scope.call_name();
+        let may_be_cancelled = !handler.flags.runs_to_its_end();
+        let answer = SessionAnswer::listed(&handler, kind, served.give_away());
+        let mut running = match has_begun {
+            true => Running::begun(handler, answer),
+            false => Running::new(handler, answer),
+        };
+        let ended = poll_fn(|cx| {
+            if may_be_cancelled && cancelling.poll_cancelled(call, cx) {
+                return Poll::Ready(None);
+            }
+            running.poll_result(cx).map(Some)
+        });
+        match ended.await {
+            Some(result) => {
+                batch.ended(name, &result);
+                running.answer(result);
+            }
+            None => {
+                batch.ended(name, &Err(cancelled(name)));
+                // Dropping it answers that it was cancelled.
+                drop(running);
+            }
+        }
+    }
+}
+
+fn cancelled(call: CallName) -> Fault {
+    let message = format!("`{call}` was cancelled before it began");
+    Fault::not_started(FaultKind::Cancelled, message)
+}
