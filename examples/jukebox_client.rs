@@ -53,6 +53,15 @@ async fn drive(jukebox: JukeboxProxy) -> anyhow::Result<()> {
     let (ear, mut heard) = mpsc::unbounded_channel();
     jukebox.watch(ListenerProxy::new(Ear(ear))).await?;
 
+    // A receiver of a signal: the jukebox tells it in its turn, and waits for it.
+    let (told, mut changes) = mpsc::unbounded_channel();
+    let connection = jukebox
+        .song_changed()
+        .connect(move |track| {
+            let _ = told.send(track.title.clone());
+        })
+        .await?;
+
     // Oneways are sent and not answered; they start in the order in which they were sent.
     jukebox.play().await?;
     jukebox.skip().await?;
@@ -62,6 +71,12 @@ async fn drive(jukebox: JukeboxProxy) -> anyhow::Result<()> {
             println!("now playing: {track}");
         }
     }
+    for _ in 0..3 {
+        if let Some(title) = changes.recv().await {
+            println!("the signal told of {title}");
+        }
+    }
+    println!("disconnected: {}", connection.disconnect().await?);
 
     // An attribute, written and read.
     jukebox.set_volume(0.8).await?;

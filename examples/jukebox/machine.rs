@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use farref::Listeners;
+use farref::{Listeners, Signal};
 
 use super::{Jukebox, ListenerProxy, MediaError, Queue, QueueProxy, Track};
 
@@ -13,6 +13,7 @@ pub struct Machine {
     state: Mutex<State>,
     /// Those of them that are gone, or too slow, are dropped when they are told something.
     listeners: Listeners<ListenerProxy>,
+    song_changed: Signal<Track>,
 }
 
 #[derive(Debug)]
@@ -59,6 +60,7 @@ impl Machine {
         Machine {
             state: Mutex::new(state),
             listeners: Listeners::new(),
+            song_changed: Signal::new(),
         }
     }
 
@@ -81,6 +83,8 @@ impl Machine {
         listeners
             .notify(|listener| listener.song_changed(track.clone()))
             .await;
+        // A receiver that fails is its own affair: the song has changed all the same.
+        self.song_changed.send_robust(track).await;
     }
 }
 
@@ -118,6 +122,10 @@ impl Jukebox for Machine {
 
     fn set_volume(&self, level: f32) {
         self.state().volume = level.clamp(0.0, 1.0);
+    }
+
+    fn song_changed(&self) -> &Signal<Track> {
+        &self.song_changed
     }
 
     async fn current_song(&self) -> Option<Track> {

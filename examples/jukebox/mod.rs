@@ -6,6 +6,7 @@ pub mod machine;
 
 use std::fmt;
 
+use farref::Signal;
 use farref::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,10 @@ pub trait Jukebox {
     /// Changes the output level.
     #[attribute]
     fn set_volume(&self, level: f32);
+
+    /// Fires after each change of song.
+    #[signal]
+    fn song_changed(&self) -> &Signal<Track>;
 
     /// What is playing. Safe to send again after a lost connection.
     #[idempotent]

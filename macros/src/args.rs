@@ -74,6 +74,7 @@ pub(crate) struct MethodArgs {
     pub(crate) ordered: bool,
     pub(crate) callback: Given,
     pub(crate) attribute: Given,
+    pub(crate) signal: Given,
     pub(crate) local: Given,
     pub(crate) idempotent: Given,
     pub(crate) no_cancel: Given,
@@ -102,16 +103,13 @@ impl MethodArgs {
             }
             "callback" => once(ctxt, path, &mut self.callback, bare(ctxt, attr)),
             "attribute" => once(ctxt, path, &mut self.attribute, bare(ctxt, attr)),
+            "signal" => once(ctxt, path, &mut self.signal, bare(ctxt, attr)),
             "local" => once(ctxt, path, &mut self.local, bare(ctxt, attr)),
             "idempotent" => once(ctxt, path, &mut self.idempotent, bare(ctxt, attr)),
             "no_cancel" => once(ctxt, path, &mut self.no_cancel, bare(ctxt, attr)),
             "blocking" => once(ctxt, path, &mut self.blocking, bare(ctxt, attr)),
             "name" => once(ctxt, path, &mut self.name, name_value(ctxt, attr)),
             "expose" => self.expose(ctxt, attr),
-            "signal" => ctxt.error(
-                path,
-                "signals are not supported yet: take a callback, `async fn watch(&self, listener: ListenerProxy)`",
-            ),
             "cfg_attr" => return conditional_helper(ctxt, attr),
             other => {
                 if symbol::similar(other, symbol::METHOD_ATTRIBUTES).is_none() {

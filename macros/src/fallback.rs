@@ -9,8 +9,8 @@ use syn::{FnArg, Pat, ReturnType, TraitItemFn, Type};
 
 use crate::expand::proxy::carried_attributes;
 use crate::model::{Interface, Item};
-use crate::symbol;
 use crate::text;
+use crate::{symbol, types};
 
 /// A method with a mistake, in a form that the trait can have: what the compiler would reject as well is gone.
 pub(crate) fn definable(source: &TraitItemFn) -> TraitItemFn {
@@ -115,11 +115,18 @@ pub(crate) fn stub(interface: &Interface, source: &TraitItemFn) -> TokenStream {
         let ty = stand_in(ty, &quote_spanned!(mixed=> impl ::core::marker::Sized));
         quote_spanned!(mixed=> #name: #ty)
     });
-    let result = result(&private, &source.sig.output);
+    let call = match &source.sig.output {
+        ReturnType::Type(_, ty) => signal(&private, ty),
+        ReturnType::Default => None,
+    };
+    let call = call.unwrap_or_else(|| {
+        let result = result(&private, &source.sig.output);
+        quote_spanned!(mixed=> #private::Call<'_, Self, (), #result>)
+    });
     let ident = Ident::new(&name.replace("r#", ""), ident.span().resolved_at(mixed));
     quote_spanned! {mixed=>
         #attrs
-        #vis fn #ident<#(#generics),*>(&self, #(#parameters),*) -> #private::Call<'_, Self, (), #result> {
+        #vis fn #ident<#(#generics),*>(&self, #(#parameters),*) -> #call {
             ::core::unreachable!("the interface has errors")
         }
     }
@@ -147,6 +154,16 @@ fn without_default(param: &syn::GenericParam) -> syn::GenericParam {
         syn::GenericParam::Lifetime(_) => {}
     }
     param
+}
+
+/// The type of a stub that was meant to be a signal.
+fn signal(private: &TokenStream, ty: &Type) -> Option<TokenStream> {
+    let mixed = Span::mixed_site();
+    let (tells, answers) = types::signal_types(ty)?;
+    let unit = quote_spanned!(mixed=> ());
+    let tells = stand_in(&tells, &unit);
+    let answers = answers.map_or_else(|| unit.clone(), |answers| stand_in(&answers, &unit));
+    Some(quote_spanned!(mixed=> #private::SignalRef<'_, Self, #tells, #answers>))
 }
 
 /// The type and the failure of a stub's call.

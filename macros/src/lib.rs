@@ -48,6 +48,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `#[oneway]` | the caller does not wait, and learns nothing of failures; `#[oneway(ordered)]` ends before the next one starts |
 /// | `#[attribute]` | reads (`fn volume(&self) -> f32`) or writes (`fn set_volume(&self, level: f32)`) a remote attribute |
+/// | `#[signal]` | `fn song_changed(&self) -> &Signal<Track>`: callers connect receivers to the signal |
 /// | `#[callback]` | a failure is also reported where the method runs |
 /// | `#[idempotent]` | may be called again by itself after its connection was lost |
 /// | `#[no_cancel]` | runs to its end even if its caller gives up |
@@ -144,6 +145,8 @@ helper_attributes! {
     oneway
     /// The method reads or writes a remote attribute.
     attribute
+    /// The method returns a signal, to which callers connect receivers.
+    signal
     /// The method stays off the wire.
     local
     /// The method may be called again by itself after its connection was lost.

@@ -2,17 +2,19 @@
 
 mod method;
 mod seen;
+mod signal;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::{
-    Attribute, Generics, ItemTrait, Path, Token, TraitItem, TraitItemFn, TypeParamBound, Visibility,
+    Attribute, Generics, ItemTrait, Path, Token, TraitItem, TraitItemFn, Type, TypeParamBound,
+    Visibility,
 };
 
 use crate::args::{self, MethodArgs, TraitArgs};
 use crate::ctxt::Ctxt;
-use crate::types::{Output, Passing};
+use crate::types::{Output, Passing, Payload};
 use crate::{symbol, text};
 use seen::SeenTypes;
 
@@ -75,7 +77,9 @@ pub(crate) struct Method {
     pub(crate) name: String,
     /// Whether it takes `&mut self`.
     pub(crate) exclusive: bool,
+    /// Of a signal: what its receivers answer, if anything.
     pub(crate) arguments: Vec<Argument>,
+    /// Of a signal: what it tells.
     pub(crate) output: Output,
     pub(crate) deprecated: Option<Attribute>,
 }
@@ -383,6 +387,19 @@ fn take_deprecated(attrs: &mut Vec<Attribute>) -> Option<Attribute> {
 }
 
 impl Method {
+    /// What the method's signal tells, and what its receivers answer, if it is a signal.
+    pub(crate) fn signal(&self) -> Option<(Type, Type)> {
+        self.args.signal.as_ref()?;
+        let Output::Plain(Payload::Value(tells)) = &self.output else {
+            return None;
+        };
+        let answers = match self.arguments.first().map(|argument| &argument.passing) {
+            Some(Passing::Value(answers)) => answers.clone(),
+            _ => syn::parse_quote!(()),
+        };
+        Some((tells.clone(), answers))
+    }
+
     /// The `#[cfg(..)]` attributes, which everything generated for the method repeats.
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
         conditions(&self.source.attrs)

@@ -63,6 +63,23 @@ fn arguments_and_results_of_each_kind() {
 }
 
 #[test]
+fn signals() {
+    assert_expansion!(
+        quote!(),
+        quote! {
+            pub trait Player {
+                /// Fires after each change of song.
+                #[signal]
+                fn song_changed(&self) -> &Signal<Track>;
+
+                #[signal]
+                fn closing(&self) -> &farref::Signal<(), bool>;
+            }
+        }
+    );
+}
+
+#[test]
 fn an_interface_that_extends_others() {
     assert_expansion!(
         quote!(),

@@ -5,6 +5,7 @@ pub(crate) const METHOD_ATTRIBUTES: &[&str] = &[
     "oneway",
     "callback",
     "attribute",
+    "signal",
     "local",
     "idempotent",
     "no_cancel",
@@ -26,6 +27,7 @@ pub(crate) const PROXY_NAMES: &[&str] = &["new", "shared", "serial", "pinned", "
 const SYNONYMS: &[(&str, &str)] = &[
     ("noreply", "oneway"),
     ("notification", "oneway"),
+    ("event", "signal"),
     ("property", "attribute"),
     ("readonly", "attribute"),
     ("rename", "name"),

@@ -1,7 +1,7 @@
 //! Which types can travel, how, and what to write instead of those that cannot.
 
 use syn::{
-    GenericArgument, Path, PathArguments, ReturnType, Type, TypeImplTrait, TypeParamBound,
+    GenericArgument, Ident, Path, PathArguments, ReturnType, Type, TypeImplTrait, TypeParamBound,
     TypeReference,
 };
 
@@ -147,11 +147,62 @@ pub(crate) fn output(output: &ReturnType) -> syn::Result<Output> {
     }
 }
 
+/// What a signal tells, and what its receivers answer, if anything.
+pub(crate) fn signal(name: &Ident, output: &ReturnType) -> syn::Result<(Type, Option<Type>)> {
+    let expected = format!("write `fn {name}(&self) -> &Signal<..>`");
+    let ReturnType::Type(_, ty) = output else {
+        return Err(syn::Error::new_spanned(
+            name,
+            format!("a signal is what the method returns: {expected}"),
+        ));
+    };
+    let Type::Reference(reference) = bare(ty) else {
+        let help = match is_named(ty, "Signal") {
+            true => format!("a signal stays with its object, and the method lends it: {expected}"),
+            false => format!("a `#[signal]` method returns a signal: {expected}"),
+        };
+        return Err(syn::Error::new_spanned(ty, help));
+    };
+    if let Some(mutability) = &reference.mutability {
+        return Err(syn::Error::new_spanned(
+            mutability,
+            format!("nobody changes a signal by connecting to it: {expected}"),
+        ));
+    }
+    let Some((tells, answers)) = signal_types(ty) else {
+        let help = format!("a `#[signal]` method returns a signal: {expected}");
+        return Err(syn::Error::new_spanned(ty, help));
+    };
+    travels(&tells, &tells)?;
+    let answers = answers.filter(|answers| text::of(answers) != "()");
+    if let Some(answers) = &answers {
+        travels(answers, answers)?;
+    }
+    Ok((tells, answers))
+}
+
+/// The parts of `&Signal<T>` and of `&Signal<T, R>`.
+pub(crate) fn signal_types(ty: &Type) -> Option<(Type, Option<Type>)> {
+    let Type::Reference(reference) = bare(ty) else {
+        return None;
+    };
+    let Type::Path(path) = bare(&reference.elem) else {
+        return None;
+    };
+    if last_name(&path.path) != "Signal" {
+        return None;
+    }
+    // How many there must be is for the compiler to say.
+    let mut types = type_arguments(&path.path).into_iter().cloned();
+    Some((types.next().unwrap_or_else(unit), types.next()))
+}
+
 fn payload(ty: &Type) -> syn::Result<Payload> {
     let refuse = |message: String| Err(syn::Error::new_spanned(ty, message));
     match bare(ty) {
-        Type::Reference(reference) if is_named(&reference.elem, "Signal") => refuse(
-            "signals are not supported yet: take a callback, `listener: ListenerProxy`".to_owned(),
+        Type::Reference(_) if signal_types(ty).is_some() => refuse(
+            "a signal is no result: mark the method `#[signal]`, and callers connect to it"
+                .to_owned(),
         ),
         Type::Reference(_) => {
             let owned = text::of(&owned(ty));

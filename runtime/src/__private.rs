@@ -37,6 +37,7 @@ pub use crate::remote::{FarReference, Remote};
 pub use crate::schema::{NoSchema, Probe};
 pub use crate::serial::SerialGuard;
 pub use crate::shape::Shape;
+pub use crate::signal::{Signal, SignalRef, SignalRequest};
 pub use crate::stream::{
     NearStream, StreamCall, StreamWire, Yielder, local_stream, near_stream, stream,
 };
@@ -57,6 +58,29 @@ pub const fn method_index(interface: &'static Interface, hash: u32) -> usize {
 /// The export of what a proxy points at.
 pub fn export<P: Proxy>(proxy: &P) -> Arc<Export> {
     crate::proxy::to_export(proxy)
+}
+
+/// What a method that is marked `#[signal]` returns.
+#[diagnostic::on_unimplemented(
+    message = "a `#[signal]` method lends a `farref::Signal`, not `{Self}`",
+    label = "a type of the same name",
+    note = "write `farref::Signal`, or import it"
+)]
+pub trait IsSignal<T, R> {
+    /// The signal itself.
+    fn signal(&self) -> &Signal<T, R>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, R> IsSignal<T, R> for Signal<T, R> {
+    fn signal(&self) -> &Signal<T, R> {
+        self
+    }
+}
+
+/// The signal that a method returned. All generated code says its type by this, so that a wrong one is one error.
+pub fn signal<T, R>(signal: &impl IsSignal<T, R>) -> &Signal<T, R> {
+    signal.signal()
 }
 
 /// The shape of a string slice.

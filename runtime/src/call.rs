@@ -176,7 +176,7 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                 0
             },
         };
-        Encoded::new(key, codec, method.arguments.len(), |out| {
+        Encoded::new(key, codec, method.argument_count(), |out| {
             (self.encode)(arguments, out)
         })
     }

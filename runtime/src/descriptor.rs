@@ -77,6 +77,9 @@ pub enum MethodKind {
     AttributeWrite,
     /// A call that is answered with a stream of what the method returns.
     Stream,
+    /// Something that happens and that others are told of. What it tells is in the place of the result; what receivers
+    /// answer, if anything, is in the place of the only argument.
+    Signal,
 }
 
 impl MethodKind {
@@ -149,6 +152,15 @@ impl Interface {
 }
 
 impl Method {
+    /// How many arguments a call of it has on the wire.
+    pub(crate) fn argument_count(&self) -> usize {
+        match self.kind {
+            // What is asked of the signal.
+            MethodKind::Signal => 1,
+            _ => self.arguments.len(),
+        }
+    }
+
     /// A hash of the names and shapes of the arguments and of the shapes of the results, by which peers notice that
     /// their types differ. Never 0, which means "not checked" on the wire.
     pub fn shape_hash(&self) -> u32 {

@@ -21,6 +21,10 @@ use crate::transferred::Transferred;
 use crate::uri::{Uri, UriError};
 use crate::{FaultKind, MethodKind, Outcome, versions};
 
+mod signals;
+
+pub(crate) use self::signals::SignalOf;
+
 /// A proxy that needs no trait: it fetches the interface's description, checks names and arguments by it before
 /// anything is sent, and speaks JSON values.
 ///
@@ -200,6 +204,13 @@ impl DynProxy {
         arguments: Value,
     ) -> Result<DynReply, CallError<Value>> {
         let method = self.method(method)?;
+        if method.kind == MethodKind::Signal {
+            return Err(misuse(format!(
+                "`{}` is a signal, which is connected to and not called",
+                method.name
+            ))
+            .into());
+        }
         let oneway = match method.kind {
             MethodKind::OrderedOneway => OnewayMode::Ordered,
             kind if kind.is_oneway() => OnewayMode::Plain,
@@ -287,6 +298,13 @@ impl DynProxy {
         })
     }
 
+    fn codec(&self) -> Codec {
+        match self.remote.accepts(Codec::Json) {
+            true => Codec::Json,
+            false => Codec::Postcard,
+        }
+    }
+
     fn encode(&self, method: &MethodInfo, arguments: Value) -> Result<Encoded> {
         let arguments = in_order(method, arguments)?;
         for (argument, value) in method.arguments.iter().zip(&arguments) {
@@ -295,11 +313,7 @@ impl DynProxy {
                     .map_err(|mismatch| bad_argument(method, argument, &mismatch))?;
             }
         }
-        let codec = if self.remote.accepts(Codec::Json) {
-            Codec::Json
-        } else {
-            Codec::Postcard
-        };
+        let codec = self.codec();
         let key = MethodKey {
             index: method.index,
             hash: method.hash,

@@ -33,7 +33,7 @@ struct Detail {
 
 /// One link of the chain of causes, kept as text because it may come from another process.
 #[derive(Clone, Debug)]
-struct Cause {
+pub(crate) struct Cause {
     text: String,
     next: Option<Box<Cause>>,
 }
@@ -53,7 +53,7 @@ impl Error for Cause {
 }
 
 impl Cause {
-    fn chain(texts: Vec<String>) -> Option<Cause> {
+    pub(crate) fn chain(texts: Vec<String>) -> Option<Cause> {
         let mut chain = None;
         for text in texts.into_iter().rev() {
             chain = Some(Cause {

@@ -78,6 +78,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod any_error;
 mod batch;
 pub mod blocking;
 mod call;
@@ -141,6 +142,7 @@ pub use farref_proto::Limits;
 pub use futures_core::Stream;
 
 pub use crate::access::{Access, AccessMut, Serial, Shared, SharedArc};
+pub use crate::any_error::AnyError;
 pub use crate::batch::{
     AllOrFirst, Batch, CallValue, Calls, Each, Join, Sending, Slot, Together, batch,
 };
@@ -176,7 +178,7 @@ pub use crate::uri::{Address, Uri, UriError};
 
 /// What most programs import.
 pub mod prelude {
-    pub use farref_macros::{attribute, callback, expose, oneway};
+    pub use farref_macros::{attribute, callback, expose, oneway, signal};
 
     pub use crate::{
         CallContext, CallError, Client, Daemon, Fault, Object, Proxy, RemoteStream, Shutdown,

@@ -7,11 +7,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
 use crate::proxy::Proxy;
@@ -99,6 +98,11 @@ impl Drop for Resolving {
     }
 }
 
+/// Whether a frame is being encoded, so that a reference can be written.
+pub(crate) fn is_collecting() -> bool {
+    ENCODING.get() != Encoding::No
+}
+
 /// Runs `encode` and returns, beside its result, what it wrote indexes of.
 pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Transferred>) {
     let collecting = Collecting::begin(Vec::new());
@@ -170,34 +174,65 @@ pub fn serialize_proxy<P: Proxy, S: Serializer>(
 pub fn deserialize_proxy<'de, P: Proxy, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<P, D::Error> {
-    let index = deserializer
-        .deserialize_newtype_struct(P::DESCRIPTOR.reference_name, IndexVisitor(PhantomData::<P>))?;
+    let descriptor = P::DESCRIPTOR;
+    let remote = deserialize_remote(descriptor.reference_name, descriptor.name, deserializer)?;
     if shape::is_tracing() {
-        let fault = Fault::new(
+        return Ok(P::from_remote(remote));
+    }
+    crate::proxy::from_remote(remote).map_err(D::Error::custom)
+}
+
+fn deserialize_remote<'de, D: Deserializer<'de>>(
+    name: &'static str,
+    interface: &'static str,
+    deserializer: D,
+) -> Result<Remote, D::Error> {
+    let index = deserializer.deserialize_newtype_struct(name, IndexVisitor(interface))?;
+    if shape::is_tracing() {
+        return Ok(Remote::Dead(Fault::new(
             FaultKind::Misuse,
             Outcome::NotStarted,
             "this proxy only stands in for another",
-        );
-        return Ok(P::from_remote(Remote::Dead(fault)));
+        )));
     }
     match read::<D::Error>("reference", index)? {
-        Transferred::Reference(remote) => {
-            crate::proxy::from_remote(remote).map_err(D::Error::custom)
-        }
+        Transferred::Reference(remote) => Ok(remote),
         Transferred::Stream(_) => Err(D::Error::custom(format!(
             "number {index} of what the message transfers is a stream and no reference"
         ))),
     }
 }
 
-/// Reads the index of a proxy of this type.
-struct IndexVisitor<P>(PhantomData<P>);
+/// A reference to an object of whatever interface, in a value that the runtime itself sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference(pub(crate) Remote);
 
-impl<'de, P: Proxy> Visitor<'de> for IndexVisitor<P> {
+impl Reference {
+    const NAME: &'static str = "$farref.proxy:farref.Any";
+}
+
+impl Serialize for Reference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entry = Transferred::Reference(self.0.clone());
+        let index = write::<S::Error>("a reference", "it means nothing elsewhere", entry)?;
+        serializer.serialize_newtype_struct(Self::NAME, &index)
+    }
+}
+
+impl<'de> Deserialize<'de> for Reference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_remote(Self::NAME, "farref.Any", deserializer).map(Reference)
+    }
+}
+
+/// Reads the index of a proxy of this interface.
+struct IndexVisitor(&'static str);
+
+impl<'de> Visitor<'de> for IndexVisitor {
     type Value = u32;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a reference to a `{}`", P::DESCRIPTOR.name)
+        write!(f, "a reference to a `{}`", self.0)
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<u32, D::Error> {

@@ -148,12 +148,16 @@ impl Drop for Program {
 }
 
 /// What the jukebox's client prints, whatever process the jukebox is in.
-const DRIVEN: [&str; 14] = [
+const DRIVEN: [&str; 18] = [
     "90s rock: 3 tracks",
     "no playlist named polka",
     "now playing: Come as You Are by Nirvana",
     "now playing: Black by Pearl Jam",
     "now playing: Creep by Radiohead",
+    "the signal told of Come as You Are",
+    "the signal told of Black",
+    "the signal told of Creep",
+    "disconnected: true",
     "volume: 0.8",
     "current song: Creep by Radiohead",
     "uploaded 1048576 bytes",

@@ -64,7 +64,8 @@ fn entry(interface: &Interface, method: &Method) -> TokenStream {
     let deprecated = method.deprecated.is_some() || interface.deprecated.is_some();
     let kind = kind(method);
     let callback = interface.callback || args.callback.is_some();
-    let idempotent = args.idempotent.is_some();
+    // Connecting a receiver twice is connecting it once.
+    let idempotent = args.idempotent.is_some() || args.signal.is_some();
     let no_cancel = args.no_cancel.is_some();
     let blocking = args.blocking.is_some();
     let spawn = args.spawn.is_some();
@@ -108,6 +109,8 @@ fn kind(method: &Method) -> TokenStream {
         } else {
             quote_spanned!(mixed=> AttributeWrite)
         }
+    } else if args.signal.is_some() {
+        quote_spanned!(mixed=> Signal)
     } else if args.ordered {
         quote_spanned!(mixed=> OrderedOneway)
     } else if args.oneway.is_some() {

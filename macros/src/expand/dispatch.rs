@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
-use super::{near, signature};
+use super::{near, signal, signature};
 use crate::model::{Argument, Interface, Method};
 use crate::types::{Output, Passing, Payload};
 
@@ -36,6 +36,10 @@ pub(super) fn table(interface: &Interface) -> TokenStream {
 fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let private = interface.private();
+    if method.args.signal.is_some() {
+        let object = near::method_call(interface, method, std::iter::empty());
+        return signal::handler(&private, method, &object);
+    }
     let decode = decode(&private, method);
     let call = near::method_call(interface, method, passed(&private, method));
     if let Output::Stream(stream) = &method.output {

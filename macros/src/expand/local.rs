@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
 use super::interface::{self, Flavour};
-use super::{dispatch, near, signature};
+use super::{dispatch, near, signal, signature};
 use crate::model::{Interface, Method};
 use crate::types::Output;
 
@@ -68,6 +68,11 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let private = interface.private();
     let (local, ident) = (interface.generated("Local", ""), method.ident());
+    if method.args.signal.is_some() {
+        let object = near::object(method);
+        let returned = quote_spanned!(mixed=> <T as #local>::#ident(#object));
+        return signal::handler(&private, method, &returned);
+    }
     let decode = dispatch::decode(&private, method);
     let arguments = dispatch::passed(&private, method);
     let object = near::object(method);

@@ -11,6 +11,7 @@ mod local;
 mod near;
 pub(crate) mod proxy;
 mod reference;
+mod signal;
 mod signature;
 
 use proc_macro2::TokenStream;

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{proxy, signature};
+use super::{proxy, signal, signature};
 use crate::model::{Interface, Method};
 use crate::types::{Output, StreamOutput};
 
@@ -38,6 +38,11 @@ pub(super) fn definition(interface: &Interface) -> TokenStream {
 fn near_signature(private: &TokenStream, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
     let mangled = method.mangled();
+    if let Some((tells, answers)) = method.signal() {
+        return quote_spanned! {mixed=>
+            fn #mangled<'call>(&'call self) -> #private::NearFuture<'call, #private::Signal<#tells, #answers>>
+        };
+    }
     let parameters = signature::parameters(method);
     let output = signature::raw_output(&method.output);
     let returned = match &method.output {
@@ -57,8 +62,8 @@ pub(super) fn implementation(interface: &Interface) -> TokenStream {
     let methods = interface.methods().map(|method| {
         let conditions = method.conditions();
         let signature = near_signature(&private, method);
-        let names = signature::argument_idents(method);
         let enter = enter(method, &quote_spanned!(mixed=> self));
+        let names = signature::argument_idents(method);
         let names: Vec<_> = names.map(|name| quote_spanned!(mixed=> #name)).collect();
         if let Output::Stream(stream) = &method.output {
             let call = method_call(interface, method, names.into_iter());
@@ -70,7 +75,12 @@ pub(super) fn implementation(interface: &Interface) -> TokenStream {
                 }
             };
         }
-        let call = method_call(interface, method, names.into_iter());
+        let call = if method.args.signal.is_some() {
+            let returned = method_call(interface, method, std::iter::empty());
+            signal::shared(&private, method, &returned)
+        } else {
+            method_call(interface, method, names.into_iter())
+        };
         quote_spanned! {mixed=>
             #(#conditions)*
             #signature {

@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Attribute;
 
 use super::descriptor::{self, hash_literal};
-use super::signature;
+use super::{signal, signature};
 use crate::fallback;
 use crate::hash::fnv1a32;
 use crate::model::{Argument, Interface, Item, Method};
@@ -122,6 +122,9 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
     let private = interface.private();
     let vis = &interface.vis;
     let (ident, mangled) = (method.ident(), method.mangled());
+    if let Some(signal) = signal::method(interface, method) {
+        return signal;
+    }
     let attrs = carried_attributes(&method.source.attrs, &text::of(&ident));
     let deprecated = method.deprecated.as_ref().or(interface.deprecated.as_ref());
     let parameters = signature::parameters(method);

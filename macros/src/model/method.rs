@@ -4,7 +4,7 @@ use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::{FnArg, Pat, PatType, Receiver, ReceiverKind, Signature, TraitItemFn};
 
-use super::{Argument, Item, Method, take_deprecated};
+use super::{Argument, Item, Method, signal, take_deprecated};
 use crate::args::MethodArgs;
 use crate::ctxt::Ctxt;
 use crate::{text, types};
@@ -23,6 +23,9 @@ pub(super) fn read(ctxt: &Ctxt, mut source: TraitItemFn) -> Item {
     let deprecated = take_deprecated(&mut source.attrs);
     check_qualifiers(ctxt, &mut source);
     let exclusive = read_receiver(ctxt, &source.sig);
+    if args.signal.is_some() {
+        return signal::read(ctxt, errors, source, args, deprecated);
+    }
     let arguments = read_arguments(ctxt, &source.sig);
     let output = types::output(&source.sig.output).map_err(|error| ctxt.syn_error(error));
     let (Ok(output), true) = (output, ctxt.count() == errors) else {
@@ -47,6 +50,7 @@ fn check_local(ctxt: &Ctxt, args: &MethodArgs) {
         &args.oneway,
         &args.callback,
         &args.attribute,
+        &args.signal,
         &args.idempotent,
         &args.no_cancel,
         &args.blocking,

@@ -205,6 +205,11 @@ impl Session {
         &self.storage
     }
 
+    /// How many references to objects of this process the other side may hold at once.
+    pub(crate) fn most_references(&self) -> usize {
+        usize::try_from(self.node.limits.exports).unwrap_or(usize::MAX)
+    }
+
     pub(crate) fn is_intercepting(&self) -> bool {
         !self.node.outgoing.is_empty()
     }

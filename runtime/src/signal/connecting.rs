@@ -108,16 +108,49 @@ where
 
     fn add(self, id: impl FnOnce() -> ReceiverId, receiver: Receiver<T, R>) -> Connection {
         let id = self.id.unwrap_or_else(id);
-        let registry = self.signal.registry();
-        let number = registry.connect(Entry::new(id.clone(), self.sender.clone(), receiver));
-        let registry: Weak<dyn Disconnect> = Arc::downgrade(registry) as _;
-        Connection {
-            number,
-            receiver: id,
-            sender: self.sender,
-            registry,
-        }
+        connect(self.signal, id, self.sender, receiver)
     }
+}
+
+/// Connects a receiver, unless it is connected.
+pub(super) fn connect<T, R>(
+    signal: &Signal<T, R>,
+    id: ReceiverId,
+    sender: Option<Sender>,
+    receiver: Receiver<T, R>,
+) -> Connection
+where
+    T: Send + Sync + 'static,
+    R: Send + 'static,
+{
+    let registry = signal.registry();
+    let number = registry.connect(Entry::new(id.clone(), sender.clone(), receiver));
+    let registry: Weak<dyn Disconnect> = Arc::downgrade(registry) as _;
+    Connection {
+        number,
+        receiver: id,
+        sender,
+        registry,
+    }
+}
+
+/// The connection of a receiver, if it is connected.
+pub(super) fn find<T, R>(
+    signal: &Signal<T, R>,
+    id: &ReceiverId,
+    sender: Option<&Sender>,
+) -> Option<Connection>
+where
+    T: Send + Sync + 'static,
+    R: Send + 'static,
+{
+    let registry = signal.registry.get()?;
+    Some(Connection {
+        number: registry.find(id, sender)?,
+        receiver: id.clone(),
+        sender: sender.cloned(),
+        registry: Arc::downgrade(registry) as _,
+    })
 }
 
 impl<T, R> fmt::Debug for Connecting<'_, T, R> {

@@ -1,6 +1,7 @@
 //! Who receives and who sends: identities that are compared without running code of the application.
 
 use std::any::{Any, TypeId};
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Weak};
 
 use crate::object::ObjectIdentity;
 use crate::proxy::{self, Proxy};
+use crate::remote::Remote;
 use crate::uri::Uri;
 
 /// Who a signal is sent by: compared by identity, never by value.
@@ -42,6 +44,12 @@ impl Sender {
     /// The sender that is the object behind this proxy.
     pub fn object<P: Proxy>(proxy: &P) -> Self {
         Sender(Identity::of_object(proxy))
+    }
+
+    /// The sender that is the object of this process, or of another, which a frame refers to.
+    pub(super) fn of_reference(interface: u32, remote: &Remote) -> Self {
+        let name = "an object".to_owned();
+        Sender(Identity::of_reference(interface, remote, name))
     }
 }
 
@@ -126,6 +134,11 @@ impl ReceiverId {
     /// ```
     pub fn object<P: Proxy>(proxy: &P) -> Self {
         ReceiverId(Receiver::Object(Identity::of_object(proxy)))
+    }
+
+    /// The identity of a receiver in another process, which calls it `name`.
+    pub(super) fn of_reference(remote: &Remote, name: String) -> Self {
+        ReceiverId(Receiver::Object(Identity::of_reference(0, remote, name)))
     }
 
     /// The identity of what is connected: a function's own, a new one for each closure that captures something.
@@ -237,11 +250,33 @@ enum Identity {
 }
 
 /// An object, as proxies of one interface compare: by its URI if it is known by one, else by itself.
-#[derive(PartialEq, Eq, Hash)]
 struct Referred {
-    interface: &'static str,
+    /// FNV-1a of the interface's wire name.
+    interface: u32,
     uri: Option<Uri>,
     object: Option<ObjectIdentity>,
+    /// What it is called in messages.
+    name: Cow<'static, str>,
+}
+
+impl Referred {
+    fn key(&self) -> (u32, Option<&Uri>, Option<ObjectIdentity>) {
+        (self.interface, self.uri.as_ref(), self.object)
+    }
+}
+
+impl PartialEq for Referred {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Referred {}
+
+impl Hash for Referred {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
 }
 
 impl Identity {
@@ -252,9 +287,19 @@ impl Identity {
             None => proxy::to_remote(proxy).identity(),
         };
         Identity::Object(Arc::new(Referred {
-            interface: P::DESCRIPTOR.name,
+            interface: P::DESCRIPTOR.hash,
             uri,
             object,
+            name: Cow::Borrowed(P::DESCRIPTOR.name),
+        }))
+    }
+
+    fn of_reference(interface: u32, remote: &Remote, name: String) -> Self {
+        Identity::Object(Arc::new(Referred {
+            interface,
+            uri: None,
+            object: remote.identity(),
+            name: Cow::Owned(name),
         }))
     }
 }
@@ -271,7 +316,7 @@ impl fmt::Display for Identity {
 
 impl fmt::Display for Referred {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.interface)?;
+        f.write_str(&self.name)?;
         match (&self.uri, self.object) {
             (Some(uri), _) => write!(f, " at {uri}"),
             (None, Some(identity)) => write!(f, " #{}", identity.object),

@@ -56,13 +56,20 @@
 //! pointer, and no receiver is called, compared or dropped under it. It allocates once for the event, once for the
 //! responses, and once more for each receiver that is asynchronous.
 
+#[cfg(feature = "dynamic")]
+pub(crate) mod by_description;
 mod connecting;
 mod connection;
 mod error;
 mod event;
+mod far_connection;
+mod far_receiver;
 mod identity;
+mod near_receiver;
 mod receiver;
+mod reference;
 mod registry;
+mod request;
 mod sending;
 
 use std::fmt;
@@ -72,8 +79,11 @@ pub use self::connecting::Connecting;
 pub use self::connection::{Connection, ScopedConnection};
 pub use self::error::{ReceiverError, SignalError};
 pub use self::event::Event;
+pub use self::far_connection::SignalConnection;
 pub use self::identity::{ReceiverId, Sender};
 pub use self::receiver::Respond;
+pub use self::reference::SignalRef;
+pub use self::request::{SignalRequest, Tellable};
 
 use self::registry::{Registry, Snapshot};
 
@@ -94,6 +104,18 @@ impl<T, R> Signal<T, R> {
         Signal {
             registry: OnceLock::new(),
         }
+    }
+
+    /// The same signal again: whoever connects to the one hears the other.
+    #[doc(hidden)]
+    pub fn share(&self) -> Self {
+        Signal {
+            registry: OnceLock::from(Arc::clone(self.registry())),
+        }
+    }
+
+    fn registry(&self) -> &Arc<Registry<T, R>> {
+        self.registry.get_or_init(Arc::default)
     }
 }
 
@@ -282,10 +304,6 @@ where
         if let Some(registry) = self.registry.get() {
             registry.forget_gone();
         }
-    }
-
-    fn registry(&self) -> &Arc<Registry<T, R>> {
-        self.registry.get_or_init(Arc::default)
     }
 }
 

@@ -7,6 +7,10 @@ use std::sync::{Arc, Weak};
 
 use super::error::ReceiverError;
 use super::event::Event;
+use super::near_receiver::NearReceiver;
+use crate::any_error::AnyError;
+use crate::error::{CallError, FaultKind};
+use crate::object::Export;
 use crate::panics;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -62,8 +66,18 @@ impl<R> Received<R> {
 /// Awaits a response and makes an error of its panic.
 async fn contained<R>(future: Later<R>) -> Result<R, ReceiverError> {
     match panics::contain_future(future).await {
-        Ok(result) => result.map_err(ReceiverError::Failed),
+        Ok(result) => result.map_err(failed),
         Err(panic) => Err(panicked(&*panic)),
+    }
+}
+
+/// The error of a receiver, which may be the panic of one in another process.
+fn failed(error: BoxError) -> ReceiverError {
+    match error.downcast_ref::<CallError<AnyError>>() {
+        Some(CallError::Fault(fault)) if fault.kind() == FaultKind::Panicked => {
+            ReceiverError::Panicked(fault.message().to_owned())
+        }
+        _ => ReceiverError::Failed(error),
     }
 }
 
@@ -168,6 +182,28 @@ where
             }),
             is_asynchronous: true,
             object: Some(Arc::downgrade(object) as _),
+        }
+    }
+}
+
+impl<T, R> Receiver<T, R>
+where
+    T: Send + Sync + 'static,
+    R: Send + 'static,
+{
+    /// A receiver that came home: it is called as itself, and its object is held as other processes would hold it.
+    pub(super) fn lent(export: Arc<Export>, near: Arc<NearReceiver<T, R>>) -> Self {
+        let receiver = near.receiver.as_ref();
+        Receiver {
+            is_asynchronous: receiver.is_some_and(|receiver| receiver.is_asynchronous),
+            object: receiver.and_then(|receiver| receiver.object.clone()),
+            call: Box::new(move |event| {
+                let _held = &export;
+                match &near.receiver {
+                    Some(receiver) => receiver.call(event),
+                    None => Received::Gone,
+                }
+            }),
         }
     }
 }

@@ -61,6 +61,15 @@ impl<T, R> Registry<T, R> {
         self.0.find_or_add(entry, is_it).number
     }
 
+    /// The number of the receiver of this identity that listens to this sender.
+    pub(super) fn find(&self, id: &ReceiverId, sender: Option<&Sender>) -> Option<u64> {
+        let snapshot = self.0.snapshot();
+        let is_it = |known: &&Arc<Entry<T, R>>| {
+            known.id == *id && known.sender.as_ref() == sender && !known.receiver.is_gone()
+        };
+        snapshot.iter().find(is_it).map(|entry| entry.number)
+    }
+
     /// Takes the receiver of this identity out that listens to this sender; `false` if there is none.
     pub(super) fn disconnect(&self, id: &ReceiverId, sender: Option<&Sender>) -> bool {
         self.forget_gone();

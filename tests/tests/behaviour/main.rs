@@ -32,6 +32,7 @@ mod processes;
 mod receivers;
 mod references;
 mod releases;
+mod remote_signals;
 mod resolving;
 mod serial;
 mod signals;

@@ -123,7 +123,7 @@ fn deep(depth: u16) -> Limits {
 }
 
 /// A process of its own, which ends with this or with the test.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -131,7 +131,7 @@ struct Process {
 
 impl Process {
     /// Runs this test program again in a role.
-    fn start(role: &str, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(role: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args([
@@ -156,7 +156,7 @@ impl Process {
     }
 
     /// The next line that begins with this word, without it. What the test harness prints is passed over.
-    fn line(&mut self, word: &str) -> String {
+    pub(crate) fn line(&mut self, word: &str) -> String {
         let mut line = String::new();
         loop {
             line.clear();
@@ -172,7 +172,7 @@ impl Process {
     }
 
     /// Kills it, with no chance to say goodbye.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -213,6 +213,10 @@ fn child() {
             "serve" => serve().await,
             "bounce" => bounce().await,
             "client from the environment" => client_from_environment().await,
+            "listen to a signal" => {
+                let uri = std::env::var("URI").unwrap();
+                crate::remote_signals::listen_in_another_process(&uri, say).await;
+            }
             other => panic!("{other} is no role"),
         }
     });

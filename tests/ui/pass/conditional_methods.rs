@@ -15,6 +15,10 @@ pub trait Library {
     #[cfg(any())]
     async fn lend(&self, title: TypeThatDoesNotExist) -> TypeThatDoesNotExist;
 
+    #[cfg(any())]
+    #[signal]
+    fn lent(&self) -> &Signal<TypeThatDoesNotExist>;
+
     async fn count(&self) -> u32;
 }
 

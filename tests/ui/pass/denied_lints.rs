@@ -52,6 +52,9 @@ pub trait Library {
     /// Sorts.
     #[blocking]
     fn sort(&self) {}
+    /// Tells of each book that comes in.
+    #[signal]
+    fn arrived(&self) -> &farref::Signal<Book, u32>;
     /// Compares.
     #[local]
     fn compare<T: Debug>(&self, _other: T) {}
@@ -69,6 +72,9 @@ pub trait Archive: Library + Debug {
 pub trait Counter {
     /// Adds.
     fn add(&mut self, n: u32) -> u32;
+    /// Tells.
+    #[signal]
+    fn added(&self) -> &farref::Signal<u32>;
 }
 
 #[expose]

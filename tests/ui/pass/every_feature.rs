@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use bytes::Bytes;
+use farref::Signal;
 use farref::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,16 @@ pub trait Jukebox {
     #[name = "new"]
     async fn start_anew(&self) -> ();
 
+    #[signal]
+    #[name = "song-changed"]
+    fn changed<'a>(&'a self) -> &'a Signal<Track, Option<u32>>;
+
+    #[signal]
+    fn closing(&self) -> &'static farref::Signal<()> {
+        static CLOSING: Signal<()> = Signal::new();
+        &CLOSING
+    }
+
     /// Has a body, as any method of a trait may.
     async fn load_twice(&self, name: &str) -> Result<u32, MediaError> {
         let first = self.load(name, &Vec::new()).await?;
@@ -98,7 +109,13 @@ pub trait Listener {
 
 struct Machine;
 
+static CHANGED: Signal<Track, Option<u32>> = Signal::new();
+
 impl Jukebox for Machine {
+    fn changed(&self) -> &Signal<Track, Option<u32>> {
+        &CHANGED
+    }
+
     async fn load(&self, _name: &str, tracks: &Vec<Track>) -> Result<u32, MediaError> {
         Ok(tracks.len() as u32)
     }
@@ -158,13 +175,18 @@ async fn main() {
     let listener = ListenerProxy::new(Client);
     assert_eq!(jukebox.watch(listener.clone()).await.expect("watches"), Some(listener));
 
+    jukebox.changed().connect(|track| Some(track.title.len() as u32)).await.expect("connects");
+    let told = CHANGED.send(Track { title: "Creep".to_owned() }).await.expect("tells");
+    assert_eq!(told[0].1, Some(5));
+    jukebox.closing().connect(|_| ()).await.expect("connects");
+
     let descriptor = JukeboxProxy::DESCRIPTOR;
     assert_eq!(descriptor.name, "media.Jukebox");
     assert_eq!(descriptor.docs, "A jukebox.");
     let names: Vec<_> = descriptor.methods.iter().map(|method| method.name).collect();
     let expected = [
         "load", "count", "upload", "play", "note", "volume", "set_volume", "watch", "current-song", "scan", "new",
-        "load_twice", "twice", "type",
+        "song-changed", "closing", "load_twice", "twice", "type",
     ];
     assert_eq!(names, expected);
     assert_eq!(Machine.inspect(3), "3");

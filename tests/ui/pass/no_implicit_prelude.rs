@@ -6,6 +6,8 @@
 pub trait Library {
     fn find(&self, title: &str) -> u32;
     async fn lend(&self, title: ::std::string::String) -> ::std::option::Option<u32>;
+    #[signal]
+    fn arrived(&self) -> &::farref::Signal<::std::string::String>;
     async fn fail(&self, parts: &[u8]) -> ::std::result::Result<(), ::std::string::String>;
 }
 

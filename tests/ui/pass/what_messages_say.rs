@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use farref::Signal;
 use farref::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,17 @@ pub trait Types {
     async fn error_that_is_a_trait_object(&self) -> Result<u32, String>;
     fn stream_result(&self) -> Vec<u32>;
     async fn future_result(&self) -> u32;
-    async fn signal(&self, listener: ReaderProxy);
+}
+
+/// `signals`: the attribute, and the signal lent.
+#[expose]
+pub trait Signals {
+    #[signal]
+    fn found(&self) -> &Signal<u32>;
+    #[signal]
+    fn of_a_borrow(&self) -> &Signal<String>;
+    #[signal]
+    fn answer_without_serde(&self) -> &Signal<u32, Query>;
 }
 
 /// `types/closure`, `types/trait_object`: a callback instead.

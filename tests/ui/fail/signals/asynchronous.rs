@@ -1,15 +1,16 @@
 use farref::prelude::*;
+use farref::Signal;
 
 #[expose]
 pub trait Library {
     #[signal]
-    fn found(&self) -> u32;
+    async fn found(&self) -> &Signal<u32>;
 
     async fn count(&self) -> u32;
 }
 
 async fn call(library: &LibraryProxy) {
-    let _ = library.found().await;
+    let _ = library.found().connect(|_| ()).await;
     let _ = library.count().await;
 }
 

@@ -1,16 +1,16 @@
 use farref::prelude::*;
-
-pub struct Signal<T>(pub T);
+use farref::Signal;
 
 #[expose]
 pub trait Library {
-    fn found(&self) -> &Signal<u32>;
+    #[signal]
+    fn found(&self) -> Signal<u32>;
 
     async fn count(&self) -> u32;
 }
 
 async fn call(library: &LibraryProxy) {
-    let _ = library.found().await;
+    
     let _ = library.count().await;
 }
 

@@ -1,0 +1,101 @@
+//! What a method becomes that returns a signal.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{ReturnType, Type};
+
+use super::descriptor::hash_literal;
+use super::proxy::carried_attributes;
+use super::signature;
+use crate::hash::fnv1a32;
+use crate::model::{Interface, Method};
+use crate::text;
+
+/// The proxy's method, which gives the signal to connect to; nothing if the method is no signal.
+pub(super) fn method(interface: &Interface, method: &Method) -> Option<TokenStream> {
+    let (tells, answers) = method.signal()?;
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let vis = &interface.vis;
+    let (ident, mangled) = (method.ident(), method.mangled());
+    let attrs = carried_attributes(&method.source.attrs, &text::of(&ident));
+    let deprecated = method.deprecated.as_ref().or(interface.deprecated.as_ref());
+    let hash = hash_literal(fnv1a32(&format!("{}.{}", interface.name, method.name)));
+    let take = signature::wire(&private, &tells.to_token_stream(), "take");
+    let reply = signature::wire(&private, &answers.to_token_stream(), "reply");
+    Some(quote_spanned! {mixed=>
+        #attrs
+        #deprecated
+        #vis fn #ident<'call>(&'call self) -> #private::SignalRef<'call, Self, #tells, #answers> {
+            #private::SignalRef::new(
+                self,
+                const { #private::method_index(Self::DESCRIPTOR, #hash) },
+                |near| near.#mangled(),
+                #take,
+                #reply,
+            )
+        }
+    })
+}
+
+/// The handler of what is asked of the signal that `returned` evaluates to.
+pub(super) fn handler(
+    private: &TokenStream,
+    method: &Method,
+    returned: &TokenStream,
+) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let Some((tells, answers)) = method.signal() else {
+        return TokenStream::new();
+    };
+    let signal = signal(private, method, returned);
+    let at = tells.span().resolved_at(mixed);
+    // Named at the type, so that what the type lacks is reported there.
+    let serve = quote_spanned!(at=> #private::SignalRequest::serve::<#tells, #answers>);
+    let put = signature::wire(private, &tells.to_token_stream(), "put");
+    let decode = signature::wire(private, &answers.to_token_stream(), "decode");
+    quote_spanned! {mixed=>
+        |entry, call| #private::Box::pin(async move {
+            let request = #private::SignalRequest::decode(&call)?;
+            let object = entry.enter().await?;
+            #serve(request, &call, #signal, #put, #decode)
+        })
+    }
+}
+
+/// The signal that `returned` evaluates to, for somebody who does not borrow the object.
+pub(super) fn shared(
+    private: &TokenStream,
+    method: &Method,
+    returned: &TokenStream,
+) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let signal = signal(private, method, returned);
+    quote_spanned!(mixed=> #signal.share())
+}
+
+/// The signal that `returned` evaluates to. What is no signal is reported at the type that the method returns.
+fn signal(private: &TokenStream, method: &Method, returned: &TokenStream) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let Some((tells, answers)) = method.signal() else {
+        return TokenStream::new();
+    };
+    let written = match &method.source.sig.output {
+        ReturnType::Type(_, ty) => match &**ty {
+            Type::Reference(reference) => reference.elem.span(),
+            ty => ty.span(),
+        },
+        ReturnType::Default => method.ident().span(),
+    };
+    let at = written.resolved_at(mixed);
+    let returned: TokenStream = returned
+        .clone()
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(at));
+            token
+        })
+        .collect();
+    quote_spanned!(at=> #private::signal::<#tells, #answers>(#returned))
+}

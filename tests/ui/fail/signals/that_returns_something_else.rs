@@ -1,0 +1,16 @@
+use farref::prelude::*;
+
+#[expose]
+pub trait Library {
+    #[signal]
+    fn found(&self) -> u32;
+
+    async fn count(&self) -> u32;
+}
+
+async fn call(library: &LibraryProxy) {
+    
+    let _ = library.count().await;
+}
+
+fn main() {}
