@@ -95,6 +95,14 @@ async fn drive(jukebox: JukeboxProxy) -> anyhow::Result<()> {
     println!("downloaded the same: {same}");
     println!("loudness: {:.2}", jukebox.loudness("hum").await?);
 
+    // Streams, out and in: as fast as their consumer takes them, and no faster.
+    let mut tracks = jukebox.tracks();
+    while let Some(track) = tracks.next().await {
+        println!("in the library: {}", track?);
+    }
+    let parts = RemoteStream::from_iter((0..4).map(|part| vec![part; 1 << 16]));
+    println!("recorded {} bytes", jukebox.record("drone", parts).await?);
+
     // Calls are futures, many under way at once on one connection.
     let (black, queen) = tokio::join!(jukebox.search("Black"), jukebox.search("Queen"));
     println!("found {} and {} tracks", black?.len(), queen?.len());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use farref::prelude::*;
 use farref::{Listeners, Signal};
 
 use super::{Jukebox, ListenerProxy, MediaError, Queue, QueueProxy, Track};
@@ -148,6 +149,23 @@ impl Jukebox for Machine {
             .recordings
             .insert(title.to_owned(), sound.to_vec());
         Ok(sound.len() as u64)
+    }
+
+    async fn record(
+        &self,
+        title: &str,
+        mut parts: RemoteStream<Vec<u8>>,
+    ) -> Result<u64, MediaError> {
+        let mut sound = Vec::new();
+        while let Some(part) = parts.next().await {
+            sound.extend(part.map_err(|fault| MediaError::Interrupted(fault.to_string()))?);
+        }
+        self.upload(title, &sound).await
+    }
+
+    fn tracks(&self) -> impl Stream<Item = Track> {
+        let tracks: Vec<_> = self.state().library.values().flatten().cloned().collect();
+        futures_util::stream::iter(tracks)
     }
 
     async fn download(&self, title: &str) -> Result<Vec<u8>, MediaError> {

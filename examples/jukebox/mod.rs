@@ -34,6 +34,9 @@ pub enum MediaError {
     /// A recording without a sound.
     #[error("`{0}` is empty")]
     Empty(String),
+    /// The parts of a recording stopped coming.
+    #[error("the recording was interrupted: {0}")]
+    Interrupted(String),
 }
 
 /// A jukebox that several clients drive at once.
@@ -74,6 +77,12 @@ pub trait Jukebox {
 
     /// Keeps a recording and returns its number of bytes. Bytes travel as they are, outside the codec.
     async fn upload(&self, title: &str, sound: &[u8]) -> Result<u64, MediaError>;
+
+    /// Keeps a recording that comes in parts, which are taken as fast as the jukebox can.
+    async fn record(&self, title: &str, parts: RemoteStream<Vec<u8>>) -> Result<u64, MediaError>;
+
+    /// Every track in the library, produced as they are asked for.
+    fn tracks(&self) -> impl Stream<Item = Track>;
 
     /// The recording of this title.
     async fn download(&self, title: &str) -> Result<Vec<u8>, MediaError>;

@@ -1,5 +1,7 @@
 //! Calling without the trait: for tools that know an object only by its description.
 
+mod streams;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
+pub use self::streams::DynStream;
 use crate::client::Client;
 use crate::codec::{self, ArgumentsEncoder, Codec};
 use crate::context::after;
@@ -71,9 +74,11 @@ pub struct DynProxy {
 /// What a call of a [`DynProxy`] returned, with the references that it transferred.
 #[derive(Debug)]
 pub struct DynReply {
-    /// The value. A reference in it is the number of an entry of `references`.
+    /// The value. A reference in it, or a stream, is its number among those that the reply transferred.
     pub value: Value,
     transferred: Vec<Transferred>,
+    /// What the value is said to be.
+    shape: Shape,
 }
 
 impl DynReply {
@@ -174,6 +179,7 @@ impl DynProxy {
     }
 
     /// Calls a method. `arguments` is an object of them by name, or an array of them in order; `null` stands for none.
+    /// An argument that is a stream is given as an array of its items.
     ///
     /// # Errors
     ///
@@ -236,6 +242,7 @@ impl DynProxy {
             return Ok(DynReply {
                 value: Value::Null,
                 transferred: Vec::new(),
+                shape: Shape::Unit,
             });
         }
         decode(method, reply)
@@ -306,8 +313,14 @@ impl DynProxy {
     }
 
     fn encode(&self, method: &MethodInfo, arguments: Value) -> Result<Encoded> {
-        let arguments = in_order(method, arguments)?;
-        for (argument, value) in method.arguments.iter().zip(&arguments) {
+        let mut arguments = in_order(method, arguments)?;
+        let mut transferred = Vec::new();
+        for (argument, value) in method.arguments.iter().zip(&mut arguments) {
+            if let Shape::Stream(items) = &argument.shape {
+                let stream = streams::of_list(method, argument, items, value)?;
+                *value = Value::from(transferred.len());
+                transferred.push(stream);
+            }
             if !is_bytes(argument) {
                 shape::check_json(value, &argument.shape)
                     .map_err(|mismatch| bad_argument(method, argument, &mismatch))?;
@@ -352,7 +365,7 @@ impl DynProxy {
             codec,
             body,
             attachments,
-            transferred: Vec::new(),
+            transferred,
         })
     }
 }
@@ -463,6 +476,7 @@ fn decode(method: &MethodInfo, mut reply: RawReply) -> Result<DynReply, CallErro
         false => Ok(DynReply {
             value,
             transferred: reply.transferred,
+            shape: info.shape.clone(),
         }),
     }
 }

@@ -55,6 +55,7 @@
 //! | calling | [`connect`], [`lazy`], [`Client`], [`Call`], [`Proxy`] |
 //! | calling and serving without async | [`mod@blocking`] |
 //! | what went wrong | [`Fault`], [`CallError`] |
+//! | items that come one by one | [`RemoteStream`], [`StreamCall`] |
 //! | telling others | [`Signal`] in this process, [`Listeners`] and [`Topic`] for callbacks |
 //! | who calls me | [`CallContext`], [`Peer`] |
 //! | calling again and again | [`timer`] |
@@ -156,7 +157,7 @@ pub use crate::descriptor::{
     ValueInfo,
 };
 #[cfg(feature = "dynamic")]
-pub use crate::dynamic::{DynProxy, DynReply};
+pub use crate::dynamic::{DynProxy, DynReply, DynStream};
 pub use crate::error::{CallError, Failure, Fault, FaultKind, Outcome, Result};
 pub use crate::interceptor::{CallInfo, Direction, Intercepted, Interceptor};
 pub use crate::lend::Loan;

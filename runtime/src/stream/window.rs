@@ -33,7 +33,7 @@ impl StreamWindow {
         }
     }
 
-    pub(super) fn room(self) -> Room {
+    pub(crate) fn room(self) -> Room {
         Room {
             items: self.items.into(),
             bytes: self.bytes,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use farref::prelude::*;
 use farref::{Codec, FaultKind, StreamSender, StreamWindow};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::support::{Pair, assert_fault};
@@ -703,4 +704,43 @@ async fn a_pinned_object_streams_from_its_thread() {
     local
         .run_until(async { tokio::join!(thermometer, test) })
         .await;
+}
+
+#[tokio::test]
+async fn streams_need_no_trait() {
+    for codecs in ["postcard,json", "postcard"] {
+        let daemon = Daemon::builder().accept_codecs(codecs.parse().unwrap());
+        let pair = Pair::of_memory(daemon, Client::builder()).await;
+        let uri = pair
+            .daemon
+            .register("library", LibraryProxy::new(Shelf::default()))
+            .unwrap();
+        let library = pair.client.dynamic(&uri).await.unwrap();
+        let returns = &library.interface().method("tracks").unwrap().returns;
+        assert_eq!(returns.type_name, "impl Stream<Item = Track>");
+        assert_eq!(returns.shape.to_string(), "a stream of struct Track");
+        let mut tracks = library.stream("tracks", json!({"count": 2})).await.unwrap();
+        let expected = json!({"title": "track 0", "seconds": 0});
+        assert_eq!(tracks.next().await.unwrap().unwrap(), expected);
+        assert_eq!(tracks.next().await.unwrap().unwrap()["seconds"], 1);
+        assert!(tracks.next().await.is_none());
+        let found = library.stream("search", json!(["x"])).await.unwrap();
+        drop(found);
+        let error = library.stream("search", json!([""])).await.unwrap_err();
+        assert!(matches!(error, CallError::App(text) if text == "say what"));
+        let sum = library.call("sum", json!([[1, 2, 3]])).await.unwrap();
+        assert_eq!(sum, json!(6));
+        let uploaded = library.call("upload", json!([["abc", [1, 2]]])).await;
+        assert_eq!(uploaded.unwrap(), json!(5));
+        let mut pictures = library.stream("pictures", json!([1])).await.unwrap();
+        let picture = pictures.next().await.unwrap().unwrap();
+        assert_eq!(picture.as_array().unwrap().len(), 1 << 20);
+        drop(pictures);
+        let error = library.call("sum", json!([[1, "two"]])).await.unwrap_err();
+        assert!(error.to_string().contains("argument `numbers`"), "{error}");
+        let error = library.stream("upload", json!([[]])).await.unwrap_err();
+        assert!(error.to_string().contains("no stream"), "{error}");
+        drop((library, tracks));
+        pair.at_baseline().await;
+    }
 }
