@@ -150,7 +150,10 @@ impl DynProxy {
     ) -> Result<DynStream, CallError<Value>> {
         let info = self.method(method)?;
         if !matches!(info.returns.shape, Shape::Stream(_)) {
-            let message = format!("`{}` returns {} and no stream", info.name, info.returns.shape);
+            let message = format!(
+                "`{}` returns {} and no stream",
+                info.name, info.returns.shape
+            );
             return Err(misuse(message).into());
         }
         let reply = self.call_full(method, arguments).await?;
