@@ -467,9 +467,9 @@ fn forged_ids_end_the_connection() {
 #[test]
 fn unserved_frames_end_the_connection_politely() {
     let mut pair = Pair::established();
-    let end = farref_proto::message::BatchEnd { batch: 1 };
-    let error = pair.forge_to_server(&frame(&Message::BatchEnd(end)));
-    assert_eq!(error, Some(ConnectionError::Unsupported("batches")));
+    let claimed = farref_proto::message::Claimed { grant: [1; 16] };
+    let error = pair.forge_to_server(&frame(&Message::Claimed(claimed)));
+    assert_eq!(error, Some(ConnectionError::Unsupported("hand-off")));
     pair.carry_to_client();
     let Event::Closed(reason) = pair.client.event() else {
         panic!("no goodbye")
