@@ -436,7 +436,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The other side is too slow, or silent. The connection is closed then.
+    /// The other side is too slow, or silent. The connection is closed then, or if its session may outlive it,
+    /// [suspended](Self::is_suspended).
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), ConnectionError> {
         let result = match self.state {
             State::Closed => Ok(()),
@@ -447,8 +448,11 @@ impl Connection {
             }
             State::Preamble(_) | State::Handshake(_) | State::Suspended => Ok(()),
         };
-        if let Err(error) = &result {
-            self.fail(error);
+        match &result {
+            // A network that has gone tells nobody.
+            Err(ConnectionError::PeerTimeout) if self.disconnected(now) => {}
+            Err(error) => self.fail(error),
+            Ok(()) => {}
         }
         result
     }
@@ -474,7 +478,9 @@ impl Connection {
     pub fn close(&mut self, reason: &CloseReason) {
         match self.state {
             State::Open => {
-                self.write_counted();
+                if self.session.is_linked() {
+                    self.write_counted();
+                }
                 reason.encode(self.session.behind());
             }
             State::Preamble(_) | State::Handshake(_) if self.is_client => {
@@ -486,6 +492,14 @@ impl Connection {
             State::Preamble(_) | State::Suspended | State::Closed => {}
         }
         self.state = State::Closed;
+    }
+
+    /// Ends the conversation and tells the other side why, in place of everything that waits to be transmitted.
+    pub fn abort(&mut self, reason: &CloseReason) {
+        if self.is_open() {
+            self.session.unlink();
+        }
+        self.close(reason);
     }
 
     /// Ends the conversation because of an error, of which the other side is told where it can understand.

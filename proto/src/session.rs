@@ -171,6 +171,11 @@ impl Session {
         self.ahead.len() + frames + self.behind.len()
     }
 
+    /// Returns how many bytes wait, also for a connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.ahead.len() + self.outbox.len() + self.behind.len()
+    }
+
     /// Returns how many bytes of session frames the other side has not acknowledged.
     pub(crate) fn unacknowledged(&self) -> u64 {
         self.appended - self.acknowledged

@@ -56,6 +56,19 @@ struct Inner {
     told: Told,
 }
 
+/// The way to the daemon of a session, for when its connection is lost.
+pub(crate) struct Dialer {
+    client: Client,
+    address: Address,
+}
+
+impl Dialer {
+    /// Connects, without a handshake.
+    pub(crate) async fn dial(&self) -> Result<Transport> {
+        self.client.transport(&self.address).await
+    }
+}
+
 /// How many places for sessions are kept before the unused ones are looked for.
 const MAX_UNUSED_SLOTS: usize = 64;
 
@@ -193,6 +206,35 @@ impl ClientBuilder {
     /// What decoding one message may cost.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.node.budget = budget;
+        self
+    }
+
+    /// How long sessions of this client outlive a lost connection, if the daemon keeps them for as long: calls, callbacks
+    /// and references go on when it is there again. The default is 30 s; with zero, a lost connection is a lost session.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.node.limits.linger = time;
+        self
+    }
+
+    /// Is told of each session that has ended though this client did not end it: the daemon shut down or started anew, or
+    /// the network was away for longer than [`linger`](ClientBuilder::linger). Callbacks that the daemon held are forgotten
+    /// there; proxies to named objects find them again at their next call, so this is the place to subscribe anew.
+    ///
+    /// It runs in a task of its own. A panic ends that task alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (lost, mut losses) = tokio::sync::mpsc::unbounded_channel();
+    /// let client = farref::Client::builder()
+    ///     .on_session_lost(move |peer, fault| {
+    ///         let _ = lost.send((peer, fault));
+    ///     })
+    ///     .build();
+    /// # let _ = (client, &mut losses);
+    /// ```
+    pub fn on_session_lost(mut self, hook: impl Fn(Peer, Fault) + Send + Sync + 'static) -> Self {
+        self.node.on_session_lost = Some(Arc::new(hook));
         self
     }
 
@@ -339,7 +381,8 @@ impl Client {
         io: impl AsyncRead + AsyncWrite + Send + 'static,
         name: impl Into<String>,
     ) -> Result<Peer> {
-        let hold = self.open(Transport::from_io(io, name.into()), Lifetime::UntilClosed);
+        let transport = Transport::from_io(io, name.into());
+        let hold = self.open(transport, None, Lifetime::UntilClosed);
         let session = Arc::clone(hold.session());
         session.opened().await?;
         Ok(Peer::of(&session))
@@ -433,7 +476,11 @@ impl Client {
         loop {
             match self.transport(address).await {
                 Ok(transport) => {
-                    let hold = self.open(transport, Lifetime::WhileUsed);
+                    let dialer = Dialer {
+                        client: self.clone(),
+                        address: address.clone(),
+                    };
+                    let hold = self.open(transport, Some(dialer), Lifetime::WhileUsed);
                     *place = Arc::downgrade(hold.session());
                     return Ok(hold);
                 }
@@ -474,7 +521,7 @@ impl Client {
         }
     }
 
-    fn open(&self, transport: Transport, lifetime: Lifetime) -> Hold {
+    fn open(&self, transport: Transport, dialer: Option<Dialer>, lifetime: Lifetime) -> Hold {
         let node = Arc::clone(&self.0.node);
         let mut config = ClientConfig::new(
             random::instance_id(),
@@ -483,7 +530,10 @@ impl Client {
             Nonce::from_bytes(random::bytes()),
         );
         config.limits = node.limits.clone();
-        config.limits.linger = Duration::ZERO;
+        if dialer.is_none() {
+            // Nobody can open the application's pipe again.
+            config.limits.linger = Duration::ZERO;
+        }
         // What it knows, also for its own calls; what it accepts is looked at in each call that comes.
         config.codecs = Codec::available().bits();
         config.name.clone_from(&node.name);
@@ -494,7 +544,14 @@ impl Client {
             Identity::Anonymous
         };
         let connection = Connection::client(config, Time::ZERO);
-        let session = Session::new(node, lifetime, transport.peer.clone(), identity, connection);
+        let session = Session::new(
+            node,
+            dialer,
+            lifetime,
+            transport.peer.clone(),
+            identity,
+            connection,
+        );
         // Held before its tasks run, so that it is not taken for unused.
         let hold = session.first_hold();
         self.0.node.add_session(&session);
@@ -504,7 +561,7 @@ impl Client {
 }
 
 /// A duration, give or take a quarter, so that many clients do not come back at one moment.
-fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     let random = u32::from(u16::from_le_bytes(random::bytes()));
     wait.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u16::MAX))
 }

@@ -167,7 +167,7 @@ pub use crate::peer::{Identity, Peer, PeerAddress};
 pub use crate::permission::{Denied, Permission};
 pub use crate::proxy::{Proxy, ProxyOptions, same_object};
 pub use crate::resolve::{Candidate, Choice, Resolver, Resolving};
-pub use crate::session::TableSizes;
+pub use crate::session::{SessionState, StateWatch, TableSizes};
 pub use crate::shape::Shape;
 pub use crate::signal::Signal;
 pub use crate::stream::{

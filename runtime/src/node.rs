@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use farref_proto::Limits;
+use farref_proto::{Connection, Limits, SessionId};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -16,7 +17,9 @@ use crate::error::{Fault, Result};
 use crate::factory::Factory;
 use crate::interceptor::{Interceptor, Interceptors};
 use crate::object::{Export, ObjectIdentity};
+use crate::peer::Peer;
 use crate::session::Session;
+use crate::task;
 use crate::{FaultKind, Outcome};
 
 /// The longest name of an object, in bytes, as the protocol has it.
@@ -37,6 +40,11 @@ pub(crate) struct Node {
     pub(crate) backtraces: bool,
     pub(crate) outgoing: Interceptors,
     pub(crate) incoming: Interceptors,
+    on_session_lost: Option<OnSessionLost>,
+    max_lingering: usize,
+    max_lingering_bytes: u64,
+    /// The sessions that their clients may take up again.
+    resumable: Mutex<HashMap<SessionId, Weak<Session>>>,
     /// Woken whenever a handler ends, while anybody watches.
     served: Notify,
     /// How many watch for the ends of handlers.
@@ -47,6 +55,9 @@ pub(crate) struct Node {
     sessions: Mutex<Vec<Weak<Session>>>,
     failed_oneways: AtomicU64,
 }
+
+/// Told of sessions that have ended though nobody here wanted that.
+pub(crate) type OnSessionLost = Arc<dyn Fn(Peer, Fault) + Send + Sync>;
 
 /// What a name stands for.
 #[derive(Clone)]
@@ -81,6 +92,9 @@ pub(crate) struct NodeConfig {
     pub(crate) backtraces: bool,
     pub(crate) outgoing: Vec<Arc<dyn Interceptor>>,
     pub(crate) incoming: Vec<Arc<dyn Interceptor>>,
+    pub(crate) on_session_lost: Option<OnSessionLost>,
+    pub(crate) max_lingering: usize,
+    pub(crate) max_lingering_bytes: u64,
 }
 
 impl Default for NodeConfig {
@@ -95,6 +109,9 @@ impl Default for NodeConfig {
             backtraces: false,
             outgoing: Vec::new(),
             incoming: Vec::new(),
+            on_session_lost: None,
+            max_lingering: 64,
+            max_lingering_bytes: 64 << 20,
         }
     }
 }
@@ -121,6 +138,10 @@ impl Node {
             backtraces: config.backtraces,
             outgoing: config.outgoing.into(),
             incoming: config.incoming.into(),
+            on_session_lost: config.on_session_lost,
+            max_lingering: config.max_lingering,
+            max_lingering_bytes: config.max_lingering_bytes,
+            resumable: Mutex::default(),
             served: Notify::new(),
             watchers: AtomicUsize::new(0),
             daemon: OnceLock::new(),
@@ -240,6 +261,85 @@ impl Node {
             .filter_map(Weak::upgrade)
             .filter(|session| !session.is_closed())
             .collect()
+    }
+
+    /// Tells the application that a session is lost, in a task: who ended it may be anywhere.
+    pub(crate) fn tell_of_loss(&self, session: &Arc<Session>, fault: Fault) {
+        if let Some(hook) = &self.on_session_lost
+            && Handle::try_current().is_ok()
+        {
+            let (hook, peer) = (Arc::clone(hook), Peer::of(session));
+            task::spawn(async move { hook(peer, fault) });
+        }
+    }
+
+    fn resumable_sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Weak<Session>>> {
+        self.resumable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a session that was just established, if its client may take it up again. One that has the id of another is
+    /// nobody's but its connection's.
+    pub(crate) fn note_resumable(&self, session: &Arc<Session>, connection: &Connection) {
+        if session.dials() || !connection.is_resumable() {
+            return;
+        }
+        let Some(peer) = connection.peer() else {
+            return;
+        };
+        let mut sessions = self.resumable_sessions();
+        let known = sessions.get(&peer.session);
+        if known.is_none_or(|known| known.strong_count() == 0) {
+            sessions.insert(peer.session, Arc::downgrade(session));
+        }
+    }
+
+    /// The session of this id that a client may take up again.
+    pub(crate) fn resumable(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.resumable_sessions().get(&id)?.upgrade()
+    }
+
+    /// Forgets a session that has ended.
+    pub(crate) fn forget_resumable(&self, session: &Session) {
+        let Some(id) = session.id() else {
+            return;
+        };
+        let mut sessions = self.resumable_sessions();
+        let is_it = sessions
+            .get(&id)
+            .is_some_and(|known| std::ptr::eq(known.as_ptr(), session));
+        if is_it {
+            sessions.remove(&id);
+        }
+    }
+
+    /// Those of the sessions without a connection that are too many, or keep too much, beside this one for the same peer.
+    pub(crate) fn too_many_lingering(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
+        let sessions: Vec<_> = self
+            .resumable_sessions()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
+        let mut lingering: Vec<_> = sessions
+            .into_iter()
+            .filter(|other| session.is_of_same_peer(other))
+            .filter_map(|other| Some((other.lingering()?, other)))
+            .collect();
+        lingering.sort_by_key(|(kept, other)| (!kept.is_empty, kept.since, other.number()));
+        let mut count = lingering.len();
+        let mut bytes: u64 = lingering.iter().map(|(kept, _)| kept.bytes).sum();
+        let mut ended = Vec::new();
+        for (kept, other) in lingering {
+            let is_relief =
+                count > self.max_lingering || bytes > self.max_lingering_bytes && kept.bytes > 0;
+            if is_relief {
+                count -= 1;
+                bytes -= kept.bytes;
+                ended.push(other);
+            }
+        }
+        ended
     }
 
     /// Says that a handler or a session has ended.

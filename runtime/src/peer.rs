@@ -11,7 +11,7 @@ use crate::error::{CallError, Fault, FaultKind, Result};
 use crate::permission::Denied;
 use crate::proxy::{self, Proxy};
 use crate::remote::{FarReference, Remote};
-use crate::session::{Session, TableSizes};
+use crate::session::{Session, SessionState, StateWatch, TableSizes};
 
 /// Where a peer is, as far as its transport tells.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,16 @@ impl PeerAddress {
             PeerAddress::Tcp(address) => address.ip().is_loopback(),
             PeerAddress::Unix(_) | PeerAddress::Memory(_) => true,
             PeerAddress::Stream(_) => false,
+        }
+    }
+}
+
+impl PeerAddress {
+    /// Whether both are at one host; ports do not matter, nor does what the application calls its streams.
+    pub(crate) fn is_same_host(&self, other: &PeerAddress) -> bool {
+        match (self, other) {
+            (PeerAddress::Tcp(one), PeerAddress::Tcp(other)) => one.ip() == other.ip(),
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
         }
     }
 }
@@ -190,6 +200,29 @@ impl Peer {
     /// Ends the session at once; what is queued is lost.
     pub fn abort(&self) {
         self.0.abort();
+    }
+
+    /// How the session stands: connected, without a connection for the moment, or closed.
+    pub fn state(&self) -> SessionState {
+        self.0.standing()
+    }
+
+    /// Begins to watch how the session stands, for instance to show it to a person.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(peer: farref::Peer) {
+    /// use farref::SessionState;
+    ///
+    /// let mut state = peer.watch_state();
+    /// while state.changed().await != SessionState::Closed {
+    ///     println!("{:?}", state.current());
+    /// }
+    /// # }
+    /// ```
+    pub fn watch_state(&self) -> StateWatch {
+        self.0.watch_standing()
     }
 
     /// Whether the session has ended.

@@ -199,6 +199,34 @@ pub trait Proxy: Clone + fmt::Debug + Send + Sync + Sized + 'static {
         }
     }
 
+    /// Connects now, in up to `tries` attempts with `wait` between two of them, and waits until the object is found. A
+    /// session that has lost its connection tries at once to get another; if it is lost, a proxy that was made from a URI
+    /// finds its object in a new one.
+    ///
+    /// Nobody needs to call this, since calls connect by themselves. It is for programs that would rather wait for a daemon to
+    /// come back than have a call fail.
+    ///
+    /// # Errors
+    ///
+    /// As [`ensure_connected`](Proxy::ensure_connected), from the last attempt, or from the first that others would not
+    /// mend. `StaleReference`, if the session of a reference that has no name is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the proxy as it was.
+    fn reconnect(&self, tries: u32, wait: Duration) -> impl Future<Output = Result<()>> + Send {
+        let remote = match &self.target().kind {
+            TargetKind::Near(_) => None,
+            TargetKind::Remote(remote) => Some(remote.clone()),
+        };
+        async move {
+            match remote {
+                Some(remote) => remote.reconnect(tries, wait).await,
+                None => Ok(()),
+            }
+        }
+    }
+
     /// Gives the proxy's hold on its session back; its next call finds the object again.
     ///
     /// Concerns proxies made from a URI, with all their clones; for others it does nothing.

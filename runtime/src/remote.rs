@@ -17,7 +17,7 @@ use crate::interceptor::Interceptors;
 use crate::object::{Export, ObjectIdentity};
 use crate::peer::Peer;
 use crate::search::Search;
-use crate::session::Session;
+use crate::session::{Session, SessionState};
 use crate::uri::{Address, Uri};
 
 /// What a proxy that is not near points at, and what a frame transfers.
@@ -390,6 +390,45 @@ impl Remote {
     /// application.
     pub(crate) fn ensure_connected(self) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
         Box::pin(self.connected())
+    }
+
+    /// Connects anew, in so many attempts, and waits until the object is found.
+    pub(crate) fn reconnect(
+        self,
+        tries: u32,
+        wait: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+        Box::pin(async move {
+            for _ in 1..tries {
+                match self.clone().connected_anew().await {
+                    Err(fault)
+                        if matches!(
+                            fault.kind(),
+                            FaultKind::ConnectFailed | FaultKind::SessionLost
+                        ) =>
+                    {
+                        tracing::debug!(%fault, "connecting failed and is tried again");
+                        tokio::time::sleep(wait).await;
+                    }
+                    connected => return connected,
+                }
+            }
+            self.connected_anew().await
+        })
+    }
+
+    async fn connected_anew(self) -> Result<()> {
+        let place = match &self {
+            Remote::Far(reference) => reference.place(),
+            Remote::Local(_) | Remote::Dead(_) => None,
+        };
+        if let Some(bound) = place
+            && bound.session.standing() == SessionState::Reconnecting
+        {
+            // What a session that is lost says is said by the next attempt.
+            let _ = bound.session.connected().await;
+        }
+        self.connected().await
     }
 
     async fn connected(self) -> Result<()> {

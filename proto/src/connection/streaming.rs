@@ -160,7 +160,7 @@ impl Connection {
 
     /// Returns how many bytes wait to be transmitted. Producers of streams should wait while there are many.
     pub fn unsent(&self) -> usize {
-        self.session.unsent()
+        self.session.waiting()
     }
 
     pub(super) fn handle_items(&mut self, items: StreamItems) -> Result<(), ConnectionError> {

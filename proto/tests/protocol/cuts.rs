@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use farref_proto::{
     CallId, Connection, Event, ImportId, IncomingRef, Limits, Nonce, Outcome, OutgoingCall,
-    OutgoingReply, Time, Token,
+    OutgoingItems, OutgoingReply, StreamEnding, Time, Token,
 };
 
-use crate::pair::{CLIENT, SERVER, call, client_config, describe, reply, server_config};
+use crate::pair::{CLIENT, CODEC, SERVER, call, client_config, describe, reply, server_config};
 
 /// Where a connection is cut: once so many bytes have passed in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub(crate) struct Cut {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     client: Vec<String>,
+    streamed: Vec<String>,
     server: Vec<String>,
     /// What each was given back. When that is said depends on who is written to when.
     released: [Vec<&'static str>; 2],
@@ -44,17 +45,20 @@ impl Plan {
 }
 
 /// The client's part: binds a name, passes a reference, is called back, uses what it is given, sends oneways, gives
-/// up a call, and returns everything.
+/// up a call, consumes a stream, and returns everything.
 struct Client {
     connection: Connection,
     events: Vec<String>,
+    /// What came of the stream, in its own order.
+    streamed: Vec<String>,
     released: Vec<&'static str>,
     jukebox: Option<ImportId>,
     play: Option<CallId>,
     stop: Option<CallId>,
     queue: Option<ImportId>,
     others: Vec<CallId>,
-    done: bool,
+    tracks: Option<CallId>,
+    is_streaming: bool,
 }
 
 impl Client {
@@ -84,8 +88,28 @@ impl Client {
                 self.connection.reply(arrived.id, &body).unwrap();
             }
             Event::Released(_) => self.released.push("object"),
+            Event::StreamItems(items) => {
+                // How many come at once is nobody's promise.
+                for item in items.body.chunks(1) {
+                    self.streamed.push(format!("item {item:?}"));
+                    self.connection.grant_stream(items.stream, 1, 300);
+                }
+            }
+            Event::StreamEnded(_, StreamEnding::Complete) => {
+                self.streamed.push("no more".to_owned());
+                self.is_streaming = false;
+            }
             _ => {}
         }
+    }
+
+    /// Whether everything has come that was asked for.
+    fn is_done(&self) -> bool {
+        self.others.is_empty()
+            && self.jukebox.is_none()
+            && self.stop.is_none()
+            && self.tracks.is_none()
+            && !self.is_streaming
     }
 
     fn answered(&mut self, id: CallId, table: &[IncomingRef]) {
@@ -107,6 +131,13 @@ impl Client {
             let stop = connection.call(&call(b"stop")).unwrap();
             connection.cancel(stop);
             self.stop = Some(stop);
+            self.tracks = Some(connection.call(&call(b"tracks")).unwrap());
+        } else if self.tracks == Some(id) {
+            self.tracks = None;
+            let [IncomingRef::Stream(stream)] = table[..] else {
+                panic!("a stream was promised");
+            };
+            connection.grant_stream(stream, 2, 600);
         } else if self.stop == Some(id) {
             self.stop = None;
             let jukebox = self.jukebox.take().unwrap();
@@ -117,7 +148,6 @@ impl Client {
             if let Some(queue) = self.queue.take() {
                 connection.release(queue, 1);
             }
-            self.done = self.others.is_empty() && self.stop.is_none();
         }
     }
 }
@@ -130,6 +160,8 @@ struct Server {
     /// Calls that wait for a call back to the listener.
     playing: VecDeque<(CallId, CallId, ImportId)>,
     stopping: Option<CallId>,
+    /// The next item of the stream.
+    item: u8,
 }
 
 impl Server {
@@ -156,6 +188,16 @@ impl Server {
                         self.playing.push_back((back, arrived.id, import));
                     }
                     b"stop" => self.stopping = Some(arrived.id),
+                    b"tracks" => {
+                        let (stream, entry) = connection.open_stream().unwrap();
+                        let result = OutgoingReply {
+                            table: &[entry],
+                            ..reply(b"")
+                        };
+                        connection.reply(arrived.id, &result).unwrap();
+                        // Who has asked is told when there is room.
+                        assert_eq!(connection.stream_room(stream), Ok((0, 0)));
+                    }
                     body => connection.reply(arrived.id, &reply(body)).unwrap(),
                 }
             }
@@ -179,6 +221,22 @@ impl Server {
                 self.events.push("cancel".to_owned());
                 assert_eq!(self.stopping.take(), Some(id));
                 connection.reply(id, &reply(b"stopped")).unwrap();
+            }
+            Event::StreamCredit(stream) => {
+                while self.item < 5 && connection.stream_room(stream).unwrap().0 > 0 {
+                    let items = OutgoingItems {
+                        codec: CODEC,
+                        lengths: &[1],
+                        table: &[],
+                        body: &[self.item],
+                        attachments: &[],
+                    };
+                    connection.send_items(stream, &items).unwrap();
+                    self.item += 1;
+                }
+                if self.item == 5 {
+                    connection.end_stream(stream);
+                }
             }
             Event::Released(_) => self.released.push("object"),
             Event::AliasReleased(_) => self.released.push("name"),
@@ -230,13 +288,15 @@ impl World {
             client: Client {
                 connection: Connection::client(client, now),
                 events: Vec::new(),
+                streamed: Vec::new(),
                 released: Vec::new(),
                 jukebox: None,
                 play: None,
                 stop: None,
                 queue: None,
                 others: Vec::new(),
-                done: false,
+                tracks: None,
+                is_streaming: true,
             },
             server: Server {
                 connection: Connection::server(server, now),
@@ -244,6 +304,7 @@ impl World {
                 released: Vec::new(),
                 playing: VecDeque::new(),
                 stopping: None,
+                item: 0,
             },
             newcomer: None,
             now,
@@ -397,6 +458,7 @@ impl World {
     fn told(self) -> Told {
         Told {
             client: self.client.events,
+            streamed: self.client.streamed,
             server: self.server.events,
             released: [self.client.released, self.server.released],
         }
@@ -434,13 +496,14 @@ fn converse(plan: &Plan, cuts: &[Cut], uncut: &Told) -> Result<Vec<(usize, usize
         if !was_known {
             return world.check_outcomes(uncut);
         }
-        if !world.client.done {
+        if !world.client.is_done() {
             return Err("the conversation did not end".to_owned());
         }
         for connection in [&world.client.connection, &world.server.connection] {
             let tables = connection.tables();
             let left = tables.calls_in + tables.calls_out + tables.exports + tables.imports;
-            if left + tables.aliases + tables.unsent > 0 {
+            let streams = tables.streams_in + tables.streams_out;
+            if left + streams + tables.aliases + tables.unsent > 0 {
                 return Err(format!("something is left: {tables:?}"));
             }
         }
@@ -460,7 +523,13 @@ fn converse(plan: &Plan, cuts: &[Cut], uncut: &Told) -> Result<Vec<(usize, usize
 fn uncut(plan: &Plan) -> (Told, (usize, usize)) {
     let mut world = World::new(plan, &[]);
     world.run().unwrap();
-    assert!(world.client.done);
+    assert!(
+        world.client.is_done(),
+        "{:?} {:?} {:?}",
+        world.client.events,
+        world.client.streamed,
+        world.client.connection.tables()
+    );
     let lengths = world.lengths[0];
     (world.told(), lengths)
 }

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::DaemonHandle;
 use crate::Identity;
 use crate::codec::CodecSet;
+use crate::peer::PeerAddress;
 use crate::random;
 use crate::session::{Lifetime, Session};
 use crate::task;
@@ -62,7 +63,10 @@ impl DaemonHandle {
         let mut config =
             ServerConfig::new(random::instance_id(), Nonce::from_bytes(random::bytes()));
         config.limits = node.limits.clone();
-        config.limits.linger = std::time::Duration::ZERO;
+        if matches!(transport.peer, PeerAddress::Stream(_)) {
+            // Nobody can open the application's pipe again.
+            config.limits.linger = std::time::Duration::ZERO;
+        }
         // Those that it accepts and that of its own calls, which may differ; each call that comes is looked at.
         config.codecs = node.codecs.bits() | CodecSet::from(node.codec).bits();
         config.name.clone_from(&node.name);
@@ -81,6 +85,7 @@ impl DaemonHandle {
         let connection = Connection::server(config, Time::ZERO);
         let session = Session::new(
             node,
+            None,
             Lifetime::UntilClosed,
             transport.peer.clone(),
             identity,

@@ -97,6 +97,22 @@ impl DaemonBuilder {
         self
     }
 
+    /// How long sessions outlive a lost connection, if the client keeps them for as long: calls, callbacks and references
+    /// go on when it connects again. The default is 30 s; with zero, a lost connection is a lost session.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.node.limits.linger = time;
+        self
+    }
+
+    /// How many sessions that have lost their connections are kept for one identity at one host, and how many bytes that
+    /// wait for their peers there; the default is 64 sessions and 64 MiB. Beyond that, those that hold nothing end first,
+    /// then those that have waited longest.
+    pub fn max_lingering(mut self, sessions: usize, bytes: u64) -> Self {
+        self.node.max_lingering = sessions;
+        self.node.max_lingering_bytes = bytes;
+        self
+    }
+
     /// What decoding one message may cost.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.node.budget = budget;

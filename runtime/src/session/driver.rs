@@ -30,6 +30,12 @@ const LINGER: Duration = Duration::from_secs(2);
 /// the calls that it made, but would be kept for as long as it likes.
 const UNREAD: Duration = Duration::from_secs(60);
 
+/// What a transport reads with.
+pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A place among the connections that may be open, given back when the tasks of one are done.
+pub(super) type Place = Arc<Option<OwnedSemaphorePermit>>;
+
 impl Session {
     /// Starts the tasks that drive this session. `place` is given back when both are done: a session that has ended holds
     /// its transport for a while yet, so that many of them could hold more than there is.
@@ -39,46 +45,60 @@ impl Session {
         place: Option<OwnedSemaphorePermit>,
     ) {
         let Transport { reader, writer, .. } = transport;
-        self.output.open(writer);
-        let place = Arc::new(place);
+        let old = self.output.lock().open(0, writer);
+        drop(old);
+        self.start(0, reader, Arc::new(place));
+    }
+
+    /// Starts the tasks that read from and write to the connection of this number.
+    pub(super) fn start(self: &Arc<Self>, link: u32, reader: Reader, place: Place) {
+        let mut tasks = self.tasks();
         let kept = Arc::clone(&place);
-        let ends = EndsWith(Arc::clone(self));
+        let ends = EndsWith(Arc::clone(self), link);
         let reading = task::spawn(async move {
-            let _kept = kept;
-            ends.0.read(reader).await;
+            ends.0.read(link, reader, &kept).await;
         });
         let reader = reading.abort_handle();
-        let ends = EndsWith(Arc::clone(self));
+        let ends = EndsWith(Arc::clone(self), link);
         let written = Written(Arc::clone(self));
         let writing = task::spawn(async move {
             let _kept = place;
-            ends.0.write(reading, written).await;
+            ends.0.write(link, reading, written).await;
         });
-        let _ = self.tasks.set([reader, writing.abort_handle()]);
+        *tasks = vec![reader, writing.abort_handle()];
+        drop(tasks);
         if self.stopped.load(Ordering::SeqCst) {
             self.stop();
         }
     }
 
-    async fn read(self: &Arc<Self>, mut reader: Box<dyn AsyncRead + Send + Unpin>) {
+    async fn read(self: &Arc<Self>, link: u32, mut reader: Reader, place: &Place) {
+        // What the old connection brought is served first, should it still be.
+        let _turn = self.reading.lock().await;
         let mut input = Input::default();
         let mut batch = Batch::new(self);
         loop {
             match input.read(&mut reader).await {
                 Ok(0) => {
-                    self.lost("the peer closed the connection");
+                    self.disconnected(link, "the peer closed the connection");
                     return;
                 }
                 Err(error) => {
-                    self.lost(&format!("the connection broke: {error}"));
+                    self.disconnected(link, &format!("the connection broke: {error}"));
                     return;
                 }
                 Ok(_) if self.is_closed() => input.bytes.clear(),
                 Ok(_) => {
-                    let received = self.receive(&mut input.bytes, &mut batch);
+                    let received = self.receive(link, &mut input.bytes, &mut batch);
                     self.perform(&mut batch);
                     if let Err(error) = received {
                         self.broken(&error);
+                    }
+                    if let Some(request) = batch.resume.take() {
+                        reader = match self.hand_over(&request, reader, place) {
+                            Some(reader) => reader,
+                            None => return,
+                        };
                     }
                 }
             }
@@ -87,7 +107,7 @@ impl Session {
 
     /// Writes whatever others do not write themselves, and keeps time. Once the session has ended and all is written,
     /// waits for the task that reads.
-    async fn write(self: &Arc<Self>, reading: JoinHandle<()>, written: Written) {
+    async fn write(self: &Arc<Self>, link: u32, reading: JoinHandle<()>, written: Written) {
         let mut clock = pin!(tokio::time::sleep_until(self.next_tick()));
         let mut progress = Progress::default();
         let mut lingers_until = None;
@@ -100,7 +120,7 @@ impl Session {
             }
             let flushed = tokio::select! {
                 biased;
-                flushed = poll_fn(|cx| self.poll_flush(cx)) => flushed,
+                flushed = poll_fn(|cx| self.poll_flush(link, cx)) => flushed,
                 () = clock.as_mut() => {
                     if lingers_until.is_some() {
                         break;
@@ -117,15 +137,16 @@ impl Session {
             };
             match flushed {
                 Err(error) => {
-                    self.lost(&format!("the connection broke: {error}"));
+                    self.disconnected(link, &format!("the connection broke: {error}"));
                     return;
                 }
+                Ok(Flushed::Superseded) => return,
                 Ok(Flushed::Written) if !closed => {}
                 Ok(Flushed::Written | Flushed::Discarded) => break,
             }
             tokio::select! {
                 biased;
-                is_busy = poll_fn(|cx| self.poll_requested(cx)) => {
+                is_busy = poll_fn(|cx| self.poll_requested(link, cx)) => {
                     if is_busy {
                         // Lets those who are about to send add to what is written.
                         tokio::task::yield_now().await;
@@ -154,22 +175,37 @@ impl Session {
             .map_or(coarse, |time| self.instant(time).min(coarse))
     }
 
-    fn pass_time(self: &Arc<Self>) {
+    pub(super) fn pass_time(self: &Arc<Self>) {
         let mut batch = Batch::new(self);
         let ticked = self.tick(&mut batch);
         self.perform(&mut batch);
         if let Err(error) = ticked {
             self.broken(&error);
-            if matches!(error, ConnectionError::PeerTimeout) {
+            if matches!(error, ConnectionError::PeerTimeout) && self.is_closed() {
                 self.stop();
             }
         }
     }
 
-    /// Ends the session because of what the peer did.
-    fn broken(&self, error: &ConnectionError) {
+    /// Ends the session because of what the peer did, or only its connection if that is all that is wrong.
+    fn broken(self: &Arc<Self>, error: &ConnectionError) {
+        let state = self.lock();
+        let (is_suspended, is_over) = {
+            let connection = &state.connection;
+            (connection.is_suspended(), connection.is_closed())
+        };
+        drop(state);
+        if is_suspended {
+            self.suspended(&error.to_string());
+            return;
+        }
+        if !is_over {
+            // Another connection has come meanwhile.
+            return;
+        }
         let connecting = matches!(*self.phase.borrow(), Phase::Connecting);
         let (kind, outcome) = match error {
+            _ if self.peer.get().is_some() => (FaultKind::SessionLost, Outcome::Unknown),
             ConnectionError::Refused { .. }
             | ConnectionError::TokenRequired
             | ConnectionError::BadToken
@@ -185,12 +221,16 @@ impl Session {
         let queued = match error {
             // Whoever is silent reads nothing either.
             ConnectionError::PeerTimeout => Queued::Discarded,
+            // Nor does a peer without a connection, or one that has not got the session.
+            ConnectionError::Abandoned => Queued::Discarded,
+            ConnectionError::Refused { .. } if self.peer.get().is_some() => Queued::Discarded,
             _ => Queued::Written,
         };
         self.fail(&Fault::new(kind, outcome, error.to_string()), queued);
     }
 
-    fn lost(&self, text: &str) {
+    /// Ends the session, whose connection is lost for good.
+    pub(super) fn lost(&self, text: &str) {
         let connecting = matches!(*self.phase.borrow(), Phase::Connecting);
         let kind = if connecting {
             FaultKind::ConnectFailed
@@ -206,13 +246,13 @@ impl Session {
     }
 }
 
-/// Ends a session when one of its tasks ends, also when the runtime that it ran on is gone.
-struct EndsWith(Arc<Session>);
+/// Ends a connection when one of its tasks ends, also when the runtime that it ran on is gone.
+struct EndsWith(Arc<Session>, u32);
 
 impl Drop for EndsWith {
     fn drop(&mut self) {
         if !self.0.is_closed() {
-            self.0.lost("its runtime has ended");
+            self.0.disconnected(self.1, "its runtime has ended");
         }
     }
 }
@@ -244,7 +284,10 @@ struct Written(Arc<Session>);
 
 impl Drop for Written {
     fn drop(&mut self) {
-        self.0.output.close();
-        self.0.written.send_replace(true);
+        // Else only this connection has ended.
+        if self.0.is_closed() {
+            self.0.output.close();
+            self.0.written.send_replace(true);
+        }
     }
 }

@@ -31,6 +31,10 @@ pub(super) struct Ending {
     fault: Fault,
     garbage: Garbage,
     handlers: Vec<Canceller>,
+    /// There is no connection that anything could still be written to.
+    is_written: bool,
+    /// It was established, and this side did not want the end.
+    is_lost: bool,
 }
 
 /// Keeps a session from ending as no longer used.
@@ -229,6 +233,7 @@ impl Session {
         if state.closed.is_some() {
             return None;
         }
+        state.ended_here = true;
         state
             .connection
             .close(&CloseReason::new(CloseCode::Done, text));
@@ -267,6 +272,8 @@ impl Session {
             fault: fault.clone(),
             garbage,
             handlers: state.answers.take(),
+            is_written: !state.has_link,
+            is_lost: !state.ended_here && self.peer.get().is_some(),
         })
     }
 
@@ -275,18 +282,27 @@ impl Session {
             fault,
             garbage,
             handlers,
+            is_written,
+            is_lost,
         }) = ending
         else {
             return;
         };
         tracing::debug!(session = self.number, peer = %self.address, %fault, "a session ended");
-        self.phase.send_replace(Phase::Closed(fault));
+        self.phase.send_replace(Phase::Closed(fault.clone()));
         for handler in handlers {
             handler.end();
         }
         garbage.wake();
         self.storage.close();
+        self.node.forget_resumable(self);
+        if is_lost && let Some(session) = self.me.upgrade() {
+            self.node.tell_of_loss(&session, fault);
+        }
         self.node.tell_served();
+        if is_written {
+            self.written.send_replace(true);
+        }
         Self::unlock_and_write(self.lock());
     }
 
@@ -302,8 +318,18 @@ impl Session {
         self.finish(ending);
     }
 
-    /// Ends the session at once.
+    /// Ends the session at once. The peer is told if that needs no waiting: else it would wait for another connection.
     pub(crate) fn abort(&self) {
+        let mut state = self.lock();
+        if state.closed.is_none() {
+            let reason = CloseReason::new(CloseCode::Done, "the session was aborted");
+            state.connection.abort(&reason);
+            state.ended_here = true;
+            drop(state);
+            self.write_last();
+        } else {
+            drop(state);
+        }
         let fault = Fault::new(
             FaultKind::SessionLost,
             Outcome::Unknown,

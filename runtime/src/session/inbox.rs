@@ -82,10 +82,18 @@ pub(crate) enum Work {
     Produce(Production),
 }
 
+/// What events say of the session itself.
+#[derive(Default)]
+struct Notices {
+    /// The peer has ended it, and why.
+    closed: Option<Fault>,
+}
+
 impl Session {
     /// Takes bytes that arrived, and leaves what is not a whole frame yet. The work that they bring is added to `batch`.
     pub(crate) fn receive(
         self: &Arc<Self>,
+        link: u32,
         input: &mut BytesMut,
         batch: &mut Batch,
     ) -> Result<(), ConnectionError> {
@@ -94,24 +102,26 @@ impl Session {
             work,
             garbage,
             served,
+            resume,
             ..
         } = batch;
         let mut guard = self.lock();
-        let mut closed = None;
-        let mut handled = loop {
-            match guard.connection.take_event(now, input) {
+        let mut notices = Notices::default();
+        let handled = loop {
+            match guard.connection.take_event_of(link, now, input) {
+                Ok(Some(Event::ResumeRequested(request))) => {
+                    // What follows is for another session.
+                    *resume = Some(request);
+                    break Ok(());
+                }
                 Ok(Some(event)) => {
-                    self.take_event(&mut guard, event, garbage, work, &mut closed);
+                    self.take_event(&mut guard, event, garbage, work, &mut notices);
                 }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
-        self.take_events(&mut guard, garbage, work, &mut closed);
-        if guard.connection.is_closed() && closed.is_none() && handled.is_ok() {
-            // A session was asked for that is not here.
-            handled = Err(ConnectionError::SessionLost);
-        }
+        self.take_events(&mut guard, garbage, work, &mut notices);
         served.begin(calls_among(work));
         let ending = self.end_if_idle(&mut guard);
         let transmit = guard.connection.has_transmit();
@@ -121,7 +131,7 @@ impl Session {
             drop(guard);
         }
         garbage.clear();
-        if let Some(fault) = closed {
+        if let Some(fault) = notices.closed {
             // It reads nothing more, so what is queued never runs.
             self.fail(&fault, Queued::Discarded);
         }
@@ -140,12 +150,12 @@ impl Session {
         } = batch;
         let mut guard = self.lock();
         let handled = guard.connection.handle_timeout(now);
-        let mut closed = None;
-        self.take_events(&mut guard, garbage, work, &mut closed);
+        let mut notices = Notices::default();
+        self.take_events(&mut guard, garbage, work, &mut notices);
         served.begin(calls_among(work));
         drop(guard);
         garbage.clear();
-        if let Some(fault) = closed {
+        if let Some(fault) = notices.closed {
             self.fail(&fault, Queued::Discarded);
         }
         handled
@@ -157,10 +167,10 @@ impl Session {
         state: &mut State,
         garbage: &mut Garbage,
         work: &mut Vec<Work>,
-        closed: &mut Option<Fault>,
+        notices: &mut Notices,
     ) {
         while let Some(event) = state.connection.poll_event() {
-            self.take_event(state, event, garbage, work, closed);
+            self.take_event(state, event, garbage, work, notices);
         }
     }
 
@@ -171,7 +181,7 @@ impl Session {
         event: Event,
         garbage: &mut Garbage,
         work: &mut Vec<Work>,
-        closed: &mut Option<Fault>,
+        notices: &mut Notices,
     ) {
         match event {
             Event::Reply(reply) => {
@@ -191,15 +201,10 @@ impl Session {
             Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
             Event::CreditAvailable { depth } => garbage.wakers.extend(state.questions.first(depth)),
             Event::Established(peer) => {
+                self.node.note_resumable(self, &state.connection);
                 let _ = self.peer.set(peer);
                 garbage.wakers.extend(state.questions.firsts());
-                self.phase.send_if_modified(|phase| {
-                    let connecting = matches!(phase, Phase::Connecting);
-                    if connecting {
-                        *phase = Phase::Open;
-                    }
-                    connecting
-                });
+                self.opened_phase();
             }
             Event::StreamItems(mut items) => {
                 let table = std::mem::take(&mut items.table);
@@ -216,21 +221,44 @@ impl Session {
                 let connection = &mut state.connection;
                 state.streams.cancelled(connection, number, garbage);
             }
+            Event::Resumed => self.opened_phase(),
             Event::Draining { .. } => {
                 tracing::debug!(session = self.number, "the peer accepts no new calls")
             }
             Event::Closed(reason) => {
-                *closed = Some(Fault::new(
+                notices.closed = Some(Fault::new(
                     FaultKind::SessionLost,
                     Outcome::Unknown,
                     format!("the peer ended the session: {reason}"),
                 ));
             }
-            Event::ResumeRequested(_) => state.connection.refuse_resume(),
             // Calls to it will say so.
             Event::Revoked(_) => {}
             _ => {}
         }
+    }
+
+    /// Takes what came of going on over another connection. Who is to be woken is returned.
+    pub(super) fn take_resumed(self: &Arc<Self>, state: &mut State) -> Garbage {
+        let (mut garbage, mut work) = (Garbage::default(), Vec::new());
+        let mut notices = Notices::default();
+        self.take_events(state, &mut garbage, &mut work, &mut notices);
+        debug_assert!(
+            work.is_empty() && notices.closed.is_none(),
+            "nothing was received"
+        );
+        garbage
+    }
+
+    /// Says that frames go to and fro, unless the session has ended.
+    fn opened_phase(&self) {
+        self.phase.send_if_modified(|phase| {
+            let opened = !matches!(phase, Phase::Open | Phase::Closed(_));
+            if opened {
+                *phase = Phase::Open;
+            }
+            opened
+        });
     }
 
     pub(super) fn arrived(

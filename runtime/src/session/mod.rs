@@ -18,6 +18,7 @@ mod handlers;
 mod inbox;
 mod input;
 mod inspection;
+mod linking;
 mod ordered;
 mod questions;
 mod sending;
@@ -29,7 +30,7 @@ mod writing;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -43,11 +44,13 @@ use self::exports::Exports;
 pub(crate) use self::groups::{Answer, GroupSent, WaitingGroup};
 pub(crate) use self::handlers::DESCRIBE;
 pub(crate) use self::inspection::hexadecimal;
+pub use self::linking::{SessionState, StateWatch};
 use self::ordered::OrderedOneways;
 pub(crate) use self::questions::{Question, Questions, SendState, Ticket};
 use self::streams::Streams;
 use self::under_way::UnderWay;
 use self::writing::{Output, Requested};
+use crate::client::Dialer;
 use crate::codec::{Codec, CodecSet};
 use crate::context::Storage;
 use crate::error::{Fault, Result};
@@ -64,6 +67,8 @@ pub(crate) enum Phase {
     Connecting,
     /// Calls go both ways.
     Open,
+    /// The connection is lost, and another may come.
+    Suspended,
     /// Ended, and why.
     Closed(Fault),
 }
@@ -78,13 +83,20 @@ pub(crate) enum Lifetime {
 }
 
 pub(crate) struct Session {
+    me: Weak<Session>,
     state: Mutex<State>,
     output: Output,
     /// The tasks that read and write.
-    tasks: OnceLock<[AbortHandle; 2]>,
+    tasks: Mutex<Vec<AbortHandle>>,
+    /// Told when the next attempt to connect again should not wait.
+    hurry: tokio::sync::Notify,
+    /// Held by the task that reads.
+    reading: tokio::sync::Mutex<()>,
     /// Set when these tasks are to end without more ado.
     stopped: AtomicBool,
     node: Arc<Node>,
+    /// How to connect again, on the side that dialled.
+    dialer: Option<Dialer>,
     number: u64,
     lifetime: Lifetime,
     started: Instant,
@@ -116,11 +128,18 @@ pub(crate) struct State {
     closed: Option<Fault>,
     /// Whether nothing more is written, not even what is queued.
     discards: bool,
+    /// Whether there are tasks that read and write.
+    has_link: bool,
+    /// Whether this side wanted the end.
+    ended_here: bool,
+    /// When there were none the last time.
+    suspended_at: Option<Instant>,
 }
 
 impl Session {
     pub(crate) fn new(
         node: Arc<Node>,
+        dialer: Option<Dialer>,
         lifetime: Lifetime,
         address: PeerAddress,
         identity: Identity,
@@ -136,13 +155,20 @@ impl Session {
             writing: Requested::default(),
             closed: None,
             discards: false,
+            has_link: true,
+            ended_here: false,
+            suspended_at: None,
         };
-        Arc::new(Session {
+        Arc::new_cyclic(|me| Session {
+            me: Weak::clone(me),
             state: Mutex::new(state),
             output: Output::default(),
-            tasks: OnceLock::new(),
+            tasks: Mutex::default(),
+            hurry: tokio::sync::Notify::new(),
+            reading: tokio::sync::Mutex::default(),
             stopped: AtomicBool::new(false),
             node,
+            dialer,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             lifetime,
             started: Instant::now(),
@@ -250,7 +276,7 @@ impl Session {
         loop {
             match &*phase.borrow_and_update() {
                 Phase::Connecting => {}
-                Phase::Open => return Ok(()),
+                Phase::Open | Phase::Suspended => return Ok(()),
                 Phase::Closed(fault) => return Err(fault.clone()),
             }
             // The session itself holds the sender.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use farref_proto::{Extensions, OnewayReceipt, OutgoingReply, ReplyStatus, SendError};
+use farref_proto::{
+    Extensions, OnewayReceipt, OutgoingReply, ReplyStatus, ResumeRequest, SendError,
+};
 use tokio::task::AbortHandle;
 
 use super::batches::Cancelling;
@@ -178,6 +180,8 @@ pub(crate) struct Batch {
     pub(super) finished: Finished,
     /// The calls among the work, until they have ended or are given away.
     pub(super) served: ServedTogether,
+    /// The peer asks for another session than this one.
+    pub(super) resume: Option<ResumeRequest>,
 }
 
 impl Batch {
@@ -187,6 +191,7 @@ impl Batch {
             garbage: Garbage::default(),
             finished: Finished::default(),
             served: ServedTogether::new(session),
+            resume: None,
         }
     }
 }

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -48,13 +47,18 @@ impl Requested {
     }
 }
 
+/// What a transport writes with.
+pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
 /// The way out.
 #[derive(Default)]
 pub(super) struct Output(Mutex<Pipe>);
 
 #[derive(Default)]
-struct Pipe {
-    writer: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+pub(super) struct Pipe {
+    writer: Option<Writer>,
+    /// The number of the connection that this leads to, if any.
+    link: Option<u32>,
     /// What the protocol gave to be written and the transport has not taken yet.
     chunks: Vec<Bytes>,
     /// How many bytes the transport has taken.
@@ -72,24 +76,25 @@ pub(super) enum Flushed {
     Written,
     /// It is not to be written any more.
     Discarded,
+    /// Another task writes it, to the connection that has followed this one.
+    Superseded,
 }
 
 impl Output {
-    pub(super) fn open(&self, writer: Box<dyn AsyncWrite + Send + Unpin>) {
-        self.lock().writer = Some(writer);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Pipe> {
+    /// Takes the lock, which is taken before the session's. Nobody holds it while waiting for anything.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Pipe> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drops the way out, which closes it.
     pub(super) fn close(&self) {
-        let mut pipe = self.lock();
-        let writer = pipe.writer.take();
-        let chunks = std::mem::take(&mut pipe.chunks);
-        drop(pipe);
-        drop((writer, chunks));
+        let old = self.lock().take();
+        drop(old);
+    }
+
+    /// Takes the way out that nothing was written to yet, to be that of another session.
+    pub(super) fn take_writer(&self) -> Option<Writer> {
+        self.lock().writer.take()
     }
 
     /// If the transport takes nothing now: how many bytes it has taken so far.
@@ -108,6 +113,23 @@ impl Output {
 }
 
 impl Pipe {
+    /// Leads to the connection of this number from now on.
+    #[must_use = "what was there is to be dropped once the lock is free"]
+    pub(super) fn open(&mut self, link: u32, writer: Writer) -> Pipe {
+        let new = Pipe {
+            writer: Some(writer),
+            link: Some(link),
+            ..Pipe::default()
+        };
+        std::mem::replace(self, new)
+    }
+
+    /// Leads nowhere from now on.
+    #[must_use = "what was there is to be dropped once the lock is free"]
+    pub(super) fn take(&mut self) -> Pipe {
+        std::mem::take(self)
+    }
+
     fn poll_flush(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<io::Result<Flushed>> {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Err(error));
@@ -217,28 +239,35 @@ impl Session {
                 false
             }
             // Only the task that writes has a waker that the transport may keep.
-            Poll::Ready(Ok(Flushed::Discarded)) | Poll::Pending => false,
+            Poll::Ready(Ok(Flushed::Discarded | Flushed::Superseded)) | Poll::Pending => false,
         }
     }
 
-    /// Writes all that waits, for the task that writes.
-    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<Flushed>> {
-        self.output.lock().poll_flush(self, cx)
+    /// Writes all that waits, for the task that writes to the connection of this number.
+    pub(super) fn poll_flush(&self, link: u32, cx: &mut Context<'_>) -> Poll<io::Result<Flushed>> {
+        let mut pipe = self.output.lock();
+        if pipe.link != Some(link) {
+            return Poll::Ready(Ok(Flushed::Superseded));
+        }
+        pipe.poll_flush(self, cx)
     }
 
-    /// Waits until there is something to write, for the task that writes. Returns whether many calls are under way, so
-    /// that it is better written for several at once.
-    pub(super) fn poll_requested(&self, cx: &Context<'_>) -> Poll<bool> {
+    /// Waits until there is something to write, for the task that writes to the connection of this number. Returns
+    /// whether many calls are under way, so that it is better written for several at once.
+    pub(super) fn poll_requested(&self, link: u32, cx: &Context<'_>) -> Poll<bool> {
         let mut state = self.lock();
-        ready!(state.writing.poll(cx));
+        // Who writes to the next connection is the one to be told.
+        if state.connection.link() == link {
+            ready!(state.writing.poll(cx));
+        }
         Poll::Ready(state.connection.calls_out() + state.connection.calls_in() > 1)
     }
 
-    /// Ends the tasks of this session without more ado.
-    pub(super) fn stop(&self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        for task in self.tasks.get().into_iter().flatten() {
-            task.abort();
+    /// Writes what is left as far as the transport takes it without waiting, unless it stopped within a frame.
+    pub(super) fn write_last(&self) {
+        let mut pipe = self.output.lock();
+        if pipe.chunks.is_empty() {
+            let _ = pipe.poll_flush(self, &mut Context::from_waker(Waker::noop()));
         }
     }
 }

@@ -122,6 +122,9 @@ fn deep(depth: u16) -> Limits {
     limits
 }
 
+/// How long sessions wait for a process that will not come back.
+const SOON: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// A process of its own, which ends with this or with the test.
 pub(crate) struct Process {
     child: Child,
@@ -302,7 +305,7 @@ fn two_processes_call_each_other_a_thousand_deep_on_one_connection_and_no_more_t
 #[tokio::test]
 async fn a_reference_is_passed_on_between_three_processes() {
     let (mut one, mut two) = (Process::start("serve", &[]), Process::start("serve", &[]));
-    let client = Client::new();
+    let client = Client::builder().linger(SOON).build();
     let first: EchoProxy = client.connect(one.line("uri")).await.unwrap();
     let second: EchoProxy = client.connect(two.line("uri")).await.unwrap();
     let (first_pid, second_pid) = (first.pid().await.unwrap(), second.pid().await.unwrap());
@@ -330,7 +333,7 @@ async fn a_reference_is_passed_on_between_three_processes() {
 async fn a_process_that_is_killed_leaves_the_outcome_unknown_and_its_name_is_found_again() {
     let mut process = Process::start("serve", &[]);
     let uri: Uri = process.line("uri").parse().unwrap();
-    let client = Client::builder().max_retries(3).build();
+    let client = Client::builder().max_retries(3).linger(SOON).build();
     let echo: EchoProxy = client.connect(&uri).await.unwrap();
     let pid = echo.pid().await.unwrap();
     let (sent, mut is_sent) = mpsc::channel(1);
@@ -419,7 +422,8 @@ async fn a_client_is_configured_from_the_environment() {
 
 #[tokio::test]
 async fn a_client_that_dies_leaves_nothing_at_the_daemon() {
-    let daemon = Daemon::bind("far://127.0.0.1:0").await.unwrap();
+    let builder = Daemon::builder().linger(SOON);
+    let daemon = builder.listen("far://127.0.0.1:0").bind().await.unwrap();
     let uri = daemon
         .register("echo", EchoProxy::new(Station::default()))
         .unwrap()
