@@ -19,4 +19,5 @@ mod recursion;
 mod senseless;
 mod silence;
 mod target;
+mod streams;
 mod unread;

@@ -40,6 +40,8 @@ pub(crate) trait Target {
     async fn visit(&self, visitor: VisitorProxy) -> Result<u32, String>;
     /// Calls the caller back, and panics when it is cancelled meanwhile.
     async fn visit_and_break(&self, visitor: VisitorProxy) -> u32;
+    /// Streams so many bytes of text for each item, without end.
+    async fn pages(&self, size: u32) -> RemoteStream<String>;
     /// Gives a new object out.
     async fn child(&self) -> TargetProxy;
 }
@@ -158,6 +160,10 @@ impl Target for Bastion {
     async fn visit_and_break(&self, visitor: VisitorProxy) -> u32 {
         let _breaks = Breaks;
         visitor.visited().await.unwrap_or(0)
+    }
+
+    async fn pages(&self, size: u32) -> RemoteStream<String> {
+        RemoteStream::from_iter(std::iter::repeat_with(move || "x".repeat(size as usize)))
     }
 
     async fn child(&self) -> TargetProxy {

@@ -16,13 +16,13 @@ use crate::attacker::{NAME, POSTCARD, bind, call, first_bytes, hello};
 use crate::target::{Bastion, TargetProxy};
 
 /// What the pipe holds, as the system's buffers would.
-const PIPE: usize = 64 << 10;
+pub(crate) const PIPE: usize = 64 << 10;
 /// The calls that are never read the answers of, and what each answer takes.
 const CALLS: u32 = 100;
 const PAGE: u32 = 20_000;
 
 /// Reads until the answer to this call has come.
-async fn read_reply(pipe: &mut DuplexStream, id: u32) {
+pub(crate) async fn read_reply(pipe: &mut DuplexStream, id: u32) {
     let mut input = BytesMut::new();
     loop {
         pipe.read_buf(&mut input).await.expect("the daemon answers");
@@ -42,7 +42,7 @@ async fn read_reply(pipe: &mut DuplexStream, id: u32) {
     }
 }
 
-fn frame(message: &Message) -> BytesMut {
+pub(crate) fn frame(message: &Message) -> BytesMut {
     let mut bytes = BytesMut::new();
     message.encode(&mut bytes);
     bytes
