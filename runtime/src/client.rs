@@ -141,6 +141,13 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a stream that this process produces may last, from its first item on; the default, and zero, is no limit.
+    /// It ends with `DeadlineExceeded` then.
+    pub fn stream_lifetime(mut self, lifetime: Duration) -> Self {
+        self.node.stream_lifetime = Some(lifetime).filter(|lifetime| !lifetime.is_zero());
+        self
+    }
+
     /// How often a call of an `#[idempotent]` method is made again when its session was lost; the default is never.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;

@@ -33,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) codec: Codec,
     /// How long calls may take unless their proxy says otherwise.
     pub(crate) timeout: Option<Duration>,
+    /// How long a stream that this side produces may last.
+    pub(crate) stream_lifetime: Option<Duration>,
     /// What is accepted from peers.
     pub(crate) codecs: CodecSet,
     pub(crate) budget: Budget,
@@ -87,6 +89,8 @@ pub(crate) struct NodeConfig {
     pub(crate) limits: Limits,
     pub(crate) codec: Codec,
     pub(crate) timeout: Option<Duration>,
+    /// How long a stream that this side produces may last.
+    pub(crate) stream_lifetime: Option<Duration>,
     pub(crate) codecs: CodecSet,
     pub(crate) budget: Budget,
     pub(crate) backtraces: bool,
@@ -104,6 +108,7 @@ impl Default for NodeConfig {
             limits: Limits::default(),
             codec: Codec::Postcard,
             timeout: None,
+            stream_lifetime: None,
             codecs: CodecSet::default(),
             budget: Budget::default(),
             backtraces: false,
@@ -133,6 +138,7 @@ impl Node {
             limits: config.limits,
             codec: config.codec,
             timeout: config.timeout,
+            stream_lifetime: config.stream_lifetime,
             codecs: config.codecs,
             budget: config.budget,
             backtraces: config.backtraces,

@@ -131,6 +131,13 @@ impl DaemonBuilder {
         self
     }
 
+    /// How long a stream that this process produces may last, from its first item on; the default, and zero, is no limit.
+    /// It ends with `DeadlineExceeded` then.
+    pub fn stream_lifetime(mut self, lifetime: Duration) -> Self {
+        self.node.stream_lifetime = Some(lifetime).filter(|lifetime| !lifetime.is_zero());
+        self
+    }
+
     /// What this daemon calls itself; the default is the program's file name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.node.name = name.into();

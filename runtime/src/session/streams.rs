@@ -12,6 +12,7 @@ use farref_proto::{
     Connection, FaultKind, IncomingItems, OutgoingItems, SendError, StreamEnding, StreamNumber,
     TableEntry,
 };
+use tokio::time::Sleep;
 
 use super::inbox::Garbage;
 use super::{Session, State};
@@ -357,6 +358,8 @@ pub(super) struct Pump {
     number: StreamNumber,
     feed: Arc<dyn Feed>,
     codec: Codec,
+    /// When the stream has lasted as long as it may.
+    lifetime: Option<Pin<Box<Sleep>>>,
     has_ended: bool,
 }
 
@@ -375,6 +378,10 @@ impl Pump {
             number: production.number,
             feed: production.feed,
             codec: production.codec,
+            lifetime: session
+                .node
+                .stream_lifetime
+                .map(|lifetime| Box::pin(tokio::time::sleep(lifetime))),
             has_ended: false,
         }
     }
@@ -440,6 +447,16 @@ impl Future for Pump {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(lifetime) = &mut self.lifetime
+            && lifetime.as_mut().poll(cx).is_ready()
+        {
+            self.end(Some(&Fault::new(
+                FaultKind::DeadlineExceeded,
+                Outcome::Ran,
+                "the stream lasted as long as its producer lets streams last; ask for another",
+            )));
+            return Poll::Ready(());
+        }
         for _ in 0..FRAMES_AT_ONCE {
             if let Err(fault) = ready!(self.poll_frame(cx)) {
                 self.end(fault.as_ref());

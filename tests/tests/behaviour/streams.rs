@@ -586,6 +586,28 @@ async fn streams_can_be_switched_off() {
     pair.at_baseline().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_lasts_as_long_as_its_producer_lets_it() {
+    let minute = std::time::Duration::from_secs(60);
+    let daemon = Daemon::builder().stream_lifetime(minute);
+    let pair = Pair::of_memory(daemon, Client::builder()).await;
+    let shelf = Shelf::default();
+    let library = pair
+        .serve("library", LibraryProxy::new(shelf.clone()))
+        .await;
+    let began = tokio::time::Instant::now();
+    let mut fed = library.fed().await.unwrap();
+    let sender = shelf.fed.lock().unwrap().take().unwrap();
+    sender.send(1).await.unwrap();
+    assert_eq!(fed.next().await.unwrap().unwrap(), 1);
+    let fault = fed.next().await.unwrap().unwrap_err();
+    assert_fault(&fault, FaultKind::DeadlineExceeded, farref::Outcome::Ran);
+    assert_eq!(began.elapsed().as_secs(), 60);
+    sender.closed().await;
+    drop((fed, library));
+    pair.at_baseline().await;
+}
+
 #[expose]
 trait Journal {
     /// Holds the journal until it ends.

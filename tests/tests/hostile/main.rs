@@ -18,6 +18,6 @@ mod panics;
 mod recursion;
 mod senseless;
 mod silence;
-mod target;
 mod streams;
+mod target;
 mod unread;
