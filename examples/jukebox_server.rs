@@ -4,6 +4,7 @@
 //! $ cargo run --example jukebox_server                          # on a free port, until ctrl-c
 //! $ cargo run --example jukebox_server far://127.0.0.1:9999     # on this port
 //! $ cargo run --example jukebox_server far://127.0.0.1:0 60     # for at most 60 seconds
+//! $ cargo run --example jukebox_server farname:jukebox          # on a free port, under this name at the name server
 //! ```
 //!
 //! It prints the jukebox's URI, which `jukebox_client` and `dynamic` take as their argument. When it is asked to stop,
@@ -12,6 +13,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use farref::names;
 use farref::prelude::*;
 use farref_examples::jukebox::JukeboxProxy;
 use farref_examples::jukebox::machine::Machine;
@@ -27,16 +29,29 @@ async fn main() -> anyhow::Result<()> {
             .context("the second argument is a number of seconds")
     });
 
-    let daemon = Daemon::bind(listen.as_str()).await?;
+    let listen: Uri = listen.parse()?;
+    let name = listen.name();
+    let address = match name {
+        Some(_) => "far://127.0.0.1:0".parse()?,
+        None => listen.clone(),
+    };
+    let daemon = Daemon::bind(address).await?;
     let uri = daemon.register("jukebox", JukeboxProxy::new(Machine::new()))?;
+    let announced = match name {
+        Some(name) => Some(names::announce(name, &uri).start().await?),
+        None => None,
+    };
     println!("{uri}");
 
     let limit = seconds
         .transpose()?
         .map_or(Duration::MAX, Duration::from_secs);
-    daemon
-        .run_until(tokio::time::timeout(limit, farref::shutdown_signal()))
-        .await?;
+    // Whether the time is over or somebody asked to stop makes no difference.
+    let _ = tokio::time::timeout(limit, farref::shutdown_signal()).await;
+    if let Some(announced) = announced {
+        announced.withdraw().await;
+    }
+    daemon.shutdown(Shutdown::default()).await;
     println!("stopped");
     Ok(())
 }
