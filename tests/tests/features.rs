@@ -20,7 +20,7 @@ const NUMBERS: [(&str, RangeInclusive<u32>); 5] = [
 const RULES: RangeInclusive<char> = 'a'..='l';
 
 /// Where tests are: the first part of their names, and a folder of modules or a single file.
-const PLACES: [(&str, &str); 7] = [
+const PLACES: [(&str, &str); 8] = [
     ("behaviour", "tests/behaviour"),
     ("hostile", "tests/hostile"),
     ("ui", "tests/ui.rs"),
@@ -28,6 +28,7 @@ const PLACES: [(&str, &str); 7] = [
     ("proto", "../proto/tests/protocol"),
     ("uri", "../runtime/tests/uri.rs"),
     ("names", "../services/names/tests/names"),
+    ("cli", "../services/cli/tests/cli"),
 ];
 
 #[derive(Debug, Deserialize)]

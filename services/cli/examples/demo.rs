@@ -2,8 +2,10 @@
 //!
 //! `demo URI [NAME [TAG..]]` listens at the URI, prints where its object is, and announces it under the name and the tags.
 
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use farref::names::{self, IfTaken};
@@ -73,6 +75,9 @@ pub trait Jukebox {
     /// Says whether it would mind.
     fn comment(&self, text: String, stars: Option<u8>) -> String;
 
+    /// Counts, one number each time that somebody wants one.
+    fn count(&self, from: u32, names: bool) -> impl Stream<Item = String> + Send;
+
     /// Never ends.
     async fn sleep(&self);
 
@@ -81,6 +86,19 @@ pub trait Jukebox {
 
     /// Fails where it runs.
     fn panic(&self);
+}
+
+/// An iterator as a stream.
+struct Counting<I>(I);
+
+impl<I> Unpin for Counting<I> {}
+
+impl<I: Iterator> Stream for Counting<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
+    }
 }
 
 #[derive(Default)]
@@ -143,6 +161,15 @@ impl Jukebox for Machine {
         format!(
             "{text} ({})",
             stars.map_or_else(|| "-".to_owned(), |stars| stars.to_string())
+        )
+    }
+
+    fn count(&self, from: u32, names: bool) -> impl Stream<Item = String> + Send {
+        let word = if names { "number " } else { "" };
+        Counting(
+            (from..)
+                .map(move |number| format!("{word}{number}"))
+                .take(3),
         )
     }
 

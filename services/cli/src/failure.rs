@@ -54,7 +54,7 @@ pub(crate) struct Failure {
     hint: Option<String>,
     outcome: Option<Outcome>,
     /// The method's own error.
-    value: Option<Value>,
+    value: Option<Box<Value>>,
     /// Whoever reads the output has gone, and nobody is to be told.
     is_silent: bool,
 }
@@ -104,7 +104,7 @@ impl Failure {
                 error["outcome"] = format!("{outcome:?}").into();
             }
             if let Some(value) = &self.value {
-                error["value"] = value.clone();
+                error["value"] = (**value).clone();
             }
             output.error(&json!({ "error": error }).to_string());
         } else {
@@ -176,7 +176,7 @@ impl From<CallError<Value>> for Failure {
         match error {
             CallError::App(value) => Failure {
                 outcome: Some(Outcome::Ran),
-                value: Some(value.clone()),
+                value: Some(Box::new(value.clone())),
                 ..Failure::new(
                     Exit::App,
                     "app",

@@ -15,6 +15,7 @@ mod context;
 mod daemon;
 mod daemon_object;
 mod dynamic;
+mod dynamic_streams;
 mod errors;
 mod events;
 mod factories;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use farref::{CallError, DynProxy};
+use farref::{CallError, DynProxy, MethodKind};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -54,6 +54,12 @@ pub(crate) async fn run(
     let given = match objects.first() {
         Some(object) => {
             let method = describe::method(object, &bench.method)?;
+            if method.kind == MethodKind::Stream {
+                return Err(Failure::usage(format!(
+                    "`{}` returns a stream, and what is measured here are calls",
+                    method.name
+                )));
+            }
             values::arguments(method, &bench.arguments)?
         }
         None => Value::Null,
@@ -223,7 +229,7 @@ fn progress(bench: &Bench, output: &Output) -> ProgressBar {
         true => ProgressDrawTarget::hidden(),
         false => ProgressDrawTarget::stderr(),
     };
-    let length = bench.count.unwrap_or(u64::from(TICKS));
+    let length = bench.count.unwrap_or_else(|| TICKS.into());
     let bar = ProgressBar::with_draw_target(Some(length), target);
     match ProgressStyle::with_template("{elapsed:>4} {bar:40.green} {msg}") {
         Ok(style) => bar.with_style(style.progress_chars("█▉▊▋▌▍▎▏ ")),

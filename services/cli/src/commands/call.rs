@@ -27,6 +27,17 @@ pub(crate) async fn run(
     }
     let method = describe::method(&object, &call.method)?;
     let given = values::arguments(method, &call.arguments)?;
+    if method.kind == MethodKind::Stream {
+        let mut items = object.stream(&call.method, given).await?;
+        while let Some(item) = items.next().await {
+            // One line for each, when it comes.
+            match item? {
+                Value::String(text) if !output.is_json() => output.line(text)?,
+                item => output.value(&item)?,
+            }
+        }
+        return Ok(());
+    }
     let reply = object.call_full(&call.method, given).await?;
     if method.kind.is_oneway() {
         // A oneway is in the session's buffer only: what is queued is written before this process ends.

@@ -143,6 +143,7 @@ fn marks(method: &MethodInfo) -> Vec<&'static str> {
         MethodKind::AttributeRead => Some("attribute"),
         MethodKind::AttributeWrite => Some("writes an attribute"),
         MethodKind::OrderedOneway => Some("oneway, ordered"),
+        MethodKind::Stream => Some("stream"),
         kind if kind.is_oneway() => Some("oneway"),
         _ => None,
     };

@@ -86,3 +86,13 @@ fn attributes_are_read_and_written_and_oneways_arrive() {
         assert!(std::time::Instant::now() < deadline);
     }
 }
+
+#[test]
+fn a_stream_is_printed_item_by_item() {
+    let (place, _demo, uri) = demo();
+    let count = ["call", &uri, "count", "from=8", "names=true"];
+    assert_eq!(place.prints(count), "number 8\nnumber 9\nnumber 10\n");
+    let said = place.prints([&["--json"], &count[..]].concat());
+    assert_eq!(said, "\"number 8\"\n\"number 9\"\n\"number 10\"\n");
+    place.fails(2, &["bench", &uri, "count", "1", "true"]);
+}
