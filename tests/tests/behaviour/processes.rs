@@ -8,7 +8,7 @@ use farref::prelude::*;
 use farref::{FaultKind, Limits, Outcome, Peer};
 use tokio::sync::mpsc;
 
-use crate::support::assert_fault;
+use crate::support::{Directory, assert_fault};
 
 /// The variable that tells a child process what to be.
 const ROLE: &str = "FARREF_TEST_ROLE";
@@ -25,6 +25,56 @@ trait Echo {
     async fn pid(&self) -> u32;
     async fn keep(&self, other: EchoProxy);
     async fn call_kept(&self) -> Result<u32, String>;
+}
+
+/// Does what cannot be undone, and dies of it.
+#[expose]
+trait Deed {
+    /// Is killed before, during or after it.
+    async fn happen(&self, killed: Killed);
+    /// What has happened.
+    async fn traces(&self) -> String;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+enum Killed {
+    Before,
+    During,
+    After,
+}
+
+/// Leaves its traces in a file, which outlives the process.
+struct Doer(std::path::PathBuf);
+
+impl Doer {
+    fn trace(&self, text: &str) {
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.append(true).create(true).open(&self.0).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    async fn die(&self) {
+        let pid = std::process::id().to_string();
+        Command::new("kill").args(["-9", &pid]).status().unwrap();
+        std::future::pending().await
+    }
+}
+
+impl Deed for Doer {
+    async fn happen(&self, killed: Killed) {
+        if killed == Killed::Before {
+            self.die().await;
+        }
+        self.trace("begun ");
+        if killed == Killed::During {
+            self.die().await;
+        }
+        self.trace("done ");
+        self.die().await;
+    }
+    async fn traces(&self) -> String {
+        std::fs::read_to_string(&self.0).unwrap_or_default()
+    }
 }
 
 /// Answers, in any process.
@@ -237,6 +287,10 @@ async fn serve() {
     let uri = daemon
         .register("echo", EchoProxy::new(Station::default()))
         .unwrap();
+    if let Ok(file) = std::env::var("FILE") {
+        let deed = DeedProxy::new(Doer(file.into()));
+        daemon.register("deed", deed).unwrap();
+    }
     say("uri", &uri.to_string());
     daemon.serve().await;
 }
@@ -327,6 +381,31 @@ async fn a_reference_is_passed_on_between_three_processes() {
             .any(|kind| text.starts_with(kind)),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn what_was_cut_off_by_a_kill_is_not_done_again() {
+    let directory = Directory::new();
+    for (killed, traces) in [
+        (Killed::Before, ""),
+        (Killed::During, "begun "),
+        (Killed::After, "begun done "),
+    ] {
+        let file = directory.path(&format!("{killed:?}"));
+        let file = file.to_str().unwrap();
+        let mut process = Process::start("serve", &[("FILE", file)]);
+        let uri: Uri = process.line("uri").parse().unwrap();
+        let client = Client::builder().linger(SOON).max_retries(3).build();
+        let deed: DeedProxy = client.connect(uri.with_object("deed")).await.unwrap();
+        let fault = deed.happen(killed).await.unwrap_err();
+        assert_fault(&fault, FaultKind::SessionLost, Outcome::Unknown);
+        drop(process);
+        let address = uri.without_object().to_string();
+        let mut again = Process::start("serve", &[("FILE", file), ("ADDRESS", &address)]);
+        again.line("uri");
+        // The same proxy finds it again.
+        assert_eq!(deed.traces().await.unwrap(), traces, "{killed:?}");
+    }
 }
 
 #[tokio::test]

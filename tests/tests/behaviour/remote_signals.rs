@@ -861,7 +861,13 @@ pub(crate) async fn listen_in_another_process(uri: &str, say: impl Fn(&str, &str
 
 #[tokio::test]
 async fn receivers_in_other_processes_answer_in_turn_fail_and_die() {
-    let daemon = Daemon::bind("far://127.0.0.1:0").await.unwrap();
+    // The one that is killed will not come back.
+    let daemon = Daemon::builder()
+        .linger(std::time::Duration::from_millis(200))
+        .listen("far://127.0.0.1:0")
+        .bind()
+        .await
+        .unwrap();
     let machine = Arc::new(Machine::default());
     let uri = daemon
         .register("player", PlayerProxy::shared(Arc::clone(&machine)))
