@@ -37,6 +37,8 @@
 //! # What a caller may rely on
 //!
 //! - A call runs **at most once**. An error says whether it may have run: [`Outcome`].
+//! - While both processes live, a lost connection is no failure: the session goes on over another, within 30 s, and every
+//!   call has run once. [`Peer::state`] tells how it stands.
 //! - Calls made one after the other through one session to one object start in that order; a call is made at its first
 //!   poll. Replies come in any order.
 //! - Dropping a call cancels it. A timeout travels with the call, and with every call made on its behalf.
