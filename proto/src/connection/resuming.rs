@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::{Connection, Event, State};
 use crate::error::{ConnectionError, Violation};
 use crate::handshake::ResumeRequest;
-use crate::id::Nonce;
+use crate::id::{Nonce, StreamNumber};
 use crate::message::ServerHello;
 use crate::time::Time;
 
@@ -199,6 +199,9 @@ impl Connection {
             for depth in 0..self.own_credit.depths() {
                 self.tell_of_credit(depth);
             }
+            let streams = self.produced.take_awaited().into_iter();
+            let events = streams.map(|number| Event::StreamCredit(StreamNumber::new(number)));
+            self.events.extend(events);
         }
     }
 }

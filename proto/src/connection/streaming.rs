@@ -64,7 +64,8 @@ impl Connection {
     }
 
     /// Returns how many items of a stream may be sent now, and how many bytes before the item that may overdraw them. If
-    /// either is 0, [`Event::StreamCredit`] tells when it is not.
+    /// either is 0, for want of credit or because too much is kept that the other side has not acknowledged,
+    /// [`Event::StreamCredit`] tells when it is not.
     ///
     /// # Errors
     ///
@@ -73,9 +74,13 @@ impl Connection {
         if self.is_closed() {
             return Err(SendError::Closed);
         }
-        self.produced
-            .room(stream.index())
-            .map_err(|_| SendError::Unknown("stream"))
+        let room = if self.keeps_too_much() {
+            self.keeps_waiting = true;
+            self.produced.wait(stream.index()).map(|()| (0, 0))
+        } else {
+            self.produced.room(stream.index())
+        };
+        room.map_err(|_| SendError::Unknown("stream"))
     }
 
     /// Sends items of a stream.

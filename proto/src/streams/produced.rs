@@ -94,6 +94,33 @@ impl Produced {
         }
     }
 
+    /// Notes that somebody waits with a stream although it may have credit.
+    pub(crate) fn wait(&mut self, number: u32) -> Result<(), Unsendable> {
+        match self.get(number) {
+            Some(stream) if stream.is_open() => {
+                stream.awaited = true;
+                Ok(())
+            }
+            _ => Err(Unsendable::Ended),
+        }
+    }
+
+    /// Returns the streams that somebody waits with and that have credit, each once.
+    pub(crate) fn take_awaited(&mut self) -> Vec<u32> {
+        let mut awaited = Vec::new();
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            if let Slot::Open(stream) = slot
+                && stream.awaited
+                && stream.is_open()
+                && stream.credit.has_room()
+            {
+                stream.awaited = false;
+                awaited.push(number as u32);
+            }
+        }
+        awaited
+    }
+
     /// Takes what items cost that are about to be sent.
     pub(crate) fn spend(
         &mut self,

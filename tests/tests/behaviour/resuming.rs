@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use farref::prelude::*;
-use farref::{ClientBuilder, DaemonBuilder, FaultKind, Limits, Outcome, Peer};
+use farref::{ClientBuilder, DaemonBuilder, FaultKind, Limits, Outcome, Peer, StreamWindow};
 use tokio::sync::{Notify, mpsc};
 
 use crate::network::{Cut, Network};
@@ -21,6 +21,8 @@ trait Ledger {
     async fn watch(&self, watcher: WatcherProxy);
     async fn open(&self) -> CounterProxy;
     async fn echo(&self, text: String) -> String;
+    fn history(&self, count: u32) -> impl Stream<Item = String>;
+    async fn total(&self, numbers: RemoteStream<u32>) -> Result<u32, String>;
     /// Says that it has begun, and returns when it may.
     async fn wait(&self) -> u32;
 }
@@ -97,6 +99,16 @@ impl Ledger for Shelf {
     async fn echo(&self, text: String) -> String {
         text
     }
+    fn history(&self, count: u32) -> impl Stream<Item = String> + use<> {
+        RemoteItems(0..count)
+    }
+    async fn total(&self, mut numbers: RemoteStream<u32>) -> Result<u32, String> {
+        let mut total = 0;
+        while let Some(number) = numbers.next().await {
+            total += number.map_err(|fault| fault.to_string())?;
+        }
+        Ok(total)
+    }
     async fn wait(&self) -> u32 {
         let _ended = OnDrop(&self.0);
         if let Some(began) = &self.0.began {
@@ -155,6 +167,19 @@ impl World {
     }
 }
 
+struct RemoteItems(std::ops::Range<u32>);
+
+impl Stream for RemoteItems {
+    type Item = String;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<String>> {
+        std::task::Poll::Ready(self.0.next().map(|n| format!("entry {n} ").repeat(20)))
+    }
+}
+
 /// What a conversation came to, on both sides.
 #[derive(Debug, PartialEq, Eq)]
 struct Story {
@@ -165,7 +190,7 @@ struct Story {
     counters: usize,
 }
 
-/// Calls of every kind, callbacks, references passed and dropped.
+/// Calls of every kind, callbacks, references passed and dropped, streams both ways.
 async fn converse(ledger: &LedgerProxy) -> Result<(Vec<String>, Vec<u32>), Fault> {
     let reader = Reader::default();
     let mut told = Vec::new();
@@ -184,6 +209,17 @@ async fn converse(ledger: &LedgerProxy) -> Result<(Vec<String>, Vec<u32>), Fault
     ledger.note(5).await?;
     told.push(format!("counter {}", counter.up().await?));
     drop(counter);
+    let mut history = ledger.history(100).window(StreamWindow::items(16));
+    while let Some(entry) = history.next().await {
+        let entry = entry?;
+        told.push(entry[..10].to_owned());
+    }
+    let numbers = RemoteStream::from_iter(0..200);
+    match ledger.total(numbers).await {
+        Ok(total) => told.push(format!("total {total}")),
+        Err(CallError::App(text)) => told.push(text),
+        Err(CallError::Fault(fault)) => return Err(fault),
+    }
     told.push(format!("notes {:?}", ledger.notes().await?));
     let seen = reader.0.lock().unwrap().clone();
     Ok((told, seen))
