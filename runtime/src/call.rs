@@ -18,7 +18,7 @@ use crate::context::{Annotations, CallName, Scope, after, earlier};
 use crate::descriptor::{Method, MethodKind};
 use crate::dispatch::{ArgumentsOut, RawReply};
 use crate::error::{Failure, Fault, Result};
-use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
+use crate::far::{Begun, CallOptions, Encoded, FarCall, MethodKey, OnewayMode, Plan, Sent};
 use crate::panics;
 use crate::proxy::{Proxy, TargetKind};
 use crate::remote::Remote;
@@ -60,9 +60,16 @@ pub struct Call<'a, P: Proxy, A, T, X: Failure<T>> {
 enum State<'a, R> {
     Idle,
     Near(NearCall<'a, R>),
-    Far(FarCall),
+    /// Sent by the short way.
+    Sent(Sent),
+    /// The same, and not to be answered.
+    Noted,
+    Far(Box<FarCall>),
     /// The peer's types differ: it is asked how.
-    Comparing(FarCall, Pin<Box<dyn Future<Output = Result<()>> + Send>>),
+    Comparing(
+        Box<FarCall>,
+        Pin<Box<dyn Future<Output = Result<()>> + Send>>,
+    ),
     Done,
 }
 
@@ -181,27 +188,33 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
         })
     }
 
-    fn start(&mut self) -> Result<()> {
+    fn oneway_mode(&self) -> OnewayMode {
+        let asked = self.options.as_ref().is_some_and(|options| options.oneway);
+        match self.method().kind {
+            MethodKind::OrderedOneway => OnewayMode::Ordered,
+            kind if kind.is_oneway() || asked => OnewayMode::Plain,
+            _ => OnewayMode::Answered,
+        }
+    }
+
+    /// Begins the call. The state is not idle then, unless this fails. Without a context nothing is sent yet: others are to
+    /// be sent along.
+    fn start(&mut self, cx: Option<&Context<'_>>) -> Result<()> {
         let Some(arguments) = self.arguments.take() else {
             return Err(polled_again());
         };
         let target = self.proxy.target();
         let method = self.method();
-        let oneway = match (
-            method.kind,
-            self.options.as_ref().is_some_and(|options| options.oneway),
-        ) {
-            (MethodKind::OrderedOneway, _) => OnewayMode::Ordered,
-            (kind, asked) if kind.is_oneway() || asked => OnewayMode::Plain,
-            _ => OnewayMode::Answered,
-        };
-        let mut options = self.options.take();
-        let proxy_options = target.options.as_deref();
+        let oneway = self.oneway_mode();
         let deadline = deadline_of(
-            options.as_deref(),
-            proxy_options.and_then(|options| options.timeout),
+            self.options.as_deref(),
+            target
+                .options
+                .as_deref()
+                .and_then(|options| options.timeout),
             oneway,
         );
+        let made;
         let remote = match &target.kind {
             // A near call that outlives its caller's borrow owns its arguments, so it is encoded like a far one.
             // So does a stream, which outlives the call.
@@ -210,18 +223,18 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     || method.flags.no_cancel
                     || method.kind == MethodKind::Stream =>
             {
-                Remote::Local(P::export_near(near))
+                made = Remote::Local(P::export_near(near));
+                &made
             }
             TargetKind::Near(near) => {
                 let scope = Scope::near(
                     P::DESCRIPTOR.name,
                     method.name,
                     deadline,
-                    take_annotations(&mut options),
+                    take_annotations(&mut self.options),
                 );
                 // Nothing of the method runs before its future is polled.
                 let future = (self.near)(near, arguments);
-                self.options = options;
                 self.state = State::Near(NearCall {
                     future,
                     scope,
@@ -230,31 +243,15 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                 });
                 return Ok(());
             }
-            TargetKind::Remote(remote) => remote.clone(),
+            TargetKind::Remote(remote) => remote,
         };
-        let codec = proxy_options
-            .and_then(|options| options.codec)
-            .unwrap_or_else(|| remote.codec());
-        let encoded = self.encoded(&arguments, codec)?;
-        let label = Label::Static {
-            interface: P::DESCRIPTOR.name,
-            method: method.name,
+        let plan = self.plan(remote, oneway, deadline);
+        let encoded = self.encoded(&arguments, plan.codec())?;
+        self.state = match plan.begin(encoded, self.options.as_deref_mut(), cx) {
+            Begun::Sent(sent) => State::Sent(sent),
+            Begun::Oneway => State::Noted,
+            Begun::Far(call) => State::Far(call),
         };
-        let retries = match proxy_options {
-            Some(options) if options.retry_all || method.flags.idempotent => options.max_retries,
-            None if method.flags.idempotent => None,
-            _ => Some(0),
-        };
-        self.state = State::Far(FarCall::new(
-            remote,
-            label,
-            encoded,
-            oneway,
-            deadline,
-            retries,
-            options.as_deref_mut(),
-        ));
-        self.options = options;
         // Kept for the case that the peer's types differ and the arguments must be encoded by name.
         self.arguments = Some(arguments);
         Ok(())
@@ -276,11 +273,54 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
         Some(make(near, arguments))
     }
 
+    fn plan<'r>(
+        &self,
+        remote: &'r Remote,
+        oneway: OnewayMode,
+        deadline: Option<Instant>,
+    ) -> Plan<'r>
+    where
+        'a: 'r,
+    {
+        Plan {
+            remote,
+            interface: P::DESCRIPTOR.name,
+            method: self.method(),
+            proxy_options: self.proxy.target().options.as_deref(),
+            oneway,
+            deadline,
+        }
+    }
+
+    /// The call that was sent by the short way, to be made again by the long one.
+    #[cold]
+    fn by_the_long_way(&mut self) -> Result<Box<FarCall>> {
+        let (Some(arguments), TargetKind::Remote(remote)) =
+            (&self.arguments, &self.proxy.target().kind)
+        else {
+            return Err(polled_again());
+        };
+        let plan = self.plan(remote, OnewayMode::Answered, None);
+        let encoded = self.encoded(arguments, plan.codec())?;
+        Ok(plan.far_call(encoded, None))
+    }
+
+    /// Asks the peer how its types differ, if it refused the call for that and may be asked.
+    fn compare(&mut self, call: Box<FarCall>, refused: &Fault) -> bool {
+        let Some(remote) = call.refused_types(refused) else {
+            return false;
+        };
+        let method = self.method();
+        let comparing = versions::compare(remote, P::DESCRIPTOR.name, method, call.deadline());
+        self.state = State::Comparing(call, comparing);
+        true
+    }
+
     fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<T, X>> {
         loop {
             match &mut self.state {
                 State::Idle => {
-                    if let Err(fault) = self.start() {
+                    if let Err(fault) = self.start(Some(cx)) {
                         self.state = State::Done;
                         return Poll::Ready(Err(fault.into()));
                     }
@@ -304,20 +344,31 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     Scope::recycle(scope);
                     return Poll::Ready(result);
                 }
+                State::Sent(sent) => {
+                    let result = std::task::ready!(sent.poll(cx));
+                    self.state = State::Done;
+                    if let Err(fault) = &result
+                        && fault.kind() == FaultKind::Incompatible
+                        && let Ok(call) = self.by_the_long_way()
+                        && self.compare(call, fault)
+                    {
+                        continue;
+                    }
+                    self.arguments = None;
+                    return Poll::Ready(result.map_err(X::from).and_then(self.decode));
+                }
+                State::Noted => {
+                    self.state = State::Done;
+                    self.arguments = None;
+                    return Poll::Ready((self.decode)(RawReply::empty()));
+                }
                 State::Far(call) => {
                     let result = std::task::ready!(call.poll(cx));
                     let reply_annotations = call.take_reply_annotations();
-                    let deadline = call.deadline();
-                    let refused = result
-                        .as_ref()
-                        .err()
-                        .and_then(|fault| call.refused_types(fault));
-                    if let Some(remote) = refused {
-                        let comparing =
-                            versions::compare(remote, P::DESCRIPTOR.name, self.method(), deadline);
-                        if let State::Far(call) = std::mem::replace(&mut self.state, State::Done) {
-                            self.state = State::Comparing(call, comparing);
-                        }
+                    if let Err(fault) = &result
+                        && let State::Far(call) = std::mem::replace(&mut self.state, State::Done)
+                        && self.compare(call, fault)
+                    {
                         continue;
                     }
                     self.state = State::Done;
@@ -396,8 +447,8 @@ impl<P: Proxy, A, T, X: Failure<T>> fmt::Debug for Call<'_, P, A, T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Idle => "not started",
-            State::Near(_) | State::Far(_) | State::Comparing(..) => "under way",
-            State::Done => "ended",
+            State::Near(_) | State::Sent(_) | State::Far(_) | State::Comparing(..) => "under way",
+            State::Noted | State::Done => "ended",
         };
         write!(
             f,
@@ -429,10 +480,14 @@ impl<P: Proxy, A, T, X: Failure<T>> Future for OnewayCall<'_, P, A, T, X> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let call = &mut self.get_mut().0;
         if matches!(call.state, State::Idle)
-            && let Err(fault) = call.start()
+            && let Err(fault) = call.start(Some(cx))
         {
             call.state = State::Done;
             return Poll::Ready(Err(fault));
+        }
+        if matches!(call.state, State::Noted) {
+            call.state = State::Done;
+            return Poll::Ready(Ok(()));
         }
         let State::Far(far) = &mut call.state else {
             return Poll::Ready(Err(polled_again()));

@@ -11,6 +11,7 @@
 //!    └─────────► Loopback ───────────────► Done
 //! ```
 
+mod direct;
 mod grouped;
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use farref_proto::FaultKind;
 use tokio::time::{Instant, Sleep};
 
+pub(crate) use self::direct::{Begun, Plan, Sent};
 pub(crate) use self::grouped::GroupCall;
 use crate::Outcome;
 use crate::call::deadline_exceeded;
@@ -237,6 +239,15 @@ impl FarCall {
             label,
             intercepted: None,
         }
+    }
+
+    /// Waits for room in this session, in which it has a place in the queue.
+    pub(crate) fn wait_for_room(&mut self, bound: Arc<Bound>, ticket: Ticket) {
+        self.state = State::Queued {
+            bound,
+            ticket,
+            _turn: None,
+        };
     }
 
     /// When the call gives up.

@@ -40,9 +40,11 @@ enum Encoding {
 struct Collecting {
     outer: Encoding,
     outer_table: Vec<Transferred>,
+    is_over: bool,
 }
 
 impl Collecting {
+    #[inline]
     fn begin(table: Vec<Transferred>) -> Self {
         let inner = match table.is_empty() {
             true => Encoding::Empty,
@@ -53,28 +55,41 @@ impl Collecting {
             (Encoding::Table, _) | (_, Encoding::Table) => OUTGOING.replace(table),
             _ => Vec::new(),
         };
-        Collecting { outer, outer_table }
-    }
-
-    fn end(self) -> Vec<Transferred> {
-        match ENCODING.get() {
-            Encoding::Table => OUTGOING.take(),
-            Encoding::No | Encoding::Empty => Vec::new(),
+        Collecting {
+            outer,
+            outer_table,
+            is_over: false,
         }
     }
-}
 
-impl Drop for Collecting {
-    fn drop(&mut self) {
-        let left = match ENCODING.replace(self.outer) {
+    /// Returns the table, and goes on with the outer one.
+    #[inline]
+    fn end(mut self) -> Vec<Transferred> {
+        self.swap()
+    }
+
+    #[inline]
+    fn swap(&mut self) -> Vec<Transferred> {
+        if self.is_over {
+            return Vec::new();
+        }
+        self.is_over = true;
+        let table = match ENCODING.replace(self.outer) {
             Encoding::Table => OUTGOING.take(),
             Encoding::No | Encoding::Empty => Vec::new(),
         };
         if self.outer == Encoding::Table {
             OUTGOING.set(std::mem::take(&mut self.outer_table));
         }
+        table
+    }
+}
+
+impl Drop for Collecting {
+    #[inline]
+    fn drop(&mut self) {
         // Dropping a reference may be the application's code.
-        drop(left);
+        drop(self.swap());
     }
 }
 
@@ -104,6 +119,7 @@ pub(crate) fn is_collecting() -> bool {
 }
 
 /// Runs `encode` and returns, beside its result, what it wrote indexes of.
+#[inline]
 pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Transferred>) {
     let collecting = Collecting::begin(Vec::new());
     let result = encode();
@@ -149,6 +165,7 @@ pub(crate) fn read<E: serde::de::Error>(what: &str, index: u32) -> Result<Transf
 }
 
 /// Runs `decode` with `table` at hand, from which it takes references by their indexes.
+#[inline]
 pub(crate) fn resolve<R>(table: &mut Vec<Transferred>, decode: impl FnOnce() -> R) -> R {
     if table.is_empty() {
         return decode();

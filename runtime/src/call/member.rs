@@ -117,7 +117,7 @@ where
             options.oneway |= oneway;
             options.deadline = earlier(options.deadline, deadline);
         }
-        call.start()
+        call.start(None)
     }
 
     fn far(&mut self) -> Option<&mut FarCall> {

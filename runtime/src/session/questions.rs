@@ -75,17 +75,13 @@ enum Slot {
 impl Questions {
     /// Notes that a call was sent, and who is to be woken when it is answered.
     pub(crate) fn ask(&mut self, call: CallId, waker: &Waker) -> Question {
-        let waker = waker.clone();
-        let slot = Slot::Asked { call, waker };
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.slots[index] = slot;
-                index
-            }
-            None => {
-                self.slots.push(slot);
-                self.slots.len() - 1
-            }
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        if index == self.slots.len() {
+            self.slots.push(Slot::Free);
+        }
+        self.slots[index] = Slot::Asked {
+            call,
+            waker: waker.clone(),
         };
         self.expect(call, Asker::Caller(index));
         Question(index)

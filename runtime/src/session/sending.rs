@@ -69,8 +69,15 @@ impl Session {
             state.questions.queue(depth, ticket, cx.waker());
             return Ok(SendState::Queued);
         }
-        let mut garbage = Garbage::default();
-        let transferred = state.transfer(&encoded.transferred, encoded.codec, self, &mut garbage);
+        // Few calls transfer anything, and few fail.
+        let mut garbage = None;
+        let transferred = match encoded.transferred.as_slice() {
+            [] => Ok(Vec::new()),
+            transferred => {
+                let garbage = garbage.get_or_insert_default();
+                state.transfer(transferred, encoded.codec, self, garbage)
+            }
+        };
         let table = transferred.as_deref().unwrap_or_default();
         let call = OutgoingCall {
             target,
@@ -100,12 +107,12 @@ impl Session {
         let mut next = None;
         match outcome {
             Ok(SendState::Queued) => {
-                state.take_back(table, &mut garbage);
+                state.take_back(table, garbage.get_or_insert_default());
                 state.questions.queue(depth, ticket, cx.waker());
             }
             Ok(_) => next = state.questions.dequeue(depth, ticket),
             Err(_) => {
-                state.take_back(table, &mut garbage);
+                state.take_back(table, garbage.get_or_insert_default());
                 next = state.questions.dequeue(depth, ticket);
             }
         }
@@ -116,7 +123,7 @@ impl Session {
             }
             _ => Self::unlock_and_write(guard),
         }
-        drop(garbage);
+        drop::<Option<Garbage>>(garbage);
         if let Some(waker) = next {
             waker.wake();
         }

@@ -42,10 +42,6 @@ pub struct StreamCall<'a, P: Proxy, A, T> {
     window: StreamWindow,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a call is as large as it is, and is not kept for long in another state"
-)]
 enum State<'a, P: Proxy, A, T> {
     /// Not made yet, or not answered.
     Calling(Call<'a, P, A, RemoteStream<T>, Fault>),
