@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 const HANDED_OVER: usize = 4 << 10;
 
 /// Bytes of the first buffer: an idle connection should not cost more.
-const FIRST_BUFFER: usize = 2 << 10;
+const FIRST_BUFFER: usize = 512;
 
 /// Bytes of the largest buffer that frames share: about what one write takes.
 const LARGEST_BUFFER: usize = 64 << 10;

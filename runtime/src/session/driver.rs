@@ -287,7 +287,7 @@ impl Drop for Written {
         // Else only this connection has ended.
         if self.0.is_closed() {
             self.0.output.close();
-            self.0.written.send_replace(true);
+            self.0.tell_written();
         }
     }
 }

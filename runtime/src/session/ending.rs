@@ -301,7 +301,7 @@ impl Session {
         }
         self.node.tell_served();
         if is_written {
-            self.written.send_replace(true);
+            self.tell_written();
         }
         Self::unlock_and_write(self.lock());
     }
@@ -363,11 +363,19 @@ impl Session {
         }
     }
 
+    /// Says that all is written that will ever be.
+    pub(super) fn tell_written(&self) {
+        self.written.store(true, Ordering::SeqCst);
+        self.all_written.notify_waiters();
+    }
+
     /// Waits until the session has ended and all is written that will ever be.
     pub(crate) async fn flushed(&self) {
-        let mut written = self.written.subscribe();
-        // The session itself holds the sender.
-        let _ = written.wait_for(|written| *written).await;
+        let mut told = std::pin::pin!(self.all_written.notified());
+        told.as_mut().enable();
+        if !self.written.load(Ordering::SeqCst) {
+            told.await;
+        }
     }
 
     /// Makes references to this object stale for the peer.

@@ -20,6 +20,10 @@ use crate::panics;
 use crate::remote::Bound;
 use crate::transferred::Transferred;
 
+/// So many callers are woken at once at most, while a read may bring answers for a thousand: the lock that they all need is
+/// held no longer, and they go on while the rest is still read.
+const WOKEN_TOGETHER: usize = 32;
+
 /// What is to be dropped or woken once the lock is free.
 #[derive(Default)]
 pub(crate) struct Garbage {
@@ -107,6 +111,7 @@ impl Session {
         } = batch;
         let mut guard = self.lock();
         let mut notices = Notices::default();
+        let mut counted = 0;
         let handled = loop {
             match guard.connection.take_event_of(link, now, input) {
                 Ok(Some(Event::ResumeRequested(request))) => {
@@ -116,13 +121,20 @@ impl Session {
                 }
                 Ok(Some(event)) => {
                     self.take_event(&mut guard, event, garbage, work, &mut notices);
+                    if garbage.wakers.len() >= WOKEN_TOGETHER {
+                        served.begin(calls_among(&work[counted..]));
+                        counted = work.len();
+                        drop(guard);
+                        garbage.clear();
+                        guard = self.lock();
+                    }
                 }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
         self.take_events(&mut guard, garbage, work, &mut notices);
-        served.begin(calls_among(work));
+        served.begin(calls_among(&work[counted..]));
         let ending = self.end_if_idle(&mut guard);
         let transmit = guard.connection.has_transmit();
         if transmit {

@@ -35,7 +35,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use farref_proto::{CallId, Connection, PeerInfo, Time};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -108,7 +108,9 @@ pub(crate) struct Session {
     /// Whether the session has ended; set under the lock.
     closed: AtomicBool,
     /// Whether all is written that will ever be.
-    written: watch::Sender<bool>,
+    written: AtomicBool,
+    /// Tells those who wait for that.
+    all_written: Notify,
     /// How many places in its books proxies of this process hold, and how many are about to.
     holders: AtomicUsize,
     /// How many calls and oneways of the peer are being served.
@@ -177,7 +179,8 @@ impl Session {
             identity,
             phase: watch::Sender::new(Phase::Connecting),
             closed: AtomicBool::new(false),
-            written: watch::Sender::new(false),
+            written: AtomicBool::new(false),
+            all_written: Notify::new(),
             holders: AtomicUsize::new(0),
             serving: AtomicUsize::new(0),
             storage: Storage::default(),
