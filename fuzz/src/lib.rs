@@ -195,7 +195,11 @@ impl Play {
             }
             4 => drop(self.connection.oneway(&call(data), argument & 1 == 0)),
             5 => {
-                if let Ok((id, import)) = self.connection.bind("jukebox", 1) {
+                let bound = match argument {
+                    0x80.. => self.connection.claim([argument; 16], CLIENT, 1),
+                    _ => self.connection.bind("jukebox", 1),
+                };
+                if let Ok((id, import)) = bound {
                     self.asked.push(id);
                     self.imports.push(import);
                 }
@@ -276,6 +280,8 @@ impl Play {
                     self.keep(&call.table);
                 }
                 Event::Bind(bind) => self.binds.push((bind.call, bind.alias)),
+                Event::Claim(claim) => self.binds.push((claim.call, claim.alias)),
+                Event::Provide(provide) => self.calls.push(provide.call),
                 Event::Reply(reply) => {
                     let at = self.asked.iter().position(|id| *id == reply.call);
                     self.asked.swap_remove(at.expect("a reply comes to a call"));
@@ -289,10 +295,12 @@ impl Play {
 
     fn keep(&mut self, table: &[IncomingRef]) {
         for reference in table {
-            if let IncomingRef::Import { import, .. } = reference
-                && !import.is_alias()
-            {
-                self.imports.push(*import);
+            match reference {
+                IncomingRef::Import { import, .. } if !import.is_alias() => {
+                    self.imports.push(*import);
+                }
+                IncomingRef::Introduced(introduced) => self.imports.push(introduced.import),
+                _ => {}
             }
         }
     }

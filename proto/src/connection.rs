@@ -3,6 +3,7 @@
 mod batches;
 mod establishing;
 mod event;
+mod handing_off;
 mod incoming;
 mod outgoing;
 mod resuming;
@@ -19,6 +20,7 @@ pub use self::event::{
     Event, IncomingBind, IncomingCall, IncomingItems, IncomingRef, IncomingReply, OnewayReceipt,
     StreamEnding, TableSizes,
 };
+pub use self::handing_off::{IncomingClaim, IncomingIntroduction, IncomingProvide, features};
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
 use crate::error::{ConnectionError, Stranger};
 use crate::frame::{Header, Kind, LENGTH_FIELD, PREAMBLE};

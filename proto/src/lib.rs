@@ -32,8 +32,9 @@ mod time;
 
 pub use crate::body::Body;
 pub use crate::connection::{
-    BatchedCall, Connection, Event, IncomingBatch, IncomingBind, IncomingCall, IncomingItems,
-    IncomingRef, IncomingReply, OnewayReceipt, StreamEnding, TableSizes,
+    BatchedCall, Connection, Event, IncomingBatch, IncomingBind, IncomingCall, IncomingClaim,
+    IncomingIntroduction, IncomingItems, IncomingProvide, IncomingRef, IncomingReply,
+    OnewayReceipt, StreamEnding, TableSizes, features,
 };
 pub use crate::error::{ConnectionError, DecodeError, SendError, Stranger, Violation};
 pub use crate::handshake::{
@@ -47,8 +48,9 @@ pub use crate::id::{
 pub use crate::limits::Sabotage;
 pub use crate::limits::{Grants, Limits};
 pub use crate::message::{
-    BatchMode, Chain, EntryKind, Extensions, FaultKind, FaultMessage, Outcome, OutgoingCall,
-    OutgoingItems, OutgoingReply, ReplyStatus, TableEntry, TraceContext,
+    BatchMode, Chain, EntryKind, Extensions, FaultKind, FaultMessage, Introduction,
+    MAX_INTRODUCTIONS, Outcome, OutgoingCall, OutgoingItems, OutgoingReply, ReplyStatus,
+    TableEntry, TraceContext,
 };
 pub use crate::reason::{CloseCode, CloseReason, DrainCode, DrainReason, Refusal, RefusalCode};
 pub use crate::streams::{LEAST_ITEM_COST, item_costs};

@@ -21,7 +21,7 @@ use bytes::{Bytes, BytesMut};
 pub use self::batch::{BatchBegin, BatchEnd, BatchMode};
 pub use self::call::{Bind, Call, OutgoingCall, OutgoingReply, Reply, ReplyStatus};
 pub use self::control::{Cancel, Credit, CreditEntry, Finish, Release, ReleaseEntry, Revoked};
-pub use self::extensions::{Chain, Extensions, TraceContext};
+pub use self::extensions::{Chain, Extensions, Introduction, MAX_INTRODUCTIONS, TraceContext};
 pub use self::fault::{FaultKind, FaultMessage, Outcome};
 pub use self::handoff::{Claim, Claimed, Provide};
 pub use self::hello::{Challenge, ClientHello, Proof, ServerHello, SessionRequest};

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::IncomingBatch;
+use super::handing_off::{IncomingClaim, IncomingIntroduction, IncomingProvide};
 use crate::body::Body;
 use crate::handshake::{PeerInfo, ResumeRequest};
 use crate::id::{CallId, ExportId, ImportId, InstanceId, StreamNumber};
@@ -30,6 +31,15 @@ pub enum Event {
     Batch(IncomingBatch),
     /// A bind arrived. It must be answered as a call is.
     Bind(IncomingBind),
+    /// An object of this side is to be handed to a third process. It must be answered as a call is.
+    Provide(IncomingProvide),
+    /// The other side claims what was provided for it. It must be answered as a bind is.
+    Claim(IncomingClaim),
+    /// The other side has got what this side introduced it to, from its holder.
+    Claimed {
+        /// The grant that it showed there.
+        grant: [u8; 16],
+    },
     /// A reply arrived. The id of its call is free again.
     Reply(IncomingReply),
     /// The other side does not need the reply of this call any more. It must be answered all the same.
@@ -100,7 +110,7 @@ impl IncomingCall {
 }
 
 /// A reference that arrived in the table of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IncomingRef {
     /// An object of the other side. This is a new grant of it, to be given back with
@@ -115,6 +125,8 @@ pub enum IncomingRef {
         /// The process that owns it.
         owner: InstanceId,
     },
+    /// An object of a third process, which may be claimed from its holder. This is a new grant of the sender's, too.
+    Introduced(Box<IncomingIntroduction>),
     /// An object of this side that came home.
     Home(ExportId),
     /// A stream that the other side produces. It must be consumed to its end, or cancelled with

@@ -3,17 +3,17 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    BatchedCall, Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply,
-    OnewayReceipt, State, is_of_handshake,
+    BatchedCall, Connection, Event, IncomingBind, IncomingCall, IncomingIntroduction, IncomingRef,
+    IncomingReply, OnewayReceipt, State, is_of_handshake,
 };
 use crate::body::Body;
 use crate::error::{ConnectionError, Violation};
 use crate::frame::{Header, Kind};
 use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId, StreamNumber};
 use crate::message::{
-    Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, Cancel, Claim, Credit, EntryKind,
-    Extensions, FaultKind, FaultMessage, Message, Outcome, Provide, Release, Reply, ReplyStatus,
-    Revoked, Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
+    Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, Cancel, Credit, EntryKind, Extensions,
+    FaultKind, FaultMessage, Introduction, Message, Outcome, Release, Reply, ReplyStatus, Revoked,
+    Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
 use crate::time::Time;
@@ -45,8 +45,9 @@ impl Connection {
             Kind::Ack => self.handle_ack(Ack::decode(header, &frame)?),
             Kind::Beat => self.handle_beat(now, Beat::decode(header, &frame)?),
             Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, &frame)?),
-            Kind::Provide => self.refuse_call(Provide::decode(header, &frame)?.id, header.length),
-            Kind::Claim => self.refuse_call(Claim::decode(header, &frame)?.id, header.length),
+            Kind::Provide => self.handle_provide(header, &frame),
+            Kind::Claim => self.handle_claim(header, &frame),
+            Kind::Claimed => self.handle_claimed(header, &frame),
             Kind::StreamItems => self.handle_items(StreamItems::decode(header, &frame, grants)?),
             Kind::StreamCredit => self.handle_stream_credit(StreamCredit::decode(header, &frame)?),
             Kind::StreamEnd => self.handle_stream_end(StreamEnd::decode(header, &frame)?),
@@ -147,7 +148,7 @@ impl Connection {
 
     /// Charges a call to its pool. One that is nested too deeply, and will be refused, is charged as if it were not
     /// nested. Returns the pool.
-    fn charge(&mut self, depth: u16, bytes: u32) -> Result<u16, Violation> {
+    pub(super) fn charge(&mut self, depth: u16, bytes: u32) -> Result<u16, Violation> {
         let is_too_deep = depth > self.given_credit.grants().max_depth;
         let pool = if is_too_deep { 0 } else { depth };
         self.given_credit.charge(pool, bytes)?;
@@ -155,7 +156,7 @@ impl Connection {
     }
 
     /// Opens a call or a bind that arrived.
-    fn open(&mut self, id: u32, pool: u16, bytes: u32) -> Result<CallId, Violation> {
+    pub(super) fn open(&mut self, id: u32, pool: u16, bytes: u32) -> Result<CallId, Violation> {
         let (id, acknowledged) = self.answers.open(id, pool, bytes)?;
         self.session.imply(acknowledged);
         self.tell_of_kept_bytes();
@@ -282,6 +283,7 @@ impl Connection {
         if let Some(extensions) = &mut extensions {
             self.localise(extensions);
         }
+        let table = self.take_table(&table, &mut extensions)?;
         Ok(IncomingCall {
             id,
             target: ExportId::new(call.target),
@@ -291,7 +293,7 @@ impl Connection {
             codec: call.codec,
             ordered: call.ordered,
             extensions,
-            table: self.take_table(&table)?,
+            table,
             body: body.into(),
             attachments,
         })
@@ -308,19 +310,34 @@ impl Connection {
     pub(super) fn take_table(
         &mut self,
         table: &[TableEntry],
+        extensions: &mut Option<Box<Extensions>>,
     ) -> Result<Vec<IncomingRef>, Violation> {
         if table.is_empty() {
             return Ok(Vec::new());
         }
-        table.iter().map(|entry| self.take_entry(entry)).collect()
+        let taken: Result<Vec<_>, _> = table.iter().map(|entry| self.take_entry(entry)).collect();
+        let mut taken = taken?;
+        let introductions = extensions
+            .as_mut()
+            .map(|extensions| std::mem::take(&mut extensions.introductions));
+        for introduction in introductions.unwrap_or_default() {
+            let index = usize::from(introduction.index);
+            if let (Some(entry), Some(place)) = (table.get(index), taken.get_mut(index)) {
+                introduce(entry, introduction, place);
+            }
+        }
+        Ok(taken)
     }
 
     fn take_entry(&mut self, entry: &TableEntry) -> Result<IncomingRef, Violation> {
         Ok(match entry.kind {
-            EntryKind::Export if entry.id == 0 || entry.id & ALIAS_BIT != 0 => {
+            EntryKind::Export | EntryKind::Introduced
+                if entry.id == 0 || entry.id & ALIAS_BIT != 0 =>
+            {
                 return Err(Violation::BadAlias(entry.id));
             }
-            EntryKind::Export => {
+            // One whose introduction is missing is as good as an export.
+            EntryKind::Export | EntryKind::Introduced => {
                 let import = self
                     .imports
                     .receive(entry, self.given_credit.grants().references)?;
@@ -338,9 +355,7 @@ impl Connection {
                     .open(entry.id, self.given_credit.grants().references)?;
                 IncomingRef::Stream(StreamNumber::new(entry.id))
             }
-            EntryKind::Introduced | EntryKind::StreamIn | EntryKind::Promise => {
-                IncomingRef::Unsupported
-            }
+            EntryKind::StreamIn | EntryKind::Promise => IncomingRef::Unsupported,
         })
     }
 
@@ -352,33 +367,21 @@ impl Connection {
                     self.imports.release(*import, 1);
                 }
                 IncomingRef::Stream(number) => self.consumed.cancel(number.index()),
+                IncomingRef::Introduced(introduced) => {
+                    self.imports.release(introduced.import, 1);
+                }
                 _ => {}
             }
         }
     }
 
     /// Answers an open call with a fault of this crate's own making.
-    fn refuse_with(&mut self, id: CallId, fault: &FaultMessage) {
+    pub(super) fn refuse_with(&mut self, id: CallId, fault: &FaultMessage) {
         let refused = self.reply_fault(id, fault);
         debug_assert!(
             refused.is_ok(),
             "a fault fits into the smallest message: {refused:?}"
         );
-    }
-
-    /// Answers a kind of call that is not supported yet.
-    fn refuse_call(&mut self, id: u32, bytes: u32) -> Result<(), ConnectionError> {
-        let pool = self.charge(0, bytes)?;
-        let id = self.open(id, pool, bytes)?;
-        self.refuse_with(
-            id,
-            &FaultMessage::new(
-                FaultKind::Unsupported,
-                Outcome::NotStarted,
-                "hand-off is not supported here",
-            ),
-        );
-        Ok(())
     }
 
     fn handle_bind(&mut self, bind: Bind, bytes: u32) -> Result<(), ConnectionError> {
@@ -430,7 +433,7 @@ impl Connection {
             Some(alias) if reply.status == ReplyStatus::Ok => {
                 self.take_bound(reply.id, alias, &table)?
             }
-            _ => self.take_table(&table)?,
+            _ => self.take_table(&table, &mut extensions)?,
         };
         if let Some(extensions) = &mut extensions {
             self.localise(extensions);
@@ -558,6 +561,23 @@ fn import_of(import: ImportId, entry: &TableEntry) -> IncomingRef {
     }
 }
 
+/// Adds what a message says of an entry of kind Introduced, the first time that it does.
+fn introduce(entry: &TableEntry, introduction: Introduction, place: &mut IncomingRef) {
+    if let (EntryKind::Introduced, &mut IncomingRef::Import { import, .. }) =
+        (entry.kind, &mut *place)
+    {
+        *place = IncomingRef::Introduced(Box::new(IncomingIntroduction {
+            import,
+            object: entry.object,
+            interface: entry.interface,
+            owner: entry.owner,
+            holder: introduction.holder,
+            grant: introduction.grant,
+            address: introduction.address,
+        }));
+    }
+}
+
 /// Puts a fault into the place of a reply that cannot be understood.
 fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
     let message = format!("the reply has the extension {tag:#04x}, which is not known here");
@@ -577,6 +597,6 @@ fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
 fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Finish => "kept answers",
-        _ => "hand-off",
+        _ => "what this version does not know",
     }
 }

@@ -90,7 +90,7 @@ impl Connection {
     }
 
     /// Checks that a call of this depth may be made now.
-    fn check_call(&mut self, depth: u16) -> Result<u16, SendError> {
+    pub(super) fn check_call(&mut self, depth: u16) -> Result<u16, SendError> {
         if self.is_closed() {
             return Err(SendError::Closed);
         }
@@ -117,7 +117,7 @@ impl Connection {
     }
 
     /// Turns an error that the other side's hello may cure into a wait for it.
-    fn defer(&mut self, depth: u16, error: SendError) -> SendError {
+    pub(super) fn defer(&mut self, depth: u16, error: SendError) -> SendError {
         if self.is_established() {
             return error;
         }
@@ -392,13 +392,14 @@ pub(super) fn estimate(sections: &SectionsView<'_>) -> usize {
     let extensions = if sections.extensions.is_empty() {
         0
     } else {
-        600 + sections.extensions.annotation_bytes()
+        let introductions = 100 * sections.extensions.introductions.len();
+        600 + sections.extensions.annotation_bytes() + introductions
     };
     let attachments = sections.attachments.len() * 4;
     40 + extensions + sections.table.len() * ENTRY_LENGTH + attachments + sections.body.len()
 }
 
 /// Returns what a frame costs: the bytes that its length field counts.
-fn charge(frame_length: usize) -> u32 {
+pub(super) fn charge(frame_length: usize) -> u32 {
     u32::try_from(frame_length - crate::frame::LENGTH_FIELD).unwrap_or(u32::MAX)
 }

@@ -184,7 +184,7 @@ impl Connection {
         } = sections;
         let costs = item_costs(&lengths, &attachments);
         let received = self.consumed.received(number, costs, lengths.len())?;
-        let table = self.take_table(&table)?;
+        let table = self.take_table(&table, &mut None)?;
         match received {
             Received::Wanted => self.events.push_back(Event::StreamItems(IncomingItems {
                 stream: StreamNumber::new(number),
@@ -214,7 +214,7 @@ impl Connection {
             sections,
         } = error;
         // Nothing is opened or granted by the end of a stream.
-        let table = self.take_table(&sections.table)?;
+        let table = self.take_table(&sections.table, &mut None)?;
         self.give_back(&table);
         let ending = StreamEnding::Failed {
             status,

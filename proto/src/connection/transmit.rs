@@ -103,7 +103,9 @@ impl Connection {
                         };
                         self.write_frame(24, |out| credit.encode(out));
                     }
-                    None => self.write_frame(12, |out| StreamCancel { stream }.encode(out)),
+                    None => {
+                        self.write_frame(12, |out| StreamCancel { stream }.encode(out));
+                    }
                 }
             }
         }
@@ -116,15 +118,17 @@ impl Connection {
         }
     }
 
+    /// Writes a session frame. Returns its length.
     pub(super) fn write_frame(
         &mut self,
         estimate: usize,
         encode: impl FnOnce(&mut bytes::BytesMut),
-    ) {
+    ) -> usize {
         let out = self.session.buffer(estimate);
         let before = out.len();
         encode(out);
         let frame_length = out.len() - before;
         self.session.append(frame_length, &[]);
+        frame_length
     }
 }

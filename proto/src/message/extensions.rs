@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::hello::MANDATORY;
 use super::reader::{Reader, cut, put_option};
 use crate::error::DecodeError;
-use crate::id::ChainId;
+use crate::id::{ChainId, InstanceId};
 use crate::limits::Grants;
 use crate::time::Time;
 
@@ -13,6 +13,7 @@ const DEADLINE: u8 = 1;
 const CHAIN: u8 = 2;
 const TRACE: u8 = 3;
 const ANNOTATIONS: u8 = 4;
+const INTRODUCTIONS: u8 = 5;
 
 /// Bytes that frame an annotation's key and value.
 const ANNOTATION_FRAMING: usize = 4;
@@ -20,6 +21,12 @@ const ANNOTATION_FRAMING: usize = 4;
 /// Bytes that an annotation counts beside its key and its value: about what it takes in memory, so that many empty ones
 /// do not take more than they are charged for.
 const ANNOTATION_OVERHEAD: usize = 64;
+
+/// Introductions that one message may carry.
+pub const MAX_INTRODUCTIONS: usize = 64;
+
+/// Bytes of the longest address in an introduction.
+const MAX_ADDRESS: usize = 255;
 
 /// Bytes of the longest trace state.
 const MAX_TRACE_STATE: usize = 512;
@@ -35,6 +42,21 @@ pub struct Extensions {
     pub trace: Option<TraceContext>,
     /// Whatever else the application wants to say, in its order. Keys may come more than once.
     pub annotations: Vec<(String, Bytes)>,
+    /// Where the objects of third processes may be claimed that the table introduces; at most [`MAX_INTRODUCTIONS`].
+    pub introductions: Vec<Introduction>,
+}
+
+/// Where to claim an object of a third process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduction {
+    /// The place of its entry in the table.
+    pub index: u16,
+    /// What to show there: random, and known to nobody else.
+    pub grant: [u8; 16],
+    /// The process to claim it from.
+    pub holder: InstanceId,
+    /// Where that process is reached, as a URI. A longer one than 255 bytes is not sent.
+    pub address: String,
 }
 
 /// A place in a chain of nested calls.
@@ -66,6 +88,7 @@ impl Extensions {
         chain: None,
         trace: None,
         annotations: Vec::new(),
+        introductions: Vec::new(),
     };
 
     /// Tells whether there are none.
@@ -74,6 +97,7 @@ impl Extensions {
             && self.chain.is_none()
             && self.trace.is_none()
             && self.annotations.is_empty()
+            && self.introductions.is_empty()
     }
 
     /// Returns how many calls wait for this one.
@@ -128,8 +152,32 @@ impl Extensions {
                 out.put_slice(value);
             }
         }
+        if !self.introductions.is_empty() {
+            self.encode_introductions(out);
+        }
         let length = (out.len() - start - 2) as u16;
         out[start..start + 2].copy_from_slice(&length.to_le_bytes());
+    }
+
+    fn encode_introductions(&self, out: &mut BytesMut) {
+        let introductions = &self.introductions[..self.introductions.len().min(MAX_INTRODUCTIONS)];
+        out.put_u8(INTRODUCTIONS);
+        let length_at = out.len();
+        out.put_u16_le(0);
+        out.put_u16_le(introductions.len() as u16);
+        for introduction in introductions {
+            let address = match introduction.address.len() {
+                0..=MAX_ADDRESS => introduction.address.as_str(),
+                _ => "",
+            };
+            out.put_u16_le(introduction.index);
+            out.put_slice(&introduction.grant);
+            out.put_slice(introduction.holder.as_bytes());
+            out.put_u16_le(address.len() as u16);
+            out.put_slice(address.as_bytes());
+        }
+        let length = (out.len() - length_at - 2) as u16;
+        out[length_at..length_at + 2].copy_from_slice(&length.to_le_bytes());
     }
 
     /// Reads the block. The second value is a tag that must be understood and is not, which fails this message alone.
@@ -170,6 +218,7 @@ impl Extensions {
                 }
                 TRACE => extensions.trace = Some(TraceContext::decode(field)?),
                 ANNOTATIONS => extensions.annotations = decode_annotations(field, grants)?,
+                INTRODUCTIONS => extensions.introductions = decode_introductions(field)?,
                 tag if tag >= MANDATORY => unknown = Some(tag),
                 _ => {}
             }
@@ -201,6 +250,28 @@ impl TraceContext {
             state: state.to_owned(),
         })
     }
+}
+
+fn decode_introductions(mut field: Reader) -> Result<Vec<Introduction>, DecodeError> {
+    let count = usize::from(field.u16("the introductions")?);
+    if count > MAX_INTRODUCTIONS {
+        return Err(DecodeError::TooMany {
+            what: "introductions",
+            count,
+            limit: MAX_INTRODUCTIONS,
+        });
+    }
+    let mut introductions = Vec::new();
+    for _ in 0..count {
+        introductions.push(Introduction {
+            index: field.u16("an introduction")?,
+            grant: field.array("an introduction")?,
+            holder: InstanceId::from_bytes(field.array("an introduction")?),
+            address: field.text(MAX_ADDRESS, "an introduction")?.to_owned(),
+        });
+    }
+    field.finish()?;
+    Ok(introductions)
 }
 
 fn decode_annotations(

@@ -60,6 +60,7 @@ fn everything_that_travels_arrives() {
             state: "a=b".to_owned(),
         }),
         annotations: vec![("user".to_owned(), Bytes::from_static(b"ada"))],
+        introductions: Vec::new(),
     };
     let large = Bytes::from(vec![9; 100_000]);
     let attachments = [Bytes::from_static(b"small"), large.clone(), Bytes::new()];
@@ -332,7 +333,7 @@ fn a_codec_that_was_not_agreed_on_fails_the_call() {
     pair.assert_idle();
 }
 
-fn forged_call(id: u32) -> Call {
+pub(crate) fn forged_call(id: u32) -> Call {
     Call {
         id,
         target: 0,
@@ -382,15 +383,6 @@ fn what_is_not_supported_fails_that_call_only() {
             (FaultKind::Unsupported, Outcome::NotStarted)
         );
     }
-    let provide = farref_proto::message::Provide {
-        id: 0,
-        target: 1,
-        grant: [1; 16],
-        recipient: crate::pair::CLIENT,
-        lifetime_ms: 1,
-    };
-    let fault = refused(&mut pair, &frame(&Message::Provide(provide)));
-    assert_eq!(fault.kind, FaultKind::Unsupported);
     assert!(pair.server.connection.is_established());
     assert_eq!(pair.server.connection.tables().calls_in, 0);
 }

@@ -12,6 +12,7 @@ mod credit;
 mod cuts;
 mod deadlines;
 mod golden;
+mod handoff;
 mod handshake;
 mod hostile;
 mod limits;

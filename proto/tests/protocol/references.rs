@@ -195,7 +195,10 @@ fn a_forged_number_names_nothing() {
     };
     pair.client.connection.call(&outgoing).unwrap();
     pair.drive();
-    assert_eq!(pair.server.incoming_call().table, [IncomingRef::Dead; 4]);
+    assert_eq!(
+        pair.server.incoming_call().table,
+        [const { IncomingRef::Dead }; 4]
+    );
 
     let later = TableEntry {
         kind: EntryKind::StreamIn,

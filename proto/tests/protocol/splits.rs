@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use farref_proto::message::{Call, Cancel, Message, Reply, Sections};
 use farref_proto::{
     Chain, ChainId, Connection, EntryKind, Event, Extensions, FaultKind, FaultMessage, InstanceId,
-    Limits, Outcome, OutgoingCall, ReplyStatus, TableEntry, Time, Token, TraceContext,
+    Introduction, Limits, Outcome, OutgoingCall, ReplyStatus, TableEntry, Time, Token,
+    TraceContext,
 };
 use proptest::prelude::*;
 
@@ -211,6 +212,21 @@ fn table_entry() -> impl Strategy<Value = TableEntry> {
         })
 }
 
+fn introduction() -> impl Strategy<Value = Introduction> {
+    (
+        any::<u16>(),
+        any::<[u8; 16]>(),
+        any::<[u8; 16]>(),
+        ".{0,20}",
+    )
+        .prop_map(|(index, grant, holder, address)| Introduction {
+            index,
+            grant,
+            holder: InstanceId::from_bytes(holder),
+            address,
+        })
+}
+
 fn extensions() -> impl Strategy<Value = Extensions> {
     let chain = (any::<[u8; 16]>(), any::<u16>()).prop_map(|(id, depth)| Chain {
         id: ChainId::from_bytes(id),
@@ -229,13 +245,17 @@ fn extensions() -> impl Strategy<Value = Extensions> {
         prop::option::of(chain),
         prop::option::of(trace),
         prop::collection::vec((".{0,10}", blob()), 0..4),
+        prop::collection::vec(introduction(), 0..4),
     )
-        .prop_map(|(deadline, chain, trace, annotations)| Extensions {
-            deadline,
-            chain,
-            trace,
-            annotations,
-        })
+        .prop_map(
+            |(deadline, chain, trace, annotations, introductions)| Extensions {
+                deadline,
+                chain,
+                trace,
+                annotations,
+                introductions,
+            },
+        )
 }
 
 fn sections() -> impl Strategy<Value = Sections> {

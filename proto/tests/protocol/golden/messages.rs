@@ -11,8 +11,8 @@ use farref_proto::message::{
 };
 use farref_proto::{
     ALIAS_BIT, Chain, ChainId, CloseCode, CloseReason, DrainCode, DrainReason, EntryKind,
-    Extensions, FaultKind, FaultMessage, InstanceId, Limits, Nonce, Outcome, Refusal, RefusalCode,
-    ReplyStatus, SessionId, TableEntry, Time, TraceContext,
+    Extensions, FaultKind, FaultMessage, InstanceId, Introduction, Limits, Nonce, Outcome, Refusal,
+    RefusalCode, ReplyStatus, SessionId, TableEntry, Time, TraceContext,
 };
 
 use crate::pair::{CLIENT, SERVER};
@@ -44,6 +44,7 @@ fn extensions() -> Extensions {
             ("user".to_owned(), Bytes::from_static(b"ada")),
             ("empty".to_owned(), Bytes::new()),
         ],
+        introductions: Vec::new(),
     }
 }
 
@@ -172,6 +173,19 @@ pub(super) fn messages() -> Vec<(&'static str, Message)> {
             .collect(),
         ..Sections::default()
     };
+    let introducing = Sections {
+        extensions: Some(Box::new(Extensions {
+            introductions: vec![Introduction {
+                index: 1,
+                grant: [0x6a; 16],
+                holder: SERVER,
+                address: "far://127.0.0.1:9999".to_owned(),
+            }],
+            ..Extensions::default()
+        })),
+        table: vec![entry(EntryKind::Home, 1), entry(EntryKind::Introduced, 2)],
+        ..Sections::default()
+    };
     let reply = |status, codec, sections| Reply {
         id: 5,
         status,
@@ -236,6 +250,10 @@ pub(super) fn messages() -> Vec<(&'static str, Message)> {
         (
             "call-with-every-entry",
             Message::Call(plain_call(every_entry)),
+        ),
+        (
+            "call-that-introduces",
+            Message::Call(plain_call(introducing)),
         ),
         (
             "call-pipelined-kept-batched",
