@@ -5,13 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use farref_proto::{
-    ClientConfig, Connection, FaultKind, Limits, Nonce, SessionId, SessionSecret, Time, Token,
-};
+use farref_proto::{FaultKind, Limits};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::codec::{Budget, Codec, CodecSet};
 use crate::error::{Fault, Result};
+use crate::handoff::HandOff;
 use crate::interceptor::{Interceptor, Interceptors};
 #[cfg(feature = "names")]
 use crate::names::{AskNameServer, NameServer, Told};
@@ -23,9 +22,9 @@ use crate::remote::{FarReference, Finding, Remote};
 use crate::resolve::NoResolver;
 use crate::resolve::{Choice, Resolution, Resolver};
 use crate::session::{Hold, Lifetime, Session};
-use crate::transport::{self, Transport};
+use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
-use crate::{Identity, Outcome, Peer};
+use crate::{Outcome, Peer, dialling};
 
 /// Makes proxies, and shares sessions between those to one daemon.
 ///
@@ -54,19 +53,6 @@ struct Inner {
     resolution: Resolution,
     #[cfg(feature = "names")]
     told: Told,
-}
-
-/// The way to the daemon of a session, for when its connection is lost.
-pub(crate) struct Dialer {
-    client: Client,
-    address: Address,
-}
-
-impl Dialer {
-    /// Connects, without a handshake.
-    pub(crate) async fn dial(&self) -> Result<Transport> {
-        self.client.transport(&self.address).await
-    }
 }
 
 /// How many places for sessions are kept before the unused ones are looked for.
@@ -245,6 +231,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether references to objects of third processes lead there directly.
+    pub fn hand_off(mut self, hand_off: HandOff) -> Self {
+        self.node.hand_off = hand_off;
+        self
+    }
+
     /// What this process calls itself; the default is the program's file name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.node.name = name.into();
@@ -278,7 +270,11 @@ impl ClientBuilder {
 
     /// Makes the client. Does no I/O.
     pub fn build(self) -> Client {
-        let node = Node::new(self.node.clone());
+        let node = Node::new(NodeConfig {
+            token: self.token.clone(),
+            connect_timeout: self.connect_timeout,
+            ..self.node.clone()
+        });
         #[cfg(feature = "names")]
         let asking = || Arc::new(AskNameServer) as Arc<dyn Resolver>;
         #[cfg(not(feature = "names"))]
@@ -389,7 +385,7 @@ impl Client {
         name: impl Into<String>,
     ) -> Result<Peer> {
         let transport = Transport::from_io(io, name.into());
-        let hold = self.open(transport, None, Lifetime::UntilClosed);
+        let hold = dialling::open(&self.0.node, transport, None, Lifetime::UntilClosed, None);
         let session = Arc::clone(hold.session());
         session.opened().await?;
         Ok(Peer::of(&session))
@@ -481,13 +477,11 @@ impl Client {
         }
         let mut attempt = 1;
         loop {
-            match self.transport(address).await {
+            match dialling::connect(&self.0.node, address).await {
                 Ok(transport) => {
-                    let dialer = Dialer {
-                        client: self.clone(),
-                        address: address.clone(),
-                    };
-                    let hold = self.open(transport, Some(dialer), Lifetime::WhileUsed);
+                    let address = Some(address.clone());
+                    let hold =
+                        dialling::open(&self.0.node, transport, address, Lifetime::WhileUsed, None);
                     *place = Arc::downgrade(hold.session());
                     return Ok(hold);
                 }
@@ -499,71 +493,6 @@ impl Client {
                 }
             }
         }
-    }
-
-    async fn transport(&self, address: &Address) -> Result<Transport> {
-        let failed = |text: String| {
-            Fault::not_started(
-                FaultKind::ConnectFailed,
-                format!("cannot connect to {address}: {text}"),
-            )
-        };
-        let connect = async {
-            match address {
-                Address::Tcp { host, port } => transport::tcp::connect(host, *port).await,
-                #[cfg(unix)]
-                Address::Unix(path) => transport::unix::connect(path).await,
-                Address::Memory(name) => transport::memory::connect(name).await,
-                #[cfg(not(unix))]
-                Address::Unix(_) => Err(std::io::ErrorKind::Unsupported.into()),
-            }
-        };
-        match tokio::time::timeout(self.0.config.connect_timeout, connect).await {
-            Ok(Ok(transport)) => Ok(transport),
-            Ok(Err(error)) => Err(failed(error.to_string()).with_cause(&error)),
-            Err(_) => Err(failed(format!(
-                "no answer within {:?}",
-                self.0.config.connect_timeout
-            ))),
-        }
-    }
-
-    fn open(&self, transport: Transport, dialer: Option<Dialer>, lifetime: Lifetime) -> Hold {
-        let node = Arc::clone(&self.0.node);
-        let mut config = ClientConfig::new(
-            random::instance_id(),
-            SessionId::from_bytes(random::bytes()),
-            SessionSecret::from_bytes(random::bytes()),
-            Nonce::from_bytes(random::bytes()),
-        );
-        config.limits = node.limits.clone();
-        if dialer.is_none() {
-            // Nobody can open the application's pipe again.
-            config.limits.linger = Duration::ZERO;
-        }
-        // What it knows, also for its own calls; what it accepts is looked at in each call that comes.
-        config.codecs = Codec::available().bits();
-        config.name.clone_from(&node.name);
-        config.token = self.0.config.token.clone().map(Token::new);
-        let identity = if config.token.is_some() {
-            Identity::Token
-        } else {
-            Identity::Anonymous
-        };
-        let connection = Connection::client(config, Time::ZERO);
-        let session = Session::new(
-            node,
-            dialer,
-            lifetime,
-            transport.peer.clone(),
-            identity,
-            connection,
-        );
-        // Held before its tasks run, so that it is not taken for unused.
-        let hold = session.first_hold();
-        self.0.node.add_session(&session);
-        session.drive(transport, None);
-        hold
     }
 }
 

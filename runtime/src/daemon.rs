@@ -19,6 +19,7 @@ use crate::Peer;
 use crate::daemon_object::{self, DaemonStat, ExportStat};
 use crate::error::Result;
 use crate::factory::Factory;
+use crate::handoff::provisions;
 use crate::node::{Node, Published};
 use crate::proxy::{self, Proxy};
 use crate::task;
@@ -305,6 +306,7 @@ impl DaemonHandle {
             return;
         };
         self.0.node.unpublish_object(identity);
+        provisions::revoke(identity);
         for session in self.0.node.sessions() {
             session.revoke(identity);
         }
@@ -403,6 +405,7 @@ impl DaemonHandle {
             }
         }
         self.0.node.unpublish_all();
+        provisions::forget(&self.0.node);
         self.0.stopped.send_replace(true);
     }
 
@@ -423,6 +426,7 @@ impl DaemonHandle {
             session.abort();
         }
         self.0.node.unpublish_all();
+        provisions::forget(&self.0.node);
         self.0.stopped.send_replace(true);
     }
 

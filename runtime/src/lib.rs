@@ -93,6 +93,7 @@ mod context;
 mod daemon;
 pub mod daemon_object;
 mod descriptor;
+mod dialling;
 mod dispatch;
 #[cfg(feature = "dynamic")]
 mod dynamic;
@@ -101,6 +102,7 @@ mod error;
 mod factory;
 mod far;
 mod forward;
+mod handoff;
 mod interceptor;
 mod lend;
 pub mod listeners;
@@ -161,6 +163,7 @@ pub use crate::descriptor::{
 #[cfg(feature = "dynamic")]
 pub use crate::dynamic::{DynProxy, DynReply, DynStream};
 pub use crate::error::{CallError, Failure, Fault, FaultKind, Outcome, Result};
+pub use crate::handoff::HandOff;
 pub use crate::interceptor::{CallInfo, Direction, Intercepted, Interceptor};
 pub use crate::lend::Loan;
 pub use crate::listeners::Listeners;

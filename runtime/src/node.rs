@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use farref_proto::{Connection, Limits, SessionId};
+use farref_proto::{Connection, InstanceId, Limits, SessionId, features};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -15,6 +15,7 @@ use crate::codec::{Budget, Codec, CodecSet};
 use crate::descriptor::Interface;
 use crate::error::{Fault, Result};
 use crate::factory::Factory;
+use crate::handoff::HandOff;
 use crate::interceptor::{Interceptor, Interceptors};
 use crate::object::{Export, ObjectIdentity};
 use crate::peer::Peer;
@@ -47,6 +48,12 @@ pub(crate) struct Node {
     max_lingering_bytes: u64,
     /// The sessions that their clients may take up again.
     resumable: Mutex<HashMap<SessionId, Weak<Session>>>,
+    pub(crate) hand_off: HandOff,
+    /// The secret that is proved to whom this process is introduced.
+    pub(crate) token: Option<Vec<u8>>,
+    pub(crate) connect_timeout: Duration,
+    /// Who is being dialled because a peer named it.
+    dialling: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
     /// Woken whenever a handler ends, while anybody watches.
     served: Notify,
     /// How many watch for the ends of handlers.
@@ -99,6 +106,9 @@ pub(crate) struct NodeConfig {
     pub(crate) on_session_lost: Option<OnSessionLost>,
     pub(crate) max_lingering: usize,
     pub(crate) max_lingering_bytes: u64,
+    pub(crate) hand_off: HandOff,
+    pub(crate) token: Option<Vec<u8>>,
+    pub(crate) connect_timeout: Duration,
 }
 
 impl Default for NodeConfig {
@@ -117,6 +127,9 @@ impl Default for NodeConfig {
             on_session_lost: None,
             max_lingering: 64,
             max_lingering_bytes: 64 << 20,
+            hand_off: HandOff::default(),
+            token: None,
+            connect_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -148,6 +161,10 @@ impl Node {
             max_lingering: config.max_lingering,
             max_lingering_bytes: config.max_lingering_bytes,
             resumable: Mutex::default(),
+            hand_off: config.hand_off,
+            token: config.token,
+            connect_timeout: config.connect_timeout,
+            dialling: Mutex::default(),
             served: Notify::new(),
             watchers: AtomicUsize::new(0),
             daemon: OnceLock::new(),
@@ -155,6 +172,22 @@ impl Node {
             sessions: Mutex::default(),
             failed_oneways: AtomicU64::new(0),
         })
+    }
+
+    /// The optional parts of the protocol that this process takes part in.
+    pub(crate) fn features(&self) -> u64 {
+        match self.hand_off.is_on() {
+            true => features::HAND_OFF,
+            false => 0,
+        }
+    }
+
+    /// Held by whoever dials this process because a peer named it.
+    pub(crate) fn dialling(&self, holder: InstanceId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut dialling = self.dialling.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody waits for the others any more.
+        dialling.retain(|_, place| Arc::strong_count(place) > 1);
+        Arc::clone(dialling.entry(holder).or_default())
     }
 
     /// Sets the object that the daemon itself is.

@@ -13,6 +13,7 @@ use crate::Outcome;
 use crate::client::{Client, SessionSlot};
 use crate::codec::Codec;
 use crate::error::{Fault, Result};
+use crate::handoff::Introduced;
 use crate::interceptor::Interceptors;
 use crate::object::{Export, ObjectIdentity};
 use crate::peer::Peer;
@@ -39,6 +40,8 @@ enum Kind {
     Held(Arc<Bound>),
     /// An object known by its URI, which is found again whenever its session was lost.
     Named(Named),
+    /// An object of a third process, which may be reached directly.
+    Introduced(Introduced),
 }
 
 struct Named {
@@ -103,6 +106,10 @@ impl Bound {
         })
     }
 
+    pub(crate) fn interface(&self) -> u32 {
+        self.interface
+    }
+
     pub(crate) fn target(&self) -> u32 {
         self.import.index()
     }
@@ -143,6 +150,20 @@ impl FarReference {
         Arc::new(FarReference(Kind::Held(bound)))
     }
 
+    /// A reference to an object of a third process, until it is known how it is reached best.
+    pub(crate) fn introduced_by(identity: ObjectIdentity, through: Arc<Bound>) -> Arc<Self> {
+        let introduced = Introduced::new(identity, through);
+        Arc::new(FarReference(Kind::Introduced(introduced)))
+    }
+
+    /// What is known of an object to which this process was introduced.
+    pub(crate) fn introduced(&self) -> Option<&Introduced> {
+        match &self.0 {
+            Kind::Introduced(introduced) => Some(introduced),
+            Kind::Held(_) | Kind::Named(_) => None,
+        }
+    }
+
     /// An object known by its URI. Does no I/O.
     pub(crate) fn named(client: Client, uri: Uri, interface: u32, finding: Finding) -> Arc<Self> {
         Arc::new(FarReference(Kind::Named(Named {
@@ -163,6 +184,13 @@ impl FarReference {
             Kind::Held(bound) => Ok(Some(Arc::clone(bound))),
             Kind::Named(named) if named.binders.load(Ordering::Acquire) > 0 => Ok(None),
             Kind::Named(named) => Ok(named.usable()),
+            Kind::Introduced(introduced) if introduced.binders.load(Ordering::Acquire) > 0 => {
+                Ok(None)
+            }
+            Kind::Introduced(introduced) => match introduced.chosen() {
+                Some(bound) if bound.session.is_closed() => Err(stale()),
+                chosen => Ok(chosen.cloned()),
+            },
         }
     }
 
@@ -170,8 +198,16 @@ impl FarReference {
     ///
     /// The caller keeps the turn that comes with the place until its call is sent: those that asked later come later.
     pub(crate) async fn bind(self: Arc<Self>) -> Result<(Arc<Bound>, Option<Turn>)> {
-        let Kind::Named(named) = &self.0 else {
-            return Ok((self.ready()?.ok_or_else(stale)?, None));
+        let named = match &self.0 {
+            Kind::Held(_) => return Ok((self.ready()?.ok_or_else(stale)?, None)),
+            Kind::Introduced(introduced) => {
+                let _binder = Binder::new(&self);
+                let _guard = Arc::clone(&introduced.turns).lock_owned().await;
+                let bound = introduced.choice().await;
+                let turn = Turn { _guard, _binder };
+                return Ok((bound, Some(turn)));
+            }
+            Kind::Named(named) => named,
         };
         let binder = Binder::new(&self);
         let guard = Arc::clone(&named.turns).lock_owned().await;
@@ -201,10 +237,20 @@ impl FarReference {
 
     /// Looks at the place in a session, if there is one. Nothing that is looked at is kept: the last hold on a place
     /// must not be dropped by somebody who has the session's lock.
-    fn with_place<R>(&self, look: impl FnOnce(&Arc<Bound>) -> R) -> Option<R> {
+    pub(crate) fn with_place<R>(&self, look: impl FnOnce(&Arc<Bound>) -> R) -> Option<R> {
         match &self.0 {
             Kind::Held(bound) => Some(look(bound)),
             Kind::Named(named) => named.bound().as_ref().map(look),
+            Kind::Introduced(introduced) => introduced.with_place(look),
+        }
+    }
+
+    /// How many are about to find the object.
+    fn binders(&self) -> Option<&AtomicUsize> {
+        match &self.0 {
+            Kind::Held(_) => None,
+            Kind::Named(named) => Some(&named.binders),
+            Kind::Introduced(introduced) => Some(&introduced.binders),
         }
     }
 
@@ -226,8 +272,8 @@ struct Binder(Arc<FarReference>);
 
 impl Binder {
     fn new(reference: &Arc<FarReference>) -> Self {
-        if let Kind::Named(named) = &reference.0 {
-            named.binders.fetch_add(1, Ordering::AcqRel);
+        if let Some(binders) = reference.binders() {
+            binders.fetch_add(1, Ordering::AcqRel);
         }
         Binder(Arc::clone(reference))
     }
@@ -235,8 +281,8 @@ impl Binder {
 
 impl Drop for Binder {
     fn drop(&mut self) {
-        if let Kind::Named(named) = &self.0.0 {
-            named.binders.fetch_sub(1, Ordering::AcqRel);
+        if let Some(binders) = self.0.binders() {
+            binders.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -277,7 +323,7 @@ impl Remote {
         match self {
             Remote::Far(reference) => match &reference.0 {
                 Kind::Named(named) => Some(&named.uri),
-                Kind::Held(_) => None,
+                Kind::Held(_) | Kind::Introduced(_) => None,
             },
             Remote::Local(_) | Remote::Dead(_) => None,
         }
@@ -289,6 +335,7 @@ impl Remote {
             Remote::Far(reference) => match &reference.0 {
                 Kind::Named(named) => named.interface,
                 Kind::Held(bound) => bound.interface,
+                Kind::Introduced(introduced) => introduced.interface,
             },
             Remote::Local(export) => export.interface,
             Remote::Dead(_) => 0,
@@ -302,9 +349,10 @@ impl Remote {
     /// What the object is, as far as that is known without a round trip.
     pub(crate) fn identity(&self) -> Option<ObjectIdentity> {
         match self {
-            Remote::Far(reference) => {
-                reference.with_place(|bound| bound.found.get()?.as_ref().ok().copied())?
-            }
+            Remote::Far(reference) => match &reference.0 {
+                Kind::Introduced(introduced) => Some(introduced.identity),
+                _ => reference.with_place(|bound| bound.found.get()?.as_ref().ok().copied())?,
+            },
             Remote::Local(export) => Some(export.identity),
             Remote::Dead(_) => None,
         }
@@ -322,7 +370,7 @@ impl Remote {
         match self {
             Remote::Far(reference) => match &reference.0 {
                 Kind::Named(named) => Some(&named.client),
-                Kind::Held(_) => None,
+                Kind::Held(_) | Kind::Introduced(_) => None,
             },
             Remote::Local(_) | Remote::Dead(_) => None,
         }
@@ -370,6 +418,9 @@ impl Remote {
             Remote::Far(reference) => match &reference.0 {
                 Kind::Named(named) => named.client.is_intercepting(),
                 Kind::Held(bound) => bound.session.is_intercepting(),
+                Kind::Introduced(_) => reference
+                    .with_place(|bound| bound.session.is_intercepting())
+                    .unwrap_or_default(),
             },
             Remote::Local(_) | Remote::Dead(_) => false,
         }
@@ -381,6 +432,9 @@ impl Remote {
             Remote::Far(reference) => match &reference.0 {
                 Kind::Named(named) => named.client.interceptors(),
                 Kind::Held(bound) => bound.session.outgoing_interceptors(),
+                Kind::Introduced(_) => reference
+                    .with_place(|bound| bound.session.outgoing_interceptors())
+                    .unwrap_or_else(|| Interceptors::from([])),
             },
             Remote::Local(_) | Remote::Dead(_) => Interceptors::from([]),
         }
@@ -510,6 +564,7 @@ impl fmt::Debug for FarReference {
                 bound.session.peer_address()
             ),
             Kind::Named(named) => write!(f, "far ({})", named.uri),
+            Kind::Introduced(introduced) => introduced.fmt(f),
         }
     }
 }

@@ -69,6 +69,7 @@ impl DaemonHandle {
         }
         // Those that it accepts and that of its own calls, which may differ; each call that comes is looked at.
         config.codecs = node.codecs.bits() | CodecSet::from(node.codec).bits();
+        config.features = node.features();
         config.name.clone_from(&node.name);
         config.token = self.0.token.clone().map(Token::new);
         config.refusal = busy.then(|| {

@@ -13,6 +13,7 @@ use crate::Outcome;
 use crate::codec::{Budget, CodecSet};
 use crate::daemon_object::{DaemonObjectProxy, Host};
 use crate::error::{Fault, Result};
+use crate::handoff::HandOff;
 use crate::interceptor::Interceptor;
 use crate::node::{Node, NodeConfig};
 use crate::peer::Peer;
@@ -138,6 +139,13 @@ impl DaemonBuilder {
         self
     }
 
+    /// Whether references to objects of third processes lead there directly. A daemon that dials for that proves its own
+    /// [`token`](DaemonBuilder::token), if it has one.
+    pub fn hand_off(mut self, hand_off: HandOff) -> Self {
+        self.node.hand_off = hand_off;
+        self
+    }
+
     /// What this daemon calls itself; the default is the program's file name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.node.name = name.into();
@@ -235,7 +243,10 @@ impl DaemonBuilder {
             listeners.push(listener);
         }
         let daemon = DaemonHandle(Arc::new(Inner {
-            node: Node::new(self.node),
+            node: Node::new(NodeConfig {
+                token: self.token.clone(),
+                ..self.node
+            }),
             uris,
             token: self.token,
             drain_timeout: self.drain_timeout,

@@ -5,7 +5,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use farref_proto::{Connection, Extensions, IncomingBind, OutgoingReply, ReplyStatus};
+use farref_proto::{
+    CallId, Connection, ExportId, Extensions, IncomingBind, OutgoingReply, ReplyStatus, TableEntry,
+};
 
 use super::inbox::{Garbage, Work};
 use super::{Phase, Session, State};
@@ -55,10 +57,15 @@ impl Session {
     }
 
     fn refused(&self, state: &mut State, bind: &IncomingBind, fault: Fault) {
+        self.refuse(state, bind.call, fault);
+    }
+
+    /// Answers a call of the protocol's own with a fault.
+    pub(super) fn refuse(&self, state: &mut State, call: CallId, fault: Fault) {
         let message = fault
             .with_hop(&self.node.name)
             .to_message(self.node.backtraces);
-        let _ = state.connection.reply_fault(bind.call, &message);
+        let _ = state.connection.reply_fault(call, &message);
     }
 
     /// Makes an object and answers the bind that asked for it.
@@ -109,20 +116,29 @@ impl Session {
 
 /// Tells the peer which object has the name.
 fn found(state: &mut State, bind: &IncomingBind, export: &Export) {
+    answer_found(state, bind.call, bind.alias, export);
+}
+
+/// Tells the peer which object its alias stands for.
+pub(super) fn answer_found(state: &mut State, call: CallId, alias: ExportId, export: &Export) {
     let identity = export.identity;
-    let entry = Connection::alias_entry(
-        bind.alias,
-        identity.object,
-        export.interface,
-        identity.owner,
-    );
+    let entry = Connection::alias_entry(alias, identity.object, export.interface, identity.owner);
+    answer(state, call, &[entry]);
+}
+
+/// Answers a call that has no result.
+pub(super) fn answer_empty(state: &mut State, call: CallId) {
+    answer(state, call, &[]);
+}
+
+fn answer(state: &mut State, call: CallId, table: &[TableEntry]) {
     let reply = OutgoingReply {
         status: ReplyStatus::Ok,
         codec: 0,
         extensions: Extensions::NONE,
-        table: &[entry],
+        table,
         body: &[],
         attachments: &[],
     };
-    let _ = state.connection.reply(bind.call, &reply);
+    let _ = state.connection.reply(call, &reply);
 }

@@ -14,6 +14,7 @@ use super::under_way::{self, Place};
 use super::{Lifetime, Phase, Session, State};
 use crate::Outcome;
 use crate::error::{Fault, Result};
+use crate::handoff::provisions;
 use crate::object::ObjectIdentity;
 
 /// What becomes of the frames that are queued when a session ends.
@@ -263,6 +264,9 @@ impl Session {
             Queued::Written if fault.kind() != FaultKind::Refused => Outcome::Unknown,
             _ => connection.outcome_if_lost(call),
         });
+        if self.has_provisions() {
+            provisions::outlive(self.number);
+        }
         exports.clear(&mut garbage);
         streams.fail(fault, &mut garbage);
         state.closed = Some(fault.clone());

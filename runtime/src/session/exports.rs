@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use farref_proto::{Connection, DAEMON_TARGET, ExportId, IncomingRef, SendError, TableEntry};
+use farref_proto::{
+    CallId, Connection, DAEMON_TARGET, ExportId, IncomingRef, SendError, TableEntry,
+};
 
 use super::Session;
 use super::aliases::Aliases;
+use super::handing_off::Introducing;
 use super::inbox::Garbage;
 use crate::FaultKind;
 use crate::error::{Fault, Result};
@@ -39,6 +42,8 @@ enum Place {
     Missing(Box<str>),
     /// The object of this name does not serve the interface that was asked for.
     OtherInterface(Box<str>),
+    /// What this call claims has not come yet.
+    Awaited(CallId),
 }
 
 impl Exports {
@@ -68,7 +73,7 @@ impl Exports {
             Some(Place::Missing(name)) => Err(crate::remote::no_such_object(name)),
             Some(Place::OtherInterface(name)) => Err(crate::remote::other_interface(name)),
             Some(Place::Stale) => Err(stale()),
-            Some(Place::Empty) | None => Err(Fault::not_started(
+            Some(Place::Empty | Place::Awaited(_)) | None => Err(Fault::not_started(
                 FaultKind::StaleReference,
                 "there is no object at this reference",
             )),
@@ -98,6 +103,27 @@ impl Exports {
     /// Puts an object where the peer's alias finds it.
     pub(crate) fn name(&mut self, alias: ExportId, export: Arc<Export>) {
         self.named.insert(alias, Place::Object(export));
+    }
+
+    /// Notes that the peer claims something under this alias.
+    pub(crate) fn await_claim(&mut self, alias: ExportId, call: CallId) {
+        self.named.insert(alias, Place::Awaited(call));
+    }
+
+    /// Puts what was claimed where the peer's alias finds it; gives it back if the peer has given the alias back.
+    pub(crate) fn name_claimed(
+        &mut self,
+        alias: ExportId,
+        call: CallId,
+        export: Arc<Export>,
+    ) -> Option<Arc<Export>> {
+        match self.named.get(alias) {
+            Some(Place::Awaited(claim)) if *claim == call => {
+                self.name(alias, export);
+                None
+            }
+            _ => Some(export),
+        }
     }
 
     /// The object that this factory makes for the session, and what stands for it.
@@ -164,6 +190,7 @@ impl Exports {
         connection: &mut Connection,
         reference: &Remote,
         session: &Session,
+        introducing: Option<(&mut Introducing, usize)>,
     ) -> Result<TableEntry, SendError> {
         match reference {
             Remote::Dead(_) => Ok(TableEntry::DEAD),
@@ -171,7 +198,17 @@ impl Exports {
             Remote::Far(far) => match far.import_in(session) {
                 // It goes home.
                 Some(import) => Ok(connection.home_entry(import)),
-                None => self.export(connection, &forward(reference)),
+                None => {
+                    let entry = self.export(connection, &forward(reference))?;
+                    let is_introduced = reference.identity().is_some()
+                        && introducing.is_some_and(|(introducing, index)| {
+                            introducing.introduce(far, index, session)
+                        });
+                    Ok(match is_introduced {
+                        true => Connection::introduced_entry(entry),
+                        false => entry,
+                    })
+                }
             },
         }
     }
@@ -261,6 +298,19 @@ impl Exports {
                     *interface,
                     identity,
                 )))
+            }
+            IncomingRef::Introduced(introduction) => {
+                let identity = ObjectIdentity {
+                    owner: introduction.owner,
+                    object: introduction.object,
+                };
+                let through = Bound::held(
+                    Arc::clone(session),
+                    introduction.import,
+                    introduction.interface,
+                    identity,
+                );
+                Remote::Far(session.introduced(introduction, through, identity))
             }
             IncomingRef::Home(target) => match self.target(*target) {
                 Ok(export) => match &export.kind {

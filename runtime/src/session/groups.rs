@@ -7,6 +7,7 @@ use farref_proto::{
     BatchMode, CallId, Chain, Extensions, FaultKind, IncomingReply, OutgoingCall, SendError,
 };
 
+use super::handing_off::Introducing;
 use super::inbox::Garbage;
 use super::sending::{overloaded, send_fault};
 use super::{Session, State, Ticket};
@@ -393,7 +394,23 @@ impl Session {
             };
             &made
         };
-        let table = state.transfer(&encoded.transferred, encoded.codec, self, garbage)?;
+        let mut introducing = Introducing::default();
+        let transferred = state.transfer_introducing(
+            &encoded.transferred,
+            encoded.codec,
+            self,
+            &mut introducing,
+            garbage,
+        );
+        let table = match transferred {
+            Ok(table) => table,
+            Err(error) => {
+                introducing.end(false, garbage);
+                return Err(error);
+            }
+        };
+        let introduced = introducing.extensions(extensions);
+        let extensions = introduced.as_ref().unwrap_or(extensions);
         let connection = &mut state.connection;
         let outgoing = OutgoingCall {
             target,
@@ -411,6 +428,7 @@ impl Session {
             OnewayMode::Plain => connection.oneway(&outgoing, false).map(|()| None),
             OnewayMode::Ordered => connection.oneway(&outgoing, true).map(|()| None),
         };
+        introducing.end(sent.is_ok(), garbage);
         if sent.is_err() {
             state.take_back(&table, garbage);
         }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use farref_proto::{
-    ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, IncomingRef, OnewayReceipt,
+    ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, IncomingClaim, IncomingProvide,
+    IncomingRef, OnewayReceipt,
 };
 
 use super::batches::ArrivedBatch;
 use super::ending::Queued;
+use super::handing_off::{self, Promise};
 use super::serving::Batch;
 use super::streams::Production;
 use super::{IncomingCallId, Phase, Session, State, Wakers, transfer};
@@ -31,6 +33,10 @@ pub(crate) struct Garbage {
     pub(crate) found: Vec<(Arc<Bound>, Result<ObjectIdentity>)>,
     pub(crate) exports: Vec<Arc<Export>>,
     pub(crate) transferred: Vec<Transferred>,
+    /// What is promised to third processes now that a frame says so.
+    pub(crate) promises: Vec<Promise>,
+    /// What would have been, had the frame been sent.
+    pub(crate) broken: Vec<Promise>,
 }
 
 impl Garbage {
@@ -51,6 +57,10 @@ impl Garbage {
     }
 
     fn drop_contained(&mut self) {
+        if !self.promises.is_empty() || !self.broken.is_empty() {
+            self.broken.clear();
+            handing_off::promise(std::mem::take(&mut self.promises));
+        }
         if self.exports.is_empty() && self.transferred.is_empty() {
             return;
         }
@@ -80,6 +90,10 @@ pub(crate) enum Work {
     Call(Arrived),
     Cancel(IncomingCallId),
     Batch(ArrivedBatch),
+    /// The peer promises an object of this process to a third one.
+    Provide(IncomingProvide, Result<Arc<Export>>),
+    /// The peer claims what was promised to it.
+    Claim(IncomingClaim),
     /// The peer asked for a name whose object may have to be made.
     Make(Arc<Instance>, IncomingBind),
     /// The peer consumes a stream for the first time.
@@ -142,6 +156,7 @@ impl Session {
         } else {
             drop(guard);
         }
+        self.follow_introductions();
         garbage.clear();
         if let Some(fault) = notices.closed {
             // It reads nothing more, so what is queued never runs.
@@ -166,6 +181,7 @@ impl Session {
         self.take_events(&mut guard, garbage, work, &mut notices);
         served.begin(calls_among(work));
         drop(guard);
+        self.follow_introductions();
         garbage.clear();
         if let Some(fault) = notices.closed {
             self.fail(&fault, Queued::Discarded);
@@ -208,6 +224,20 @@ impl Session {
             }
             Event::Batch(batch) => work.push(self.arrived_batch(state, batch)),
             Event::Bind(bind) => self.serve_bind(state, bind, garbage, work),
+            Event::Provide(provide) => {
+                let target = state.exports.target(provide.target);
+                work.push(Work::Provide(provide, target));
+            }
+            Event::Claim(claim) => {
+                state.exports.await_claim(claim.alias, claim.call);
+                work.push(Work::Claim(claim));
+            }
+            Event::Claimed { .. } => {
+                tracing::debug!(
+                    session = self.number,
+                    "the peer has got a reference of its own"
+                )
+            }
             Event::Cancel(call) => work.push(Work::Cancel(call)),
             Event::Released(id) => state.exports.released(id, garbage),
             Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
@@ -296,7 +326,11 @@ fn calls_among(work: &[Work]) -> usize {
         .map(|work| match work {
             Work::Call(_) => 1,
             Work::Batch(batch) => batch.len(),
-            Work::Cancel(_) | Work::Make(..) | Work::Produce(_) => 0,
+            Work::Cancel(_)
+            | Work::Provide(..)
+            | Work::Claim(_)
+            | Work::Make(..)
+            | Work::Produce(_) => 0,
         })
         .sum()
 }

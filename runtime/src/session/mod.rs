@@ -14,6 +14,7 @@ mod ending;
 mod exports;
 mod flushing;
 mod groups;
+mod handing_off;
 mod handlers;
 mod inbox;
 mod input;
@@ -42,6 +43,8 @@ use tokio::time::Instant;
 pub(crate) use self::ending::{Hold, Queued};
 use self::exports::Exports;
 pub(crate) use self::groups::{Answer, GroupSent, WaitingGroup};
+pub(crate) use self::handing_off::Counted;
+use self::handing_off::HandingOff;
 pub(crate) use self::handlers::DESCRIBE;
 pub(crate) use self::inspection::hexadecimal;
 pub use self::linking::{SessionState, StateWatch};
@@ -50,9 +53,9 @@ pub(crate) use self::questions::{Question, Questions, SendState, Ticket};
 use self::streams::Streams;
 use self::under_way::UnderWay;
 use self::writing::{Output, Requested};
-use crate::client::Dialer;
 use crate::codec::{Codec, CodecSet};
 use crate::context::Storage;
+use crate::dialling::Dialer;
 use crate::error::{Fault, Result};
 use crate::interceptor::Interceptors;
 use crate::node::Node;
@@ -118,6 +121,7 @@ pub(crate) struct Session {
     storage: Storage,
     ordered: OrderedOneways,
     under_way: UnderWay,
+    handing_off: HandingOff,
 }
 
 pub(crate) struct State {
@@ -186,6 +190,7 @@ impl Session {
             storage: Storage::default(),
             ordered: OrderedOneways::default(),
             under_way: UnderWay::default(),
+            handing_off: HandingOff::default(),
         })
     }
 

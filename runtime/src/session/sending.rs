@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use farref_proto::{Chain, Extensions, FaultKind, OutgoingCall, SendError};
 
+use super::handing_off::Introducing;
 use super::inbox::Garbage;
 use super::{Question, SendState, Session, Ticket};
 use crate::Outcome;
@@ -14,9 +15,18 @@ use crate::far::{Encoded, Extras, OnewayMode};
 use crate::remote::Bound;
 
 /// A place in the queue for room of those who ask for names, given up when it is dropped.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     session: &'a Session,
-    ticket: Ticket,
+    pub(super) ticket: Ticket,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(session: &'a Session) -> Self {
+        Place {
+            session,
+            ticket: Ticket::none(),
+        }
+    }
 }
 
 impl Drop for Place<'_> {
@@ -71,13 +81,19 @@ impl Session {
         }
         // Few calls transfer anything, and few fail.
         let mut garbage = None;
+        let mut introducing = Introducing::default();
         let transferred = match encoded.transferred.as_slice() {
             [] => Ok(Vec::new()),
-            transferred => {
-                let garbage = garbage.get_or_insert_default();
-                state.transfer(transferred, encoded.codec, self, garbage)
-            }
+            transferred => state.transfer_introducing(
+                transferred,
+                encoded.codec,
+                self,
+                &mut introducing,
+                garbage.get_or_insert_default(),
+            ),
         };
+        let introduced = introducing.extensions(extensions);
+        let extensions = introduced.as_ref().unwrap_or(extensions);
         let table = transferred.as_deref().unwrap_or_default();
         let call = OutgoingCall {
             target,
@@ -116,6 +132,10 @@ impl Session {
                 next = state.questions.dequeue(depth, ticket);
             }
         }
+        let is_sent = matches!(outcome, Ok(SendState::Sent(_) | SendState::Oneway));
+        if let Some(garbage) = &mut garbage {
+            introducing.end(is_sent, garbage);
+        }
         match outcome {
             // A caller who is alone need not wait for the task that writes.
             Ok(SendState::Sent(_)) if state.questions.at_most_one() => {
@@ -140,10 +160,7 @@ impl Session {
 
     /// Asks the peer for the object of this name. Waits for room to ask, not for the answer.
     pub(crate) async fn bind(self: &Arc<Self>, name: &str, interface: u32) -> Result<Arc<Bound>> {
-        let mut place = Place {
-            session: self,
-            ticket: Ticket::none(),
-        };
+        let mut place = Place::of(self);
         let asked = std::future::poll_fn(|cx| {
             let mut guard = self.lock();
             let state = &mut *guard;

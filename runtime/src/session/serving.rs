@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::batches::Cancelling;
 use super::ending::{Served, ServedTogether};
+use super::handing_off::Introducing;
 use super::inbox::{Arrived, Garbage, Work};
 use super::streams::Pump;
 use super::under_way;
@@ -21,6 +22,7 @@ use crate::codec::Codec;
 use crate::context::{Annotations, CallName, Scope};
 use crate::dispatch::{Reply, buffer};
 use crate::error::{Fault, Result};
+use crate::handoff::provisions;
 use crate::serve::{Answer, Handler, Running};
 use crate::task;
 use crate::{FaultKind, Outcome};
@@ -230,6 +232,8 @@ impl Session {
                 Work::Batch(batch) => self.serve_batch(batch, served, finished, &mut watch, cx),
                 Work::Make(instance, bind) => self.make(instance, bind),
                 Work::Produce(production) => drop(task::spawn(Pump::new(self, production))),
+                Work::Provide(provide, target) => self.serve_provide(&provide, target),
+                Work::Claim(claim) => provisions::claim(self, claim),
                 Work::Cancel(call) => {
                     // It may be a call that has just ended.
                     let handler = self.lock().answers.remove(call);
@@ -412,7 +416,18 @@ impl Session {
         };
         // A reply in no codec transfers no stream.
         let codec = reply.codec.unwrap_or(Codec::Postcard);
-        let table = state.transfer(&reply.transferred, codec, self, garbage)?;
+        let mut introducing = Introducing::default();
+        let transferred =
+            state.transfer_introducing(&reply.transferred, codec, self, &mut introducing, garbage);
+        let table = match transferred {
+            Ok(table) => table,
+            Err(error) => {
+                introducing.end(false, garbage);
+                return Err(error);
+            }
+        };
+        let introduced = introducing.extensions(extensions);
+        let extensions = introduced.as_ref().unwrap_or(extensions);
         let outgoing = OutgoingReply {
             status: if reply.is_error {
                 ReplyStatus::Error
@@ -426,6 +441,7 @@ impl Session {
             attachments: &reply.attachments,
         };
         let sent = state.connection.reply(call, &outgoing);
+        introducing.end(sent.is_ok(), garbage);
         if sent.is_err() {
             state.take_back(&table, garbage);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use farref_proto::{EntryKind, ExportId, IncomingRef, SendError, StreamNumber, TableEntry};
 
 use super::exports::Exports;
+use super::handing_off::Introducing;
 use super::inbox::Garbage;
 use super::streams::Streams;
 use super::{Session, State};
@@ -22,6 +23,29 @@ impl State {
         session: &Session,
         garbage: &mut Garbage,
     ) -> Result<Vec<TableEntry>, SendError> {
+        self.fill(transferred, codec, session, None, garbage)
+    }
+
+    /// The same for a frame that may introduce its receiver to third processes.
+    pub(super) fn transfer_introducing(
+        &mut self,
+        transferred: &[Transferred],
+        codec: Codec,
+        session: &Session,
+        introducing: &mut Introducing,
+        garbage: &mut Garbage,
+    ) -> Result<Vec<TableEntry>, SendError> {
+        self.fill(transferred, codec, session, Some(introducing), garbage)
+    }
+
+    fn fill(
+        &mut self,
+        transferred: &[Transferred],
+        codec: Codec,
+        session: &Session,
+        mut introducing: Option<&mut Introducing>,
+        garbage: &mut Garbage,
+    ) -> Result<Vec<TableEntry>, SendError> {
         if transferred.is_empty() {
             return Ok(Vec::new());
         }
@@ -30,7 +54,10 @@ impl State {
             let connection = &mut self.connection;
             let entry = match entry {
                 Transferred::Reference(remote) => {
-                    self.exports.transfer(connection, remote, session)
+                    let introducing = introducing.as_deref_mut();
+                    let introducing = introducing.map(|introducing| (introducing, table.len()));
+                    self.exports
+                        .transfer(connection, remote, session, introducing)
                 }
                 Transferred::Stream(feed) => self.streams.open(connection, feed, codec),
             };
@@ -50,7 +77,7 @@ impl State {
         for entry in table {
             let connection = &mut self.connection;
             match entry.kind {
-                EntryKind::Export => {
+                EntryKind::Export | EntryKind::Introduced => {
                     let id = ExportId::new(entry.id);
                     self.exports.take_back(connection, id, garbage);
                 }

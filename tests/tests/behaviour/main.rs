@@ -21,6 +21,7 @@ mod events;
 mod factories;
 mod faults;
 mod flights;
+mod handoffs;
 mod handover;
 mod inspection;
 mod interceptors;

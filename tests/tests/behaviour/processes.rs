@@ -240,7 +240,7 @@ impl Drop for Process {
 }
 
 /// Says something to the process that started this one.
-fn say(word: &str, text: &str) {
+pub(crate) fn say(word: &str, text: &str) {
     println!("@{word} {text}");
     std::io::stdout().flush().unwrap();
 }
@@ -265,6 +265,7 @@ fn child() {
         match role.as_str() {
             "serve" => serve().await,
             "bounce" => bounce().await,
+            "post" => crate::handoffs::post().await,
             "client from the environment" => client_from_environment().await,
             "listen to a signal" => {
                 let uri = std::env::var("URI").unwrap();

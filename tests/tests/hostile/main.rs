@@ -12,6 +12,7 @@ mod decoding;
 mod descriptors;
 mod floods;
 mod forgery;
+mod handoff;
 mod handshake;
 mod lengths;
 mod panics;
