@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use farref::Signal;
 use farref::names::{self, IfTaken};
 use farref::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,10 @@ pub trait Jukebox {
     /// Starts playing. The caller does not wait for it.
     #[oneway]
     async fn play(&self);
+
+    /// Fires after each start, with the number of starts.
+    #[signal]
+    fn started(&self) -> &Signal<u32>;
 
     /// How often it was started.
     #[idempotent]
@@ -106,6 +111,7 @@ struct Machine {
     volume: Mutex<f32>,
     tracks: Mutex<Vec<Track>>,
     plays: AtomicU32,
+    started: Signal<u32>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -125,7 +131,13 @@ impl Jukebox for Machine {
     }
 
     async fn play(&self) {
-        self.plays.fetch_add(1, Ordering::SeqCst);
+        let plays = self.plays.fetch_add(1, Ordering::SeqCst) + 1;
+        // A receiver that fails hinders nobody here.
+        self.started.send_robust(plays).await;
+    }
+
+    fn started(&self) -> &Signal<u32> {
+        &self.started
     }
 
     fn plays(&self) -> u32 {

@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Describe(Describe),
     /// Call a method, or read or write an attribute
     Call(Call),
+    /// Print what a signal tells, as it comes
+    Watch(Watch),
     /// Measure how long a daemon takes to answer, and how far its clock is
     Ping(Ping),
     /// Show a daemon's sessions, references and calls
@@ -219,6 +221,17 @@ pub(crate) struct Call {
     /// each. Where text is expected its quotes may be left out
     #[arg(allow_negative_numbers = true)]
     pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Watch {
+    /// The object
+    pub(crate) target: Target,
+    /// The signal
+    pub(crate) signal: String,
+    /// After how many to end
+    #[arg(long, short = 'n')]
+    pub(crate) count: Option<u64>,
 }
 
 #[derive(Args, Debug)]

@@ -144,13 +144,14 @@ fn marks(method: &MethodInfo) -> Vec<&'static str> {
         MethodKind::AttributeWrite => Some("writes an attribute"),
         MethodKind::OrderedOneway => Some("oneway, ordered"),
         MethodKind::Stream => Some("stream"),
+        MethodKind::Signal => Some("signal"),
         kind if kind.is_oneway() => Some("oneway"),
         _ => None,
     };
     let flags = method.flags;
     let marks = [
         kind,
-        flags.idempotent.then_some("idempotent"),
+        (flags.idempotent && method.kind != MethodKind::Signal).then_some("idempotent"),
         flags.no_cancel.then_some("runs to its end"),
         flags.callback.then_some("callback"),
         method.deprecated.then_some("deprecated"),

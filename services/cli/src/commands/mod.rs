@@ -10,6 +10,7 @@ mod manual;
 mod ns;
 mod ping;
 mod stat;
+mod watch;
 
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
@@ -25,6 +26,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> Result<(), Fa
         Command::Tag(tag) => directory::tag(arguments, tag, output).await,
         Command::Describe(describe) => describe::run(arguments, describe, output).await,
         Command::Call(call) => call::run(arguments, call, output).await,
+        Command::Watch(watch) => watch::run(arguments, watch, output).await,
         Command::Ping(ping) => ping::run(arguments, ping, output).await,
         Command::Stat(stat) => stat::run(arguments, stat, output).await,
         Command::Bench(bench) => bench::run(arguments, bench, output).await,

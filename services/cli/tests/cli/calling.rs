@@ -96,3 +96,23 @@ fn a_stream_is_printed_item_by_item() {
     assert_eq!(said, "\"number 8\"\n\"number 9\"\n\"number 10\"\n");
     place.fails(2, &["bench", &uri, "count", "1", "true"]);
 }
+
+#[test]
+fn what_a_signal_tells_is_printed_as_it_comes() {
+    let (place, _demo, uri) = demo();
+    let mut command = place.command();
+    command.args(["--json", "watch", &uri, "started", "-n", "2"]);
+    let watching = Program::start(command);
+    let mut seen = Vec::new();
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    // It may not be connected yet when the first ones are sent.
+    while seen.len() < 2 {
+        assert!(std::time::Instant::now() < deadline);
+        place.prints(["call", &uri, "play"]);
+        seen.extend(watching.waiting());
+    }
+    let numbers: Vec<u32> = seen.iter().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(numbers[1], numbers[0] + 1);
+    assert!(watching.ends(), "two were enough");
+    place.fails(2, &["watch", &uri, "plays"]);
+}

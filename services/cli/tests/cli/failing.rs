@@ -28,7 +28,7 @@ fn what_makes_no_sense_is_refused_before_it_is_sent() {
     let (place, _demo, uri) = demo();
     for (arguments, expected) in [
         (&["load_playlst", "x"][..], "did you mean `load_playlist`?"),
-        (&["nonsense"], "it has load_playlist, play"),
+        (&["nonsense"], "it has load_playlist, play, "),
         (&["sum", "2"], "`sum` takes a, b"),
         (&["sum", "a=1", "b=2", "a=3"], "given twice"),
         (&["sum", "1", "two"], "`two` is no JSON"),

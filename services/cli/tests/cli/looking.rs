@@ -22,6 +22,7 @@ fn an_object_is_described_as_its_trait_says_it() {
         "  add(track: Track, order: Order) -> usize\n",
         "  child() -> JukeboxProxy\n",
         "[stream]\n",
+        "[signal]\n",
     ] {
         assert!(said.contains(expected), "{expected:?} is not in\n{said}");
     }
@@ -35,7 +36,7 @@ fn an_object_is_described_as_its_trait_says_it() {
     }
     let all = place.json(["describe", &uri]);
     assert_eq!(all["name"], "demo.Jukebox");
-    assert_eq!(all["methods"].as_array().unwrap().len(), 13);
+    assert_eq!(all["methods"].as_array().unwrap().len(), 14);
     let one = place.json(["describe", &uri, "load_playlist"]);
     let method = &one["methods"][0];
     assert_eq!(method["arguments"][0]["name"], "name");

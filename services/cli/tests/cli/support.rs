@@ -38,6 +38,16 @@ impl Program {
         self.lines.recv_timeout(PATIENCE).unwrap()
     }
 
+    /// The lines that it has printed since.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        self.lines.try_iter().collect()
+    }
+
+    /// Waits until it ends by itself, and returns whether it ended well.
+    pub(crate) fn ends(mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
     /// Kills it so that it can do nothing about it.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
