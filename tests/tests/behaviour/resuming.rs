@@ -99,7 +99,7 @@ impl Ledger for Shelf {
     async fn echo(&self, text: String) -> String {
         text
     }
-    fn history(&self, count: u32) -> impl Stream<Item = String> + use<> {
+    fn history(&self, count: u32) -> impl Stream<Item = String> {
         RemoteItems(0..count)
     }
     async fn total(&self, mut numbers: RemoteStream<u32>) -> Result<u32, String> {
