@@ -82,6 +82,35 @@ fn mentions(ty: &Type, word: &str) -> bool {
 
 /// A method of the proxy that has the signature that was meant, and no body.
 pub(crate) fn stub(interface: &Interface, source: &TraitItemFn) -> TokenStream {
+    let private = interface.private();
+    let mixed = Span::mixed_site();
+    stand_in_method(interface, source, |output| {
+        let signal = match output {
+            ReturnType::Type(_, ty) => signal(&private, ty),
+            ReturnType::Default => None,
+        };
+        signal.unwrap_or_else(|| {
+            let result = result(&private, output);
+            quote_spanned!(mixed=> #private::Call<'_, Self, (), #result>)
+        })
+    })
+}
+
+/// The same, of the proxy whose calls are waited for.
+pub(crate) fn blocking_stub(interface: &Interface, source: &TraitItemFn) -> TokenStream {
+    let private = interface.private();
+    let mixed = Span::mixed_site();
+    stand_in_method(interface, source, |output| {
+        let result = result(&private, output);
+        quote_spanned!(mixed=> #private::Result<#result>)
+    })
+}
+
+fn stand_in_method(
+    interface: &Interface,
+    source: &TraitItemFn,
+    returned: impl FnOnce(&ReturnType) -> TokenStream,
+) -> TokenStream {
     let mixed = Span::mixed_site();
     let ident = &source.sig.ident;
     let name = ident.to_string();
@@ -91,7 +120,6 @@ pub(crate) fn stub(interface: &Interface, source: &TraitItemFn) -> TokenStream {
     {
         return TokenStream::new();
     }
-    let private = interface.private();
     let vis = &interface.vis;
     let attrs = carried_attributes(&source.attrs, &name);
     // What belongs to a generic trait belongs to each method here.
@@ -115,14 +143,7 @@ pub(crate) fn stub(interface: &Interface, source: &TraitItemFn) -> TokenStream {
         let ty = stand_in(ty, &quote_spanned!(mixed=> impl ::core::marker::Sized));
         quote_spanned!(mixed=> #name: #ty)
     });
-    let call = match &source.sig.output {
-        ReturnType::Type(_, ty) => signal(&private, ty),
-        ReturnType::Default => None,
-    };
-    let call = call.unwrap_or_else(|| {
-        let result = result(&private, &source.sig.output);
-        quote_spanned!(mixed=> #private::Call<'_, Self, (), #result>)
-    });
+    let call = returned(&source.sig.output);
     let ident = Ident::new(&name.replace("r#", ""), ident.span().resolved_at(mixed));
     quote_spanned! {mixed=>
         #attrs

@@ -18,6 +18,7 @@ pub use bytes::Bytes;
 pub use serde;
 
 pub use crate::access::{Access, AccessMut, Serial, Shared, SharedArc};
+pub use crate::blocking::{BlockingProxy, Connect, Items};
 pub use crate::call::{Call, NearFuture};
 pub use crate::descriptor::{
     Argument, Interface, Method, MethodFlags, MethodKind, Returns, ShapeCache,
@@ -37,7 +38,7 @@ pub use crate::remote::{FarReference, Remote};
 pub use crate::schema::{NoSchema, Probe};
 pub use crate::serial::SerialGuard;
 pub use crate::shape::Shape;
-pub use crate::signal::{Signal, SignalRef, SignalRequest};
+pub use crate::signal::{Signal, SignalRef, SignalRequest, Tellable};
 pub use crate::stream::{
     NearStream, StreamCall, StreamWire, Yielder, local_stream, near_stream, stream,
 };

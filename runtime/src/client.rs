@@ -12,6 +12,7 @@ use crate::codec::{Budget, Codec, CodecSet};
 use crate::error::{Fault, Result};
 use crate::handoff::HandOff;
 use crate::interceptor::{Interceptor, Interceptors};
+use crate::life::{self, LifeCycle};
 #[cfg(feature = "names")]
 use crate::names::{AskNameServer, NameServer, Told};
 use crate::node::{Node, NodeConfig, Published};
@@ -22,6 +23,7 @@ use crate::remote::{FarReference, Finding, Remote};
 use crate::resolve::NoResolver;
 use crate::resolve::{Choice, Resolution, Resolver};
 use crate::session::{Hold, Lifetime, Session};
+use crate::signal::Sender;
 use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
 use crate::{Outcome, Peer, dialling};
@@ -268,6 +270,12 @@ impl ClientBuilder {
         crate::environment::client(self)
     }
 
+    /// Tells what happens to the client's sessions by these signals.
+    pub fn life_cycle(mut self, signals: &Arc<LifeCycle>) -> Self {
+        self.node.life = Some(life::teller(signals));
+        self
+    }
+
     /// Makes the client. Does no I/O.
     pub fn build(self) -> Client {
         let node = Node::new(NodeConfig {
@@ -404,6 +412,11 @@ impl Client {
     /// Takes a published name back. References to the object live on. Returns whether the name was there.
     pub fn unpublish(&self, name: &str) -> bool {
         self.0.node.unpublish(name).is_some()
+    }
+
+    /// Who the client's [life-cycle signals](crate::life) are sent by, if it has any.
+    pub fn sender(&self) -> Option<&Sender> {
+        self.0.node.life.as_ref().map(|life| life.sender())
     }
 
     /// The processes that this client has sessions with.

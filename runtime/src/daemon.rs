@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,8 +21,10 @@ use crate::daemon_object::{self, DaemonStat, ExportStat};
 use crate::error::Result;
 use crate::factory::Factory;
 use crate::handoff::provisions;
+use crate::life::{Happening, Told};
 use crate::node::{Node, Published};
 use crate::proxy::{self, Proxy};
+use crate::signal::Sender;
 use crate::task;
 use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
@@ -83,6 +86,8 @@ struct Inner {
     handshakes: Arc<Semaphore>,
     listeners: Mutex<Vec<JoinHandle<()>>>,
     stopped: watch::Sender<bool>,
+    /// Whether it is ending, and those who wanted to know were told.
+    is_ending: AtomicBool,
 }
 
 /// A way to a daemon that does not keep it alive.
@@ -180,7 +185,7 @@ impl Deref for Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if !self.detached {
-            self.handle.abort();
+            self.handle.abort_and_tell();
         }
     }
 }
@@ -378,6 +383,13 @@ impl DaemonHandle {
             // Its address is free when its task has ended.
             let _ = listener.await;
         }
+        let is_first = !self.0.is_ending.swap(true, Ordering::AcqRel);
+        if is_first {
+            let told = self.tell_life(Happening::Stopping);
+            if how != Shutdown::Abort {
+                told.wait().await;
+            }
+        }
         match how {
             Shutdown::Abort => self.abort(),
             Shutdown::Drain(limit) => {
@@ -407,6 +419,22 @@ impl DaemonHandle {
         self.0.node.unpublish_all();
         provisions::forget(&self.0.node);
         self.0.stopped.send_replace(true);
+        if is_first {
+            self.tell_life(Happening::Stopped).wait().await;
+        }
+    }
+
+    /// Who the daemon's [life-cycle signals](crate::life) are sent by, if it has any.
+    pub fn sender(&self) -> Option<&Sender> {
+        self.0.node.life.as_ref().map(|life| life.sender())
+    }
+
+    /// Tells of this daemon.
+    fn tell_life(&self, happening: fn(DaemonHandle) -> Happening) -> Told {
+        match &self.0.node.life {
+            Some(life) => Arc::clone(life).daemon(happening(self.clone())),
+            None => Told::NOBODY,
+        }
     }
 
     /// Waits until the daemon was shut down.
@@ -418,6 +446,18 @@ impl DaemonHandle {
         let mut stopped = self.0.stopped.subscribe();
         // The daemon itself holds the sender.
         let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Ends it at once, and tells of it without waiting.
+    fn abort_and_tell(&self) {
+        let is_first = !self.0.is_ending.swap(true, Ordering::AcqRel);
+        if is_first {
+            self.tell_life(Happening::Stopping);
+        }
+        self.abort();
+        if is_first {
+            self.tell_life(Happening::Stopped);
+        }
     }
 
     fn abort(&self) {

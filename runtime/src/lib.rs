@@ -58,7 +58,9 @@
 //! | calling and serving without async | [`mod@blocking`] |
 //! | what went wrong | [`Fault`], [`CallError`] |
 //! | items that come one by one | [`RemoteStream`], [`StreamCall`] |
-//! | telling others | [`Signal`] in this process, [`Listeners`] and [`Topic`] for callbacks |
+//! | telling others | [`Signal`], [`Attribute`], [`Listeners`] and [`Topic`] for callbacks |
+//! | errors that come home | [`AnyError`] |
+//! | what happens to daemons and sessions | [`life`] |
 //! | who calls me | [`CallContext`], [`Peer`] |
 //! | calling again and again | [`timer`] |
 //! | every call on its way | [`Interceptor`] |
@@ -82,6 +84,7 @@
 
 mod access;
 mod any_error;
+mod attribute;
 mod batch;
 pub mod blocking;
 mod call;
@@ -105,6 +108,7 @@ mod forward;
 mod handoff;
 mod interceptor;
 mod lend;
+pub mod life;
 pub mod listeners;
 mod local;
 mod loopback;
@@ -148,6 +152,7 @@ pub use futures_core::Stream;
 
 pub use crate::access::{Access, AccessMut, Serial, Shared, SharedArc};
 pub use crate::any_error::AnyError;
+pub use crate::attribute::Attribute;
 pub use crate::batch::{
     AllOrFirst, Batch, CallValue, Calls, Each, Join, Sending, Slot, Together, batch,
 };

@@ -17,6 +17,7 @@ use crate::error::{Fault, Result};
 use crate::factory::Factory;
 use crate::handoff::HandOff;
 use crate::interceptor::{Interceptor, Interceptors};
+use crate::life::Tells;
 use crate::object::{Export, ObjectIdentity};
 use crate::peer::Peer;
 use crate::session::Session;
@@ -54,6 +55,8 @@ pub(crate) struct Node {
     pub(crate) connect_timeout: Duration,
     /// Who is being dialled because a peer named it.
     dialling: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Who is told what happens, if anybody.
+    pub(crate) life: Option<Arc<dyn Tells>>,
     /// Woken whenever a handler ends, while anybody watches.
     served: Notify,
     /// How many watch for the ends of handlers.
@@ -109,6 +112,8 @@ pub(crate) struct NodeConfig {
     pub(crate) hand_off: HandOff,
     pub(crate) token: Option<Vec<u8>>,
     pub(crate) connect_timeout: Duration,
+    /// Who is told what happens.
+    pub(crate) life: Option<Arc<dyn Tells>>,
 }
 
 impl Default for NodeConfig {
@@ -130,6 +135,7 @@ impl Default for NodeConfig {
             hand_off: HandOff::default(),
             token: None,
             connect_timeout: Duration::from_secs(10),
+            life: None,
         }
     }
 }
@@ -165,6 +171,7 @@ impl Node {
             token: config.token,
             connect_timeout: config.connect_timeout,
             dialling: Mutex::default(),
+            life: config.life,
             served: Notify::new(),
             watchers: AtomicUsize::new(0),
             daemon: OnceLock::new(),
@@ -291,6 +298,10 @@ impl Node {
                 .is_some_and(|session| !session.is_closed())
         });
         sessions.push(Arc::downgrade(session));
+        drop(sessions);
+        if let Some(life) = &self.life {
+            Arc::clone(life).watch(Arc::clone(session));
+        }
     }
 
     /// The sessions that have not ended.

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blocking::BlockingProxy;
 use crate::codec::Codec;
 use crate::descriptor::Interface;
 use crate::error::{Fault, Result};
@@ -98,6 +99,9 @@ pub trait Proxy: Clone + fmt::Debug + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     type Near: ?Sized + Send + Sync + 'static;
 
+    /// The proxy of the same interface whose calls are waited for.
+    type Blocking: BlockingProxy<Proxy = Self>;
+
     /// What the interface looks like.
     const DESCRIPTOR: &'static Interface;
 
@@ -174,6 +178,11 @@ pub trait Proxy: Clone + fmt::Debug + Send + Sync + Sized + 'static {
             ..self.options()
         };
         self.with_options(options)
+    }
+
+    /// The same proxy, whose calls are waited for, for programs without async.
+    fn blocking(&self) -> Self::Blocking {
+        BlockingProxy::from_proxy(self.clone())
     }
 
     /// Connects now, if the proxy is not connected, and waits until the object is found.

@@ -2,8 +2,9 @@
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::Type;
 
-use super::signature;
+use super::{signal, signature};
 use crate::hash::fnv1a32;
 use crate::model::{Argument, Interface, Method};
 use crate::text;
@@ -73,7 +74,10 @@ fn entry(interface: &Interface, method: &Method) -> TokenStream {
         .arguments
         .iter()
         .map(|entry| argument(&private, entry));
-    let (result, error) = returns(&private, &method.output);
+    let (result, error) = match method.signal() {
+        Some((tells, _)) => (signal_entry(&private, &tells), none(&private)),
+        None => returns(&private, &method.output),
+    };
     quote_spanned! {mixed=>
         #private::Method {
             name: #name,
@@ -152,6 +156,21 @@ fn argument(private: &TokenStream, argument: &Argument) -> TokenStream {
     quote_spanned! {mixed=>
         #private::Argument { name: #name, type_name: #type_name, shape: #shape, schema: #schema }
     }
+}
+
+/// What a signal tells.
+fn signal_entry(private: &TokenStream, tells: &Type) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let type_name = text::of(tells);
+    let shape = signal::tellable(private, tells, "shape");
+    let schema = schema(private, &tells.to_token_stream());
+    quote_spanned! {mixed=>
+        #private::Returns { type_name: #type_name, shape: #shape, schema: #schema }
+    }
+}
+
+fn none(private: &TokenStream) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> #private::None)
 }
 
 fn returns(private: &TokenStream, output: &Output) -> (TokenStream, TokenStream) {

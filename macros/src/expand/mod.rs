@@ -4,6 +4,7 @@
 //! in its way, and repeats the user's types with their spans, so that what is wrong with a type is reported where the
 //! type is written. Local names have mixed-site hygiene: an argument may well be called `out`.
 
+mod blocking;
 mod descriptor;
 mod dispatch;
 mod interface;
@@ -22,6 +23,7 @@ use crate::model::Interface;
 pub(crate) fn interface(interface: &Interface) -> TokenStream {
     let mut tokens = interface::definition(interface);
     tokens.extend(proxy::definition(interface));
+    tokens.extend(blocking::definition(interface));
     tokens.extend(near::definition(interface));
     tokens.extend(reference::implementations(interface));
     if interface.servable {

@@ -60,12 +60,14 @@ fn proxy_implementation(interface: &Interface) -> TokenStream {
         interface.generated("", "Proxy"),
         interface.generated("__", "Near"),
     );
+    let blocking = interface.generated("", "Blocking");
     let fields = proxy::base_fields(interface);
     let base_proxies: Vec<_> = interface.bases.iter().map(|base| &base.proxy).collect();
     quote_spanned! {mixed=>
         #[automatically_derived]
         impl #private::Proxy for #name {
             type Near = dyn #near;
+            type Blocking = #blocking;
             const DESCRIPTOR: &'static #private::Interface = Self::DESCRIPTOR;
 
             fn target(&self) -> &#private::Target<dyn #near> {

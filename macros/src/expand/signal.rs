@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ReturnType, Type};
+use syn::{Ident, ReturnType, Type};
 
 use super::descriptor::hash_literal;
 use super::proxy::carried_attributes;
@@ -22,7 +22,7 @@ pub(super) fn method(interface: &Interface, method: &Method) -> Option<TokenStre
     let attrs = carried_attributes(&method.source.attrs, &text::of(&ident));
     let deprecated = method.deprecated.as_ref().or(interface.deprecated.as_ref());
     let hash = hash_literal(fnv1a32(&format!("{}.{}", interface.name, method.name)));
-    let take = signature::wire(&private, &tells.to_token_stream(), "take");
+    let teller = tellable(&private, &tells, "teller");
     let reply = signature::wire(&private, &answers.to_token_stream(), "reply");
     Some(quote_spanned! {mixed=>
         #attrs
@@ -32,7 +32,7 @@ pub(super) fn method(interface: &Interface, method: &Method) -> Option<TokenStre
                 self,
                 const { #private::method_index(Self::DESCRIPTOR, #hash) },
                 |near| near.#mangled(),
-                #take,
+                #teller,
                 #reply,
             )
         }
@@ -50,16 +50,13 @@ pub(super) fn handler(
         return TokenStream::new();
     };
     let signal = signal(private, method, returned);
-    let at = tells.span().resolved_at(mixed);
-    // Named at the type, so that what the type lacks is reported there.
-    let serve = quote_spanned!(at=> #private::SignalRequest::serve::<#tells, #answers>);
-    let put = signature::wire(private, &tells.to_token_stream(), "put");
+    let serve = tellable(private, &tells, "serve");
     let decode = signature::wire(private, &answers.to_token_stream(), "decode");
     quote_spanned! {mixed=>
         |entry, call| #private::Box::pin(async move {
             let request = #private::SignalRequest::decode(&call)?;
             let object = entry.enter().await?;
-            #serve(request, &call, #signal, #put, #decode)
+            #serve(request, &call, #signal, #decode)
         })
     }
 }
@@ -73,6 +70,14 @@ pub(super) fn shared(
     let mixed = Span::mixed_site();
     let signal = signal(private, method, returned);
     quote_spanned!(mixed=> #signal.share())
+}
+
+/// A function of the trait `Tellable` for what a signal tells. The whole path has the type's span, so that what the type
+/// lacks is reported at the type.
+pub(super) fn tellable(private: &TokenStream, tells: &Type, function: &str) -> TokenStream {
+    let at = tells.span().resolved_at(Span::mixed_site());
+    let function = Ident::new(function, at);
+    quote_spanned!(at=> <#tells as #private::Tellable>::#function)
 }
 
 /// The signal that `returned` evaluates to. What is no signal is reported at the type that the method returns.

@@ -20,6 +20,22 @@ pub(super) fn parameters(method: &Method) -> TokenStream {
         .collect()
 }
 
+/// The arguments as parameters whose borrows no result mentions.
+pub(super) fn elided_parameters(method: &Method) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let parameters = method.arguments.iter().map(|argument| {
+        let ident = &argument.ident;
+        let ty = match &argument.passing {
+            Passing::Str => quote_spanned!(mixed=> &::core::primitive::str),
+            Passing::Bytes => quote_spanned!(mixed=> &[::core::primitive::u8]),
+            Passing::Borrowed(ty) => quote_spanned!(mixed=> &#ty),
+            _ => argument_type(argument),
+        };
+        quote!(, #ident: #ty)
+    });
+    parameters.collect()
+}
+
 /// The type of an argument whose borrow ends with the call.
 pub(super) fn argument_type(argument: &Argument) -> TokenStream {
     let mixed = Span::mixed_site();

@@ -1,6 +1,8 @@
 //! Calling and serving without `async`, from any thread.
 //!
-//! A call is a value with a method [`wait`](crate::Call::wait) instead of `.await`; [`connect`] and [`bind`] begin. The
+//! [`connect`] and [`bind`] begin. `GreeterBlocking`, which `#[expose]` writes for a trait `Greeter`, has the trait's
+//! methods, which return when their calls have ended; and any call is a value with a method [`wait`](crate::Call::wait)
+//! instead of `.await`. The
 //! thread that waits need not know of a runtime: where there is none, farref starts its own, with one thread in the
 //! background, which does the I/O and runs the handlers of objects that are not pinned. It is started by the first thing
 //! that needs it and lasts as long as the process; what is still unwritten when `main` returns is lost, so end with a
@@ -26,8 +28,11 @@
 //!     let daemon = farref::blocking::bind("far://127.0.0.1:0")?;
 //!     let uri = daemon.register("greeter", GreeterProxy::new(Polite))?;
 //!
+//!     let greeter: GreeterBlocking = farref::blocking::connect(&uri)?;
+//!     assert_eq!(greeter.greet("Ada")?, "good day, Ada");
+//!
 //!     let greeter: GreeterProxy = farref::blocking::connect(&uri)?;
-//!     assert_eq!(greeter.greet("Ada").wait()?, "good day, Ada");
+//!     assert_eq!(greeter.greet("Bob").wait()?, "good day, Bob");
 //!     Ok(())
 //! }
 //! ```
@@ -100,6 +105,7 @@
 
 mod background;
 mod executor;
+mod proxy;
 
 use std::cell::Cell;
 use std::future::Future;
@@ -114,20 +120,23 @@ use tokio::runtime::{EnterGuard, Handle};
 
 use crate::context::{CallName, Scope};
 use crate::error::{Fault, Result};
-use crate::proxy::Proxy;
 use crate::serial::{Held, Holder};
 use crate::uri::{Uri, UriError};
 use crate::{Daemon, FaultKind, Outcome};
 
 pub(crate) use executor::{door, is_running, spawn};
+pub use proxy::{BlockingProxy, Connect, Items};
 
 /// Connects to the object at this URI and makes sure that it is there: [`farref::connect`](crate::connect), waited for.
+///
+/// What it returns is a proxy, or one whose calls are waited for: `let jukebox: JukeboxBlocking = connect(uri)?`.
 ///
 /// # Errors
 ///
 /// As [`farref::connect`](crate::connect); and `Misuse` within async code.
-pub fn connect<P: Proxy>(uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<P> {
-    wait(crate::connect(uri))?
+pub fn connect<C: Connect>(uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<C> {
+    let proxy = wait(crate::connect::<C::Proxy>(uri))??;
+    Ok(C::connected(proxy))
 }
 
 /// Starts a daemon that listens at this URI: [`Daemon::bind`], waited for.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::daemon_object::{DaemonObjectProxy, Host};
 use crate::error::{Fault, Result};
 use crate::handoff::HandOff;
 use crate::interceptor::Interceptor;
+use crate::life::{self, Happening, LifeCycle};
 use crate::node::{Node, NodeConfig};
 use crate::peer::Peer;
 use crate::permission::{Permission, Policy};
@@ -198,6 +200,12 @@ impl DaemonBuilder {
         self
     }
 
+    /// Tells what happens to the daemon and its sessions by these signals.
+    pub fn life_cycle(mut self, signals: &Arc<LifeCycle>) -> Self {
+        self.node.life = Some(life::teller(signals));
+        self
+    }
+
     /// Starts the daemon. Without a place to listen it serves only what [`serve_io`](DaemonHandle::serve_io) gives it.
     ///
     /// # Errors
@@ -254,14 +262,19 @@ impl DaemonBuilder {
             handshakes: Arc::new(Semaphore::new(self.max_handshakes)),
             listeners: Mutex::default(),
             stopped: watch::Sender::new(false),
+            is_ending: AtomicBool::new(false),
         }));
         let weak = WeakDaemon(Arc::downgrade(&daemon.0));
         let host = Host::new(Arc::downgrade(&daemon.0.node), weak, self.policy);
         let host = DaemonObjectProxy::new(host);
         daemon.0.node.set_daemon(proxy::to_export(&host));
+        if let Some(life) = &daemon.0.node.life {
+            life.note_runtime();
+        }
         for listener in listeners {
             daemon.listen(listener);
         }
+        daemon.tell_life(Happening::Started).wait().await;
         Ok(Daemon {
             handle: daemon,
             detached: false,

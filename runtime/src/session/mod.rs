@@ -278,6 +278,11 @@ impl Session {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Whether the handshake was done once.
+    pub(crate) fn was_opened(&self) -> bool {
+        self.peer.get().is_some()
+    }
+
     /// Waits until the handshake is done.
     pub(crate) async fn established(&self) -> Result<()> {
         let mut phase = self.phase.subscribe();

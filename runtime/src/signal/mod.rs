@@ -50,6 +50,31 @@
 //! | [`send_robust`](Signal::send_robust) | yes | stands beside the other responses |
 //! | [`send_now`](Signal::send_now) | refuses them | ends it |
 //!
+//! # Subscribing
+//!
+//! A subscriber takes what is told out of a queue of its own, and delays nobody, unless [it asks to](WhenSlow::Wait):
+//!
+//! ```
+//! use farref::signal::{Ended, Signal, WhenSlow};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let song_changed = Signal::<String>::new();
+//! let mut all = song_changed.subscribe();
+//! let mut last = song_changed.subscribe_with(WhenSlow::DropOldest, 1);
+//! song_changed.send("Black".to_owned()).await?;
+//! song_changed.send("Creep".to_owned()).await?;
+//! assert_eq!(*all.next().await?, "Black");
+//! assert_eq!(*last.next().await?, "Creep");
+//! assert_eq!(last.missed(), 1);
+//! drop(song_changed);
+//! assert!(matches!(last.next().await, Err(Ended::Complete)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Events are queued before receivers are called, so a receiver's error is none of a subscriber's business.
+//!
 //! # What it costs
 //!
 //! A signal without receivers allocates nothing. Sending takes the signal's lock once, for as long as it takes to copy a
@@ -71,6 +96,8 @@ mod reference;
 mod registry;
 mod request;
 mod sending;
+mod subscribers;
+mod subscription;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -83,9 +110,15 @@ pub use self::far_connection::SignalConnection;
 pub use self::identity::{ReceiverId, Sender};
 pub use self::receiver::Respond;
 pub use self::reference::SignalRef;
-pub use self::request::{SignalRequest, Tellable};
+pub use self::request::{SignalRequest, Tellable, Teller};
+pub use self::subscribers::WhenSlow;
+pub use self::subscription::{Ended, Subscription};
 
 use self::registry::{Registry, Snapshot};
+use self::subscribers::Taking;
+
+/// How many events wait for a subscriber that does not say how many.
+const CAPACITY: usize = 128;
 
 /// What receivers answered: who, and what, in the order in which they connected.
 pub type Responses<R = ()> = Vec<(ReceiverId, R)>;
@@ -209,6 +242,24 @@ where
         Connecting::new(self).disconnect(receiver)
     }
 
+    /// Queues what is sent from now on, at most 128 events; the subscription of one who does not keep up
+    /// [closes](WhenSlow::Close). See [`subscribe_with`](Signal::subscribe_with).
+    pub fn subscribe(&self) -> Subscription<T> {
+        self.subscribe_with(WhenSlow::Close, CAPACITY)
+    }
+
+    /// Queues what is sent from now on, at most `capacity` events, between 1 and 4096. `when_slow` says what happens to a
+    /// subscriber for whom as many wait, and one more is sent.
+    pub fn subscribe_with(&self, when_slow: WhenSlow, capacity: usize) -> Subscription<T> {
+        Subscription::near(self.take(None, when_slow, capacity))
+    }
+
+    /// Queues what is sent by one sender, or by all.
+    fn take(&self, sender: Option<Sender>, when_slow: WhenSlow, capacity: usize) -> Taking<T> {
+        let subscribers = &self.registry().subscribers;
+        subscribers::subscribe(subscribers, sender, when_slow, capacity)
+    }
+
     /// The identities of the receivers, in the order in which they connected, whomever they listen to.
     pub fn receivers(&self) -> Vec<ReceiverId> {
         let snapshot = self.snapshot();
@@ -217,10 +268,15 @@ where
         alive.map(|entry| entry.id.clone()).collect()
     }
 
-    /// Whether anybody listens, so that an event which is costly to make need not be made in vain.
+    /// Whether anybody listens, or has subscribed, so that an event which is costly to make need not be made in vain.
     pub fn has_receivers(&self) -> bool {
         let snapshot = self.snapshot();
+        let has_subscribers = || {
+            let registry = self.registry.get();
+            registry.is_some_and(|registry| registry.subscribers.len() > 0)
+        };
         snapshot.is_some_and(|entries| entries.iter().any(|entry| !entry.receiver.is_gone()))
+            || has_subscribers()
     }
 
     /// Tells the receivers that listen to every sender, and returns what they answer.

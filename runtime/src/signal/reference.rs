@@ -7,10 +7,12 @@ use super::connecting;
 use super::event::Event;
 use super::far_connection::{FarConnection, SignalConnection};
 use super::identity::{ReceiverId, Sender};
-use super::near_receiver::{Key, Lent, NearReceiver, ReplyFn, TakeFn};
+use super::near_receiver::{Key, Lent, NearReceiver, ReplyFn};
 use super::receiver::{Receiver, Respond};
-use super::request::{Listened, Request};
-use super::{Signal, Tellable};
+use super::request::{Listened, Request, Teller};
+use super::subscribers::WhenSlow;
+use super::subscription::Subscription;
+use super::{CAPACITY, Signal};
 use crate::call::{Call, NearFuture};
 use crate::dispatch;
 use crate::error::{Fault, Result};
@@ -93,7 +95,7 @@ pub struct SignalRef<'a, P: Proxy, T, R = ()> {
     proxy: &'a P,
     index: usize,
     near: NearFn<'a, P::Near, T, R>,
-    take: TakeFn<T>,
+    teller: fn() -> Teller<T>,
     reply: ReplyFn<R>,
     id: Option<ReceiverId>,
     sender: Option<Heard>,
@@ -113,6 +115,15 @@ enum Reached<T, R> {
     Far,
 }
 
+/// What a call that subscribes is made of.
+struct Subscribing<'a, N: ?Sized, T, R> {
+    near: NearFn<'a, N, T, R>,
+    sender: Option<Sender>,
+    request: Request,
+    when_slow: WhenSlow,
+    capacity: usize,
+}
+
 /// What a call of a signal's method is made of.
 struct Asked<'a, N: ?Sized, T, R> {
     near: NearFn<'a, N, T, R>,
@@ -126,14 +137,14 @@ impl<'a, P: Proxy, T, R> SignalRef<'a, P, T, R> {
         proxy: &'a P,
         index: usize,
         near: NearFn<'a, P::Near, T, R>,
-        take: TakeFn<T>,
+        teller: fn() -> Teller<T>,
         reply: ReplyFn<R>,
     ) -> Self {
         SignalRef {
             proxy,
             index,
             near,
-            take,
+            teller,
             reply,
             id: None,
             sender: None,
@@ -141,7 +152,7 @@ impl<'a, P: Proxy, T, R> SignalRef<'a, P, T, R> {
     }
 }
 
-impl<'a, P: Proxy, T: Tellable, R: Send + 'static> SignalRef<'a, P, T, R> {
+impl<P: Proxy, T: Send + Sync + 'static, R: Send + 'static> SignalRef<'_, P, T, R> {
     /// Says the identity of the receiver that is about to be connected, instead of its own.
     pub fn with_id(mut self, id: impl Into<ReceiverId>) -> Self {
         self.id = Some(id.into());
@@ -225,6 +236,76 @@ impl<'a, P: Proxy, T: Tellable, R: Send + 'static> SignalRef<'a, P, T, R> {
         connection.disconnect().await
     }
 
+    /// Queues what is told from now on, and takes it out as a stream: at most 128 events at the signal, beside those that
+    /// are on their way. The subscription of one who does not keep up [closes](WhenSlow::Close).
+    ///
+    /// # Errors
+    ///
+    /// As any call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future subscribes to nothing.
+    pub async fn subscribe(&self) -> Result<Subscription<T>> {
+        self.subscribe_with(WhenSlow::Close, CAPACITY).await
+    }
+
+    /// The same with at most `capacity` events at the signal, between 1 and 4096. `when_slow` says what happens when as
+    /// many wait there and one more is sent. Beside them, up to [256 events](crate::StreamWindow::ITEMS) of another
+    /// process are on their way.
+    ///
+    /// # Errors
+    ///
+    /// As any call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future subscribes to nothing.
+    pub async fn subscribe_with(
+        &self,
+        when_slow: WhenSlow,
+        capacity: usize,
+    ) -> Result<Subscription<T>> {
+        if !self.proxy.is_near() {
+            self.reached().await?;
+        }
+        let asked = Subscribing {
+            near: self.near,
+            sender: self.heard().cloned(),
+            request: Request::Subscribe {
+                sender: self.listened(),
+                when_slow,
+                capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
+            },
+            when_slow,
+            capacity,
+        };
+        let call = Call::new(
+            self.proxy,
+            self.index,
+            asked,
+            |near, asked| {
+                let signal = (asked.near)(near);
+                Box::pin(async move {
+                    let signal = signal.await?;
+                    let taking = signal.take(asked.sender, asked.when_slow, asked.capacity);
+                    Ok(Subscription::near(taking))
+                })
+            },
+            |asked: &Subscribing<'_, P::Near, T, R>, out| out.value("request", &asked.request),
+            (self.teller)().subscribed,
+        );
+        call.await
+    }
+
+    /// The only sender that is listened to, as the object's process finds it.
+    fn listened(&self) -> Option<Listened> {
+        self.sender.as_ref().map(|heard| Listened {
+            interface: heard.interface,
+            object: Reference(heard.remote.clone()),
+        })
+    }
+
     async fn add(&self, id: ReceiverId, receiver: Receiver<T, R>) -> Result<SignalConnection> {
         let id = self.id.clone().unwrap_or(id);
         if self.proxy.is_near() {
@@ -281,7 +362,7 @@ impl<'a, P: Proxy, T: Tellable, R: Send + 'static> SignalRef<'a, P, T, R> {
             sender: self.heard().cloned(),
             receiver,
         };
-        receiver.export(self.take, self.reply)
+        receiver.export((self.teller)().take, self.reply)
     }
 
     fn connection(&self, remote: Remote, key: Key, export: &Arc<Export>) -> FarConnection {
@@ -300,10 +381,7 @@ impl<'a, P: Proxy, T: Tellable, R: Send + 'static> SignalRef<'a, P, T, R> {
                 shape: 0,
             },
             key,
-            listened: self.sender.as_ref().map(|heard| Listened {
-                interface: heard.interface,
-                object: Reference(heard.remote.clone()),
-            }),
+            listened: self.listened(),
             export: Arc::downgrade(export),
         }
     }

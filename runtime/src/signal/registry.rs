@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::connection::Disconnect;
 use super::identity::{ReceiverId, Sender, number};
 use super::receiver::Receiver;
+use super::subscribers::Subscriber;
 use crate::panics;
 use crate::roster::{self, Roster};
 
@@ -40,17 +41,31 @@ impl<T, R> Entry<T, R> {
     }
 }
 
-pub(super) struct Registry<T, R>(Roster<Entry<T, R>>);
+pub(super) struct Registry<T, R> {
+    receivers: Roster<Entry<T, R>>,
+    pub(super) subscribers: Arc<Roster<Subscriber<T>>>,
+}
 
 impl<T, R> Default for Registry<T, R> {
     fn default() -> Self {
-        Registry(Roster::default())
+        Registry {
+            receivers: Roster::default(),
+            subscribers: Arc::default(),
+        }
+    }
+}
+
+impl<T, R> Drop for Registry<T, R> {
+    fn drop(&mut self) {
+        for subscriber in self.subscribers.snapshot().iter() {
+            subscriber.complete();
+        }
     }
 }
 
 impl<T, R> Registry<T, R> {
     pub(super) fn snapshot(&self) -> Snapshot<T, R> {
-        self.0.snapshot()
+        self.receivers.snapshot()
     }
 
     /// Adds a receiver, unless it is there: the number of the one that is there now.
@@ -58,12 +73,12 @@ impl<T, R> Registry<T, R> {
         self.forget_gone();
         let (id, sender) = (entry.id.clone(), entry.sender.clone());
         let is_it = |known: &Entry<T, R>| known.id == id && known.sender == sender;
-        self.0.find_or_add(entry, is_it).number
+        self.receivers.find_or_add(entry, is_it).number
     }
 
     /// The number of the receiver of this identity that listens to this sender.
     pub(super) fn find(&self, id: &ReceiverId, sender: Option<&Sender>) -> Option<u64> {
-        let snapshot = self.0.snapshot();
+        let snapshot = self.receivers.snapshot();
         let is_it = |known: &&Arc<Entry<T, R>>| {
             known.id == *id && known.sender.as_ref() == sender && !known.receiver.is_gone()
         };
@@ -74,23 +89,28 @@ impl<T, R> Registry<T, R> {
     pub(super) fn disconnect(&self, id: &ReceiverId, sender: Option<&Sender>) -> bool {
         self.forget_gone();
         let is_it = |known: &Entry<T, R>| known.id == *id && known.sender.as_ref() == sender;
-        self.0.take_out(is_it).is_some()
+        self.receivers.take_out(is_it).is_some()
     }
 
     /// Lets go of receivers whose objects are gone.
     pub(super) fn forget_gone(&self) {
-        panics::drop_contained(self.0.take_all_out(|entry| entry.receiver.is_gone()));
+        panics::drop_contained(
+            self.receivers
+                .take_all_out(|entry| entry.receiver.is_gone()),
+        );
     }
 }
 
-impl<T, R> Disconnect for Registry<T, R> {
+impl<T: Send + Sync, R: Send> Disconnect for Registry<T, R> {
     fn disconnect(&self, number: u64) -> bool {
         self.forget_gone();
-        self.0.take_out(|entry| entry.number == number).is_some()
+        self.receivers
+            .take_out(|entry| entry.number == number)
+            .is_some()
     }
 
     fn is_connected(&self, number: u64) -> bool {
-        let snapshot = self.0.snapshot();
+        let snapshot = self.receivers.snapshot();
         let mut entries = snapshot.iter();
         entries.any(|entry| entry.number == number && !entry.receiver.is_gone())
     }

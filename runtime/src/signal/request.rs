@@ -3,29 +3,96 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Signal;
 use super::connecting::{connect, find};
 use super::far_receiver::{Connected, DecodeFn, FarReceiver, PutFn};
 use super::identity::{ReceiverId, Sender};
-use super::near_receiver::NearReceiver;
+use super::near_receiver::{NearReceiver, TakeFn};
 use super::receiver::Receiver;
-use crate::dispatch::{Incoming, Reply};
+use super::subscribers::{Told, WhenSlow};
+use super::subscription::Subscription;
+use crate::dispatch::{self, Incoming, RawReply, Reply};
 use crate::error::Result;
 use crate::object::Export;
 use crate::references::Reference;
 use crate::remote::Remote;
+use crate::shape::Shape;
+use crate::stream::RemoteStream;
 
-/// What a signal can tell: all its receivers share it.
+/// What a signal of an interface can tell: all its receivers share it, in this process and in others.
+///
+/// For the same reason as that of [`Wire`](crate::wire::Wire), generated code names a type that a signal tells only as
+/// `<T as Tellable>::function`.
 #[diagnostic::on_unimplemented(
     message = "a signal cannot tell `{Self}`",
-    label = "all receivers share it, so it must be `Send`, `Sync` and `'static`"
+    label = "this type, or one inside it, lacks serde's `Serialize` or `Deserialize`, `Send` or `Sync`, or is not `'static`",
+    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to your types in it"
 )]
-pub trait Tellable: Send + Sync + 'static {}
+pub trait Tellable: Sized {
+    /// Traces the shape of the type.
+    fn shape() -> Shape;
+    /// How it is read.
+    fn teller() -> Teller<Self>;
+    /// Does what another process asks of a signal.
+    fn serve<R: Send + 'static>(
+        request: SignalRequest,
+        call: &Incoming,
+        signal: &Signal<Self, R>,
+        decode: DecodeFn<R>,
+    ) -> Result<Reply>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Tellable for T {}
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Tellable for T {
+    fn shape() -> Shape {
+        Shape::of::<T>()
+    }
+
+    fn teller() -> Teller<T> {
+        Teller {
+            take: |arguments, name| arguments.value(name),
+            subscribed: |reply| {
+                let stream = dispatch::decode_value::<RemoteStream<Told<T>>>(reply)?;
+                Ok(Subscription::of(Box::pin(stream)))
+            },
+        }
+    }
+
+    fn serve<R: Send + 'static>(
+        request: SignalRequest,
+        call: &Incoming,
+        signal: &Signal<T, R>,
+        decode: DecodeFn<R>,
+    ) -> Result<Reply> {
+        match request.0 {
+            Request::Subscribe {
+                sender,
+                when_slow,
+                capacity,
+            } => {
+                let sender = sender.map(Listened::sender);
+                let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+                let taking = signal.take(sender, when_slow, capacity);
+                call.encode(false, &RemoteStream::new(taking))
+            }
+            request => SignalRequest(request).serve(
+                call,
+                signal,
+                |out, name, value| out.value(name, value),
+                decode,
+            ),
+        }
+    }
+}
+
+/// How what a signal tells is read.
+pub struct Teller<T> {
+    pub(super) take: TakeFn<T>,
+    pub(super) subscribed: fn(RawReply) -> Result<Subscription<T>>,
+}
 
 /// What is asked of a signal, as the only argument of a call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +107,18 @@ pub(super) enum Request {
     Disconnect(Place),
     /// Answered by whether it is connected.
     IsConnected(Place),
+    /// Answered by a stream of what is told from now on.
+    Subscribe {
+        sender: Option<Listened>,
+        when_slow: WhenSlow,
+        capacity: u32,
+    },
+}
+
+impl Listened {
+    fn sender(self) -> Sender {
+        Sender::of_reference(self.interface, &self.object.0)
+    }
 }
 
 /// Which receiver, and to whom it listens.
@@ -70,7 +149,7 @@ impl SignalRequest {
     }
 
     /// Does it, and answers the call.
-    pub fn serve<T: Tellable, R: Send + 'static>(
+    fn serve<T: Send + Sync + 'static, R: Send + 'static>(
         self,
         call: &Incoming,
         signal: &Signal<T, R>,
@@ -99,6 +178,8 @@ impl SignalRequest {
                 let place = Placed::<T, R>::find(place, String::new());
                 find(signal, &place.id, place.sender.as_ref()).is_some()
             }
+            // Done by who knows how the type travels.
+            Request::Subscribe { .. } => false,
         };
         call.encode(false, &answer)
     }
@@ -117,11 +198,9 @@ enum Found<T, R> {
     Far(Remote),
 }
 
-impl<T: Tellable, R: Send + 'static> Placed<T, R> {
+impl<T: Send + Sync + 'static, R: Send + 'static> Placed<T, R> {
     fn find(place: Place, name: String) -> Self {
-        let sender = place
-            .sender
-            .map(|listened| Sender::of_reference(listened.interface, &listened.object.0));
+        let sender = place.sender.map(Listened::sender);
         let Reference(remote) = place.receiver;
         if let Remote::Local(export) = &remote
             && let Some(near) = export.near::<NearReceiver<T, R>>()
@@ -141,7 +220,7 @@ impl<T: Tellable, R: Send + 'static> Placed<T, R> {
 }
 
 /// Connects a receiver; `false` if it was connected.
-fn connected<T: Tellable, R: Send + 'static>(
+fn connected<T: Send + Sync + 'static, R: Send + 'static>(
     call: &Incoming,
     signal: &Signal<T, R>,
     place: Placed<T, R>,
@@ -174,5 +253,11 @@ fn connected<T: Tellable, R: Send + 'static>(
 impl fmt::Debug for SignalRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl<T> fmt::Debug for Teller<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teller").finish_non_exhaustive()
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::error::{ReceiverError, SignalError};
 use super::event::Event;
-use super::identity::Sender;
+use super::identity::{ReceiverId, Sender};
 use super::receiver::Received;
 use super::registry::{Entry, Snapshot};
+use super::subscribers::Subscriber;
 use super::{Responses, Signal};
+use crate::roster;
 
 impl<T, R> Signal<T, R>
 where
@@ -23,6 +25,7 @@ where
         let Some(sending) = self.begin(sender, value) else {
             return Ok(Vec::new());
         };
+        sending.queue().await;
         let mut delivered = Vec::with_capacity(sending.receivers.len());
         for entry in sending.hearing() {
             match entry.receiver.call(&sending.event).response().await {
@@ -43,6 +46,7 @@ where
         let Some(sending) = self.begin(sender, value) else {
             return Vec::new();
         };
+        sending.queue().await;
         let mut responses = Vec::with_capacity(sending.receivers.len());
         for entry in sending.hearing() {
             match entry.receiver.call(&sending.event).response().await {
@@ -70,6 +74,17 @@ where
             let source = ReceiverError::Asynchronous;
             return Err(SignalError::new(&entry.id, Vec::new(), source));
         }
+        if sending
+            .subscribed()
+            .any(|subscriber| subscriber.makes_wait())
+        {
+            let receiver = ReceiverId::from("a subscriber that is waited for");
+            let source = ReceiverError::Asynchronous;
+            return Err(SignalError::new(&receiver, Vec::new(), source));
+        }
+        for subscriber in sending.subscribed() {
+            subscriber.tell_now(&sending.event);
+        }
         let mut delivered = Vec::with_capacity(sending.receivers.len());
         for entry in sending.hearing() {
             match entry.receiver.call(&sending.event) {
@@ -86,10 +101,15 @@ where
 
     /// Looks who hears this; `None` if nobody does, and the event is not made.
     fn begin(&self, sender: Option<&Sender>, value: T) -> Option<Sending<T, R>> {
-        let receivers = self.snapshot()?;
-        let mut entries = receivers.iter();
-        entries.any(|entry| entry.hears(sender)).then(|| Sending {
+        let registry = self.registry.get()?;
+        let (receivers, subscribers) = (registry.snapshot(), registry.subscribers.snapshot());
+        let is_heard = receivers.iter().any(|entry| entry.hears(sender))
+            || subscribers
+                .iter()
+                .any(|subscriber| subscriber.hears(sender));
+        is_heard.then(|| Sending {
             receivers,
+            subscribers,
             event: Event::new(value, sender.cloned()),
         })
     }
@@ -98,6 +118,7 @@ where
 /// A signal that is being sent.
 struct Sending<T, R> {
     receivers: Snapshot<T, R>,
+    subscribers: roster::Snapshot<Subscriber<T>>,
     event: Event<T>,
 }
 
@@ -106,5 +127,18 @@ impl<T, R> Sending<T, R> {
     fn hearing(&self) -> impl Iterator<Item = &Entry<T, R>> {
         let entries = self.receivers.iter().map(Arc::as_ref);
         entries.filter(|entry| entry.hears(self.event.sender()))
+    }
+
+    /// Those who have subscribed to it.
+    fn subscribed(&self) -> impl Iterator<Item = &Subscriber<T>> {
+        let subscribers = self.subscribers.iter().map(Arc::as_ref);
+        subscribers.filter(|subscriber| subscriber.hears(self.event.sender()))
+    }
+
+    /// Queues it for those who have subscribed.
+    async fn queue(&self) {
+        for subscriber in self.subscribed() {
+            subscriber.tell(&self.event).await;
+        }
     }
 }

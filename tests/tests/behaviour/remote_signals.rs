@@ -62,6 +62,12 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    pub(crate) fn disconnect_receivers(&self) {
+        for id in self.song_changed.receivers() {
+            assert!(self.song_changed.disconnect(id));
+        }
+    }
+
     pub(crate) async fn send(&self, title: &str, sender: Option<Sender>) -> Sent {
         let track = track(title);
         let sent = match sender {

@@ -80,7 +80,7 @@ impl Drop for Alive {
 }
 
 /// The items of an iterator as a stream of this process.
-fn items<T>(items: impl Iterator<Item = T> + Send) -> impl Stream<Item = T> + Send {
+pub(crate) fn items<T>(items: impl Iterator<Item = T> + Send) -> impl Stream<Item = T> + Send {
     struct Items<I>(I);
     impl<I> Unpin for Items<I> {}
     impl<I: Iterator> Stream for Items<I> {

@@ -1,0 +1,129 @@
+//! The proxy for programs without async, whose calls are waited for.
+//!
+//! Its methods are `#[inline]`: what nobody calls costs a program nothing but its signature.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+
+use super::proxy::{base_fields, carried_attributes};
+use super::signature;
+use crate::fallback;
+use crate::model::{Interface, Item, Method};
+use crate::text;
+use crate::types::Output;
+
+/// The struct, its methods, and the way from and to the proxy.
+pub(super) fn definition(interface: &Interface) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let vis = &interface.vis;
+    let (blocking, proxy) = (
+        interface.generated("", "Blocking"),
+        interface.generated("", "Proxy"),
+    );
+    let docs = format!(" A [`{proxy}`] whose calls are waited for, for programs without async.");
+    let fields = base_fields(interface);
+    let bases: Vec<_> = interface.bases.iter().map(|base| &base.proxy).collect();
+    let methods = interface.items.iter().map(|item| match item {
+        Item::Method(method) => call(interface, method),
+        Item::Broken(source) => fallback::blocking_stub(interface, source),
+        Item::Local(_) | Item::Other(_) => TokenStream::new(),
+    });
+    let deref = fields.first().zip(bases.first()).map(|(field, base)| {
+        quote_spanned! {mixed=>
+            #[automatically_derived]
+            impl ::core::ops::Deref for #blocking {
+                type Target = <#base as #private::Proxy>::Blocking;
+
+                fn deref(&self) -> &Self::Target {
+                    &self.#field
+                }
+            }
+        }
+    });
+    quote_spanned! {mixed=>
+        #[doc = #docs]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #vis struct #blocking {
+            proxy: #proxy,
+            #(#fields: <#bases as #private::Proxy>::Blocking,)*
+        }
+
+        impl #blocking {
+            #(#methods)*
+        }
+
+        #[automatically_derived]
+        impl #private::BlockingProxy for #blocking {
+            type Proxy = #proxy;
+
+            fn from_proxy(proxy: #proxy) -> Self {
+                Self {
+                    #(#fields: #private::BlockingProxy::from_proxy(#private::Clone::clone(&proxy.#fields)),)*
+                    proxy,
+                }
+            }
+
+            fn proxy(&self) -> &#proxy {
+                &self.proxy
+            }
+        }
+
+        #[automatically_derived]
+        impl #private::Connect for #blocking {
+            type Proxy = #proxy;
+
+            fn connected(proxy: #proxy) -> Self {
+                #private::BlockingProxy::from_proxy(proxy)
+            }
+        }
+
+        #deref
+    }
+}
+
+/// The method that makes a call and waits for it.
+fn call(interface: &Interface, method: &Method) -> TokenStream {
+    let mixed = Span::mixed_site();
+    let private = interface.private();
+    let vis = &interface.vis;
+    let proxy = interface.generated("", "Proxy");
+    let ident = method.ident();
+    let attrs = carried_attributes(&method.source.attrs, &text::of(&ident));
+    let deprecated = method.deprecated.as_ref().or(interface.deprecated.as_ref());
+    if let Some((tells, answers)) = method.signal() {
+        return quote_spanned! {mixed=>
+            #attrs
+            #deprecated
+            #[inline]
+            #vis fn #ident<'call>(&'call self) -> #private::SignalRef<'call, #proxy, #tells, #answers> {
+                self.proxy.#ident()
+            }
+        };
+    }
+    let names = signature::argument_idents(method);
+    if let Output::Stream(stream) = &method.output {
+        let parameters = signature::parameters(method);
+        let item = &stream.item;
+        let types = signature::tuple(method.arguments.iter().map(signature::argument_type));
+        return quote_spanned! {mixed=>
+            #attrs
+            #deprecated
+            #[inline]
+            #vis fn #ident<'call>(&'call self #parameters) -> #private::Items<'call, #proxy, #types, #item> {
+                #private::Items::new(self.proxy.#ident(#(#names),*))
+            }
+        };
+    }
+    let ok = signature::ok_type(&private, &method.output);
+    let failure = signature::failure_type(&private, &method.output);
+    let parameters = signature::elided_parameters(method);
+    quote_spanned! {mixed=>
+        #attrs
+        #deprecated
+        #[inline]
+        #vis fn #ident(&self #parameters) -> #private::Result<#ok, #failure> {
+            self.proxy.#ident(#(#names),*).wait()
+        }
+    }
+}
