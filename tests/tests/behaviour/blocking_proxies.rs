@@ -1,5 +1,6 @@
 //! The proxy that is written for programs without async: its methods return when their calls have ended.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use farref::blocking::{self, BlockingProxy};
@@ -11,7 +12,7 @@ use crate::support::{assert_fault, memory_uri};
 #[expose]
 trait Shelf {
     fn count(&self) -> u32;
-    async fn find(&self, title: &str, parts: &[u8], like: &Vec<u32>) -> Result<u32, String>;
+    async fn find(&self, title: &str, parts: &[u8], like: &BTreeSet<u32>) -> Result<u32, String>;
     #[oneway]
     fn add(&self, title: String);
     #[attribute]
@@ -41,7 +42,7 @@ impl Shelf for Oak {
     fn count(&self) -> u32 {
         self.titles.lock().unwrap().len() as u32
     }
-    async fn find(&self, title: &str, parts: &[u8], like: &Vec<u32>) -> Result<u32, String> {
+    async fn find(&self, title: &str, parts: &[u8], like: &BTreeSet<u32>) -> Result<u32, String> {
         let titles = self.titles.lock().unwrap();
         let place = titles.iter().position(|known| known == title);
         let place = place.ok_or_else(|| format!("no {title}"))?;
@@ -88,8 +89,13 @@ fn drive(shelf: &ShelfBlocking) {
     shelf.add("Middlemarch".to_owned()).unwrap();
     assert_eq!(*added.wait_next().unwrap(), "Middlemarch");
     assert_eq!(shelf.count().unwrap(), 2);
-    assert_eq!(shelf.find("Middlemarch", b"ab", &vec![1]).unwrap(), 4);
-    let error = shelf.find("Ulysses", b"", &Vec::new()).unwrap_err();
+    assert_eq!(
+        shelf
+            .find("Middlemarch", b"ab", &BTreeSet::from([1]))
+            .unwrap(),
+        4
+    );
+    let error = shelf.find("Ulysses", b"", &BTreeSet::new()).unwrap_err();
     assert_eq!(error.app().unwrap(), "no Ulysses");
     assert!(shelf.open().unwrap());
     assert_eq!(shelf.bytes(vec![1, 2]).unwrap(), [1, 2]);
@@ -140,7 +146,7 @@ async fn on_a_thread_that_drives_a_runtime_it_is_an_error_at_once() {
         FaultKind::Misuse,
         Outcome::NotStarted,
     );
-    let error = shelf.find("Emma", b"", &Vec::new()).unwrap_err();
+    let error = shelf.find("Emma", b"", &BTreeSet::new()).unwrap_err();
     assert_fault(
         error.fault().unwrap(),
         FaultKind::Misuse,
