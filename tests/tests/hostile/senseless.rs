@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use farref_proto::message::{
-    Ack, Beat, Bind, Cancel, Credit, CreditEntry, Message, Release, ReleaseEntry, Reply,
-    ReplyStatus, Revoked, Sections, StreamCancel,
+    Ack, Beat, Bind, Cancel, Credit, CreditEntry, Finish, Message, Release, ReleaseEntry, Reply,
+    ReplyStatus, Revoked, Sections,
 };
 use farref_proto::{
     ALIAS_BIT, CloseCode, Extensions, FaultKind, FaultMessage, Grants, Limits, Outcome, Time,
@@ -139,7 +139,7 @@ fn what_is_not_served_yet_is_refused_as_that() {
         let mut kept = call(0, "add", POSTCARD, &[2, 3]);
         kept.keep_answer = true;
         let kept = attacker.ask_for(kept).fault();
-        attacker.send_message(&Message::StreamCancel(StreamCancel { stream: 3 }));
+        attacker.send_message(&Message::Finish(Finish { calls: vec![3] }));
         (kept.kind, attacker.goodbye().code)
     });
     assert_eq!(
