@@ -459,9 +459,9 @@ fn forged_ids_end_the_connection() {
 #[test]
 fn unserved_frames_end_the_connection_politely() {
     let mut pair = Pair::established();
-    let claimed = farref_proto::message::Claimed { grant: [1; 16] };
-    let error = pair.forge_to_server(&frame(&Message::Claimed(claimed)));
-    assert_eq!(error, Some(ConnectionError::Unsupported("hand-off")));
+    let finish = farref_proto::message::Finish { calls: vec![1] };
+    let error = pair.forge_to_server(&frame(&Message::Finish(finish)));
+    assert_eq!(error, Some(ConnectionError::Unsupported("kept answers")));
     pair.carry_to_client();
     let Event::Closed(reason) = pair.client.event() else {
         panic!("no goodbye")

@@ -17,7 +17,10 @@ fn survive(mut connection: Connection, pieces: &[&[u8]]) {
         while connection.poll_event().is_some() {}
         connection.poll_transmit(now, &mut Vec::new());
     }
-    let _ = connection.handle_timeout(now + std::time::Duration::from_secs(100));
+    // First the other side is silent for too long, then the session has waited for too long.
+    for seconds in [100, 200] {
+        let _ = connection.handle_timeout(now + std::time::Duration::from_secs(seconds));
+    }
     assert!(
         connection.poll_timeout().is_none(),
         "in the end it is closed"
