@@ -447,7 +447,8 @@ impl Client {
     ///
     /// The sessions end also if the future is dropped.
     pub async fn close(&self) {
-        let sessions = self.0.node.sessions();
+        // Those that ended just before, too: a process that exits now would take their goodbyes along.
+        let sessions = self.0.node.unwritten_sessions();
         for session in &sessions {
             session.close("closed by the client");
         }

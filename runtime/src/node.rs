@@ -313,6 +313,14 @@ impl Node {
             .collect()
     }
 
+    /// The sessions that have not ended, and those whose last words may not be written yet.
+    pub(crate) fn unwritten_sessions(&self) -> Vec<Arc<Session>> {
+        self.session_list()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
     /// Tells the application that a session is lost, in a task: who ended it may be anywhere.
     pub(crate) fn tell_of_loss(&self, session: &Arc<Session>, fault: Fault) {
         if let Some(hook) = &self.on_session_lost

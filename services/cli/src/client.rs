@@ -1,5 +1,6 @@
 //! Reaching those that the command line names.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use farref::daemon_object::DaemonObjectProxy;
@@ -11,6 +12,9 @@ use crate::failure::Failure;
 
 /// How long connecting may take unless the command line says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long peers have to take a goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A client as the environment and the command line want it.
 pub(crate) fn client(arguments: &Arguments) -> Result<Client, Failure> {
@@ -34,7 +38,19 @@ pub(crate) fn client(arguments: &Arguments) -> Result<Client, Failure> {
     if let Some(timeout) = arguments.timeout {
         builder = builder.timeout(timeout).connect_timeout(timeout);
     }
-    Ok(builder.build())
+    let client = builder.build();
+    Ok(OPENED.get_or_init(|| client).clone())
+}
+
+/// The client of this process, which runs one command.
+static OPENED: OnceLock<Client> = OnceLock::new();
+
+/// Says goodbye to all who were called, so that none waits for this process to come back.
+pub(crate) async fn close() {
+    if let Some(client) = OPENED.get() {
+        // Who does not listen is not waited for.
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, client.close()).await;
+    }
 }
 
 /// The directory at `HOST`, `HOST:PORT` or a URI: whatever may stand behind the `@` of a name.

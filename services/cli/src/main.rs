@@ -28,7 +28,11 @@ fn main() -> ExitCode {
         .build()
         .map_err(Failure::from)
         .and_then(|runtime| {
-            let ended = runtime.block_on(commands::run(&arguments, &output));
+            let ended = runtime.block_on(async {
+                let ended = commands::run(&arguments, &output).await;
+                client::close().await;
+                ended
+            });
             // What is still being written may end, and nothing waits for a peer that does not answer.
             runtime.shutdown_timeout(std::time::Duration::from_millis(500));
             ended
