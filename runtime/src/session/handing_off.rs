@@ -13,7 +13,6 @@ use farref_proto::{
 use super::inbox::Garbage;
 use super::sending::{Place, send_fault};
 use super::{Session, Ticket};
-use crate::Outcome;
 use crate::dialling::Dialer;
 use crate::error::{Fault, Result};
 use crate::handoff::introduced;
@@ -269,36 +268,10 @@ impl Session {
         provider: InstanceId,
         interface: u32,
     ) -> Result<Arc<Bound>> {
-        let mut place = Place::of(self);
-        let asked = poll_fn(|cx| {
-            let mut guard = self.lock();
-            let state = &mut *guard;
-            if let Some(fault) = &state.closed {
-                return Poll::Ready(Err(fault.clone().with_outcome(Outcome::NotStarted)));
-            }
-            let asked = match state.questions.may_send(0, &place.ticket) {
-                true => state.connection.claim(grant, provider, interface),
-                false => Err(SendError::NoCredit),
-            };
-            match asked {
-                Ok((call, import)) => {
-                    let bound = Bound::asked(Arc::clone(self), import, interface);
-                    state.questions.ask_for(call, Arc::downgrade(&bound));
-                    let next = state.questions.dequeue(0, &mut place.ticket);
-                    Self::unlock_and_write(guard);
-                    if let Some(waker) = next {
-                        waker.wake();
-                    }
-                    Poll::Ready(Ok(bound))
-                }
-                Err(SendError::NoCredit | SendError::NotEstablished) => {
-                    state.questions.queue(0, &mut place.ticket, cx.waker());
-                    Poll::Pending
-                }
-                Err(error) => Poll::Ready(Err(send_fault(&error))),
-            }
-        });
-        asked.await
+        self.ask_for(interface, |connection| {
+            connection.claim(grant, provider, interface)
+        })
+        .await
     }
 
     /// Tells the holder of an object that a third process will claim it, if there is room.

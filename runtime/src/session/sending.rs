@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use farref_proto::{Chain, Extensions, FaultKind, OutgoingCall, SendError};
+use farref_proto::{
+    CallId, Chain, Connection, Extensions, FaultKind, ImportId, OutgoingCall, SendError,
+};
 
 use super::handing_off::Introducing;
 use super::inbox::Garbage;
@@ -160,6 +162,16 @@ impl Session {
 
     /// Asks the peer for the object of this name. Waits for room to ask, not for the answer.
     pub(crate) async fn bind(self: &Arc<Self>, name: &str, interface: u32) -> Result<Arc<Bound>> {
+        self.ask_for(interface, |connection| connection.bind(name, interface))
+            .await
+    }
+
+    /// Asks the peer for an object, by whatever `ask` sends. Waits for room to ask, not for the answer.
+    pub(super) async fn ask_for(
+        self: &Arc<Self>,
+        interface: u32,
+        mut ask: impl FnMut(&mut Connection) -> Result<(CallId, ImportId), SendError>,
+    ) -> Result<Arc<Bound>> {
         let mut place = Place::of(self);
         let asked = std::future::poll_fn(|cx| {
             let mut guard = self.lock();
@@ -168,7 +180,7 @@ impl Session {
                 return Poll::Ready(Err(fault.clone().with_outcome(Outcome::NotStarted)));
             }
             let asked = if state.questions.may_send(0, &place.ticket) {
-                state.connection.bind(name, interface)
+                ask(&mut state.connection)
             } else {
                 Err(SendError::NoCredit)
             };
