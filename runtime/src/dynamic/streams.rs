@@ -55,13 +55,18 @@ impl DynStream {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    fn decode(&self, item: &Encoded, budget: &Budget) -> Result<Value> {
-        let decoded = match (&item.attachment, item.codec) {
+    fn decode(
+        &self,
+        (body, attachment): (Bytes, Option<Bytes>),
+        codec: Codec,
+        budget: &Budget,
+    ) -> Result<Value> {
+        let decoded = match (attachment, codec) {
             (Some(bytes), _) if self.shape == Shape::Bytes => {
                 return Ok(bytes.iter().copied().map(Value::from).collect());
             }
-            (_, Codec::Json) => codec::decode(Codec::Json, &item.body, budget),
-            _ => shape::postcard_to_json(&item.body, &self.shape, budget),
+            (_, Codec::Json) => codec::decode(Codec::Json, &body, budget),
+            _ => shape::postcard_to_json(&body, &self.shape, budget),
         };
         decoded.map_err(|error| {
             Fault::new(
@@ -80,10 +85,10 @@ impl Stream for DynStream {
         let this = &mut *self;
         loop {
             if let Some(items) = &mut this.current
-                && let Some(item) = Encoded::take(items)
+                && let Some(item) = items.take()
             {
-                let budget = items.budget;
-                let decoded = this.decode(&item, &budget);
+                let (codec, budget) = (items.codec, items.budget);
+                let decoded = this.decode(item, codec, &budget);
                 if decoded.is_err() {
                     this.feed = None;
                     this.current = None;
@@ -108,28 +113,6 @@ impl Stream for DynStream {
 impl fmt::Debug for DynStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DynStream(of {})", self.shape)
-    }
-}
-
-/// One item, as it arrived.
-struct Encoded {
-    codec: Codec,
-    body: Bytes,
-    attachment: Option<Bytes>,
-}
-
-impl Encoded {
-    fn take(items: &mut Items) -> Option<Self> {
-        let is_one_each = items.attachments.len() == items.lengths.len();
-        let length = items.lengths.pop_front()? as usize;
-        Some(Encoded {
-            codec: items.codec,
-            body: items.body.split_to(length.min(items.body.len())),
-            attachment: match is_one_each {
-                true => items.attachments.pop_front(),
-                false => None,
-            },
-        })
     }
 }
 

@@ -286,9 +286,11 @@ impl Feed for FarStream {
             Some(_) => None,
         };
         let polled = match queue.items.pop_front() {
-            Some(items) => {
+            Some(mut items) => {
                 queue.ahead_items = queue.ahead_items.saturating_sub(items.lengths.len() as u64);
-                queue.ahead_bytes = queue.ahead_bytes.saturating_sub_unsigned(items.cost());
+                queue.ahead_bytes = queue
+                    .ahead_bytes
+                    .saturating_sub_unsigned(items.costs().sum());
                 Poll::Ready(Some(Ok(items)))
             }
             None => match &mut queue.end {

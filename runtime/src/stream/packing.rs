@@ -110,14 +110,8 @@ impl Packing {
 impl Items {
     /// Takes the next item.
     pub(super) fn next<T: StreamItem>(&mut self) -> Option<Result<T>> {
-        let is_one_each = self.attachments.len() == self.lengths.len();
-        let length = self.lengths.pop_front()? as usize;
-        let body = self.body.split_to(length.min(self.body.len()));
-        let bytes = match self.attachments.pop_front() {
-            Some(bytes) if is_one_each => bytes,
-            _ => Bytes::new(),
-        };
-        if let Some(item) = from_bytes(bytes) {
+        let (body, attachment) = self.take()?;
+        if let Some(item) = from_bytes(attachment.unwrap_or_default()) {
             return Some(Ok(item));
         }
         let (codec, budget) = (self.codec, &self.budget);
@@ -133,11 +127,23 @@ impl Items {
         }))
     }
 
-    /// What the items cost of a stream's credit.
-    pub(crate) fn cost(&self) -> u64 {
-        let lengths: Vec<u32> = self.lengths.iter().copied().collect();
-        let attachments: Vec<Bytes> = self.attachments.iter().cloned().collect();
-        farref_proto::item_costs(&lengths, &attachments).sum()
+    /// Takes the next item as it is: its part of the body, and its attachment where there is one for each item.
+    pub(crate) fn take(&mut self) -> Option<(Bytes, Option<Bytes>)> {
+        let is_one_each = self.attachments.len() == self.lengths.len();
+        let length = self.lengths.pop_front()? as usize;
+        let body = self.body.split_to(length.min(self.body.len()));
+        let attachment = self.attachments.pop_front().filter(|_| is_one_each);
+        Some((body, attachment))
+    }
+
+    /// What each item costs of a stream's credit.
+    pub(crate) fn costs(&mut self) -> impl Iterator<Item = u64> {
+        // They are in one piece already: nothing is ever put in behind those that were there at first.
+        let (lengths, attachments) = (
+            self.lengths.make_contiguous(),
+            self.attachments.make_contiguous(),
+        );
+        farref_proto::item_costs(lengths, attachments)
     }
 }
 

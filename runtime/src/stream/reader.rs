@@ -1,5 +1,6 @@
 //! Streams whose items arrive encoded: read one by one, or passed on as they are.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -109,20 +110,13 @@ fn split(mut items: Items, room: Room) -> (Result<Items>, Option<Items>) {
     let is_one_each = items.attachments.len() == items.lengths.len();
     let mut left = room;
     let mut count = 0;
-    let mut bytes = 0;
-    for (index, length) in items.lengths.iter().enumerate() {
+    for cost in items.costs() {
         if left.items == 0 || left.bytes == 0 {
             break;
         }
-        let attached = match items.attachments.get(index) {
-            Some(attachment) if is_one_each => attachment.len() as u64,
-            _ => 0,
-        };
-        let cost = (u64::from(*length) + attached).max(farref_proto::LEAST_ITEM_COST);
         left.items -= 1;
         left.bytes = left.bytes.saturating_sub(cost);
         count += 1;
-        bytes += *length as usize;
     }
     if count == items.lengths.len() {
         return (Ok(items), None);
@@ -136,8 +130,10 @@ fn split(mut items: Items, room: Room) -> (Result<Items>, Option<Items>) {
         );
         return (Err(fault), None);
     }
+    let lengths: VecDeque<u32> = items.lengths.drain(..count).collect();
+    let bytes = lengths.iter().map(|length| *length as usize).sum::<usize>();
     let mut now = Items {
-        lengths: items.lengths.drain(..count).collect(),
+        lengths,
         body: items.body.split_to(bytes.min(items.body.len())),
         attachments: Default::default(),
         transferred: Vec::new(),
