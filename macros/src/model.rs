@@ -131,6 +131,11 @@ impl Interface {
         }
     }
 
+    /// What callers of a method are warned of: its own deprecation, or that of the interface.
+    pub(crate) fn deprecation<'a>(&'a self, method: &'a Method) -> Option<&'a Attribute> {
+        method.deprecated.as_ref().or(self.deprecated.as_ref())
+    }
+
     /// The methods that can be called.
     pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
         self.items.iter().filter_map(|item| match item {

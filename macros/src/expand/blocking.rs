@@ -90,40 +90,47 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
     let proxy = interface.generated("", "Proxy");
     let ident = method.ident();
     let attrs = carried_attributes(&method.source.attrs, &text::of(&ident));
-    let deprecated = method.deprecated.as_ref().or(interface.deprecated.as_ref());
-    if let Some((tells, answers)) = method.signal() {
-        return quote_spanned! {mixed=>
-            #attrs
-            #deprecated
-            #[inline]
-            #vis fn #ident<'call>(&'call self) -> #private::SignalRef<'call, #proxy, #tells, #answers> {
-                self.proxy.#ident()
-            }
-        };
-    }
+    let deprecated = interface.deprecation(method);
+    let asynchronous = match deprecated {
+        Some(_) => method.mangled(),
+        None => ident.clone(),
+    };
     let names = signature::argument_idents(method);
-    if let Output::Stream(stream) = &method.output {
-        let parameters = signature::parameters(method);
-        let item = &stream.item;
-        let types = signature::tuple(method.arguments.iter().map(signature::argument_type));
-        return quote_spanned! {mixed=>
-            #attrs
-            #deprecated
-            #[inline]
-            #vis fn #ident<'call>(&'call self #parameters) -> #private::Items<'call, #proxy, #types, #item> {
-                #private::Items::new(self.proxy.#ident(#(#names),*))
-            }
-        };
-    }
-    let ok = signature::ok_type(&private, &method.output);
-    let failure = signature::failure_type(&private, &method.output);
-    let parameters = signature::elided_parameters(method);
+    let call = quote_spanned!(mixed=> self.proxy.#asynchronous(#(#names),*));
+    let parameters = signature::parameters(method);
+    let held = quote_spanned!(mixed=> <'call>(&'call self #parameters));
+    let (parameters, output, body) = match (method.signal(), &method.output) {
+        (Some((tells, answers)), _) => (
+            held,
+            quote_spanned!(mixed=> #private::SignalRef<'call, #proxy, #tells, #answers>),
+            call,
+        ),
+        (None, Output::Stream(stream)) => {
+            let item = &stream.item;
+            let types = signature::tuple(method.arguments.iter().map(signature::argument_type));
+            (
+                held,
+                quote_spanned!(mixed=> #private::Items<'call, #proxy, #types, #item>),
+                quote_spanned!(mixed=> #private::Items::new(#call)),
+            )
+        }
+        (None, output) => {
+            let ok = signature::ok_type(&private, output);
+            let failure = signature::failure_type(&private, output);
+            let parameters = signature::elided_parameters(method);
+            (
+                quote_spanned!(mixed=> (&self #parameters)),
+                quote_spanned!(mixed=> #private::Result<#ok, #failure>),
+                quote_spanned!(mixed=> #call.wait()),
+            )
+        }
+    };
     quote_spanned! {mixed=>
         #attrs
         #deprecated
         #[inline]
-        #vis fn #ident(&self #parameters) -> #private::Result<#ok, #failure> {
-            self.proxy.#ident(#(#names),*).wait()
+        #vis fn #ident #parameters -> #output {
+            #body
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn definition(interface: &Interface) -> TokenStream {
         fallback::constructors(interface)
     };
     let methods = interface.items.iter().map(|item| match item {
-        Item::Method(method) => call(interface, method),
+        Item::Method(source) => method(interface, source),
         Item::Broken(source) => fallback::stub(interface, source),
         Item::Local(_) | Item::Other(_) => TokenStream::new(),
     });
@@ -116,24 +116,70 @@ fn constructors(interface: &Interface) -> TokenStream {
     }
 }
 
-/// The method that makes a call.
-fn call(interface: &Interface, method: &Method) -> TokenStream {
+/// The method that makes a call, opens a stream or gives a signal.
+fn method(interface: &Interface, method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
-    let private = interface.private();
     let vis = &interface.vis;
-    let (ident, mangled) = (method.ident(), method.mangled());
-    if let Some(signal) = signal::method(interface, method) {
+    let ident = method.ident();
+    let attrs = carried_attributes(&method.source.attrs, &text::of(&ident));
+    let parameters = signature::parameters(method);
+    let Made { output, body } = made(interface, method);
+    let Some(deprecated) = interface.deprecation(method) else {
+        return quote_spanned! {mixed=>
+            #attrs
+            #vis fn #ident<'call>(&'call self #parameters) -> #output {
+                #body
+            }
+        };
+    };
+    // The blocking proxy calls the method that nobody is warned of.
+    let (mangled, names) = (method.mangled(), signature::argument_idents(method));
+    quote_spanned! {mixed=>
+        #attrs
+        fn #mangled<'call>(&'call self #parameters) -> #output {
+            #body
+        }
+
+        #attrs
+        #deprecated
+        #vis fn #ident<'call>(&'call self #parameters) -> #output {
+            self.#mangled(#(#names),*)
+        }
+    }
+}
+
+/// What a method of the proxy returns, and how it is made.
+pub(super) struct Made {
+    pub(super) output: TokenStream,
+    pub(super) body: TokenStream,
+}
+
+fn made(interface: &Interface, method: &Method) -> Made {
+    if let Some(signal) = signal::made(interface, method) {
         return signal;
     }
-    let attrs = carried_attributes(&method.source.attrs, &text::of(&ident));
-    let deprecated = method.deprecated.as_ref().or(interface.deprecated.as_ref());
-    let parameters = signature::parameters(method);
+    let mixed = Span::mixed_site();
+    let private = interface.private();
     let arguments = signature::tuple(signature::argument_idents(method));
     let types = signature::tuple(method.arguments.iter().map(signature::argument_type));
-    let names: Vec<_> = signature::argument_idents(method).collect();
     let ok = signature::ok_type(&private, &method.output);
-    let failure = signature::failure_type(&private, &method.output);
+    let (kind, results, decode) = match &method.output {
+        Output::Stream(stream) => (
+            quote_spanned!(mixed=> StreamCall),
+            quote_spanned!(mixed=> #ok),
+            signature::stream_wire(&private, &stream.item, "decode"),
+        ),
+        output => {
+            let failure = signature::failure_type(&private, output);
+            (
+                quote_spanned!(mixed=> Call),
+                quote_spanned!(mixed=> #ok, #failure),
+                decode(&private, output),
+            )
+        }
+    };
     let hash = hash_literal(fnv1a32(&format!("{}.{}", interface.name, method.name)));
+    let (mangled, names) = (method.mangled(), signature::argument_idents(method));
     let encode = method
         .arguments
         .iter()
@@ -143,32 +189,10 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
     } else {
         quote_spanned!(mixed=> out)
     };
-    if let Output::Stream(stream) = &method.output {
-        let decode = signature::stream_wire(&private, &stream.item, "decode");
-        return quote_spanned! {mixed=>
-            #attrs
-            #deprecated
-            #vis fn #ident<'call>(&'call self #parameters) -> #private::StreamCall<'call, Self, #types, #ok> {
-                #private::StreamCall::new(
-                    self,
-                    const { #private::method_index(Self::DESCRIPTOR, #hash) },
-                    #arguments,
-                    |near, #arguments| near.#mangled(#(#names),*),
-                    |#arguments, #out| {
-                        #(#encode)*
-                        #private::Ok(())
-                    },
-                    #decode,
-                )
-            }
-        };
-    }
-    let decode = decode(&private, &method.output);
-    quote_spanned! {mixed=>
-        #attrs
-        #deprecated
-        #vis fn #ident<'call>(&'call self #parameters) -> #private::Call<'call, Self, #types, #ok, #failure> {
-            #private::Call::new(
+    Made {
+        output: quote_spanned!(mixed=> #private::#kind<'call, Self, #types, #results>),
+        body: quote_spanned! {mixed=>
+            #private::#kind::new(
                 self,
                 const { #private::method_index(Self::DESCRIPTOR, #hash) },
                 #arguments,
@@ -179,7 +203,7 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
                 },
                 #decode,
             )
-        }
+        },
     }
 }
 

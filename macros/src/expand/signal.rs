@@ -6,28 +6,24 @@ use syn::spanned::Spanned;
 use syn::{Ident, ReturnType, Type};
 
 use super::descriptor::hash_literal;
-use super::proxy::carried_attributes;
+use super::proxy::Made;
 use super::signature;
 use crate::hash::fnv1a32;
 use crate::model::{Interface, Method};
 use crate::text;
 
-/// The proxy's method, which gives the signal to connect to; nothing if the method is no signal.
-pub(super) fn method(interface: &Interface, method: &Method) -> Option<TokenStream> {
+/// What the proxy's method gives, the signal to connect to; nothing if the method is no signal.
+pub(super) fn made(interface: &Interface, method: &Method) -> Option<Made> {
     let (tells, answers) = method.signal()?;
     let mixed = Span::mixed_site();
     let private = interface.private();
-    let vis = &interface.vis;
-    let (ident, mangled) = (method.ident(), method.mangled());
-    let attrs = carried_attributes(&method.source.attrs, &text::of(&ident));
-    let deprecated = method.deprecated.as_ref().or(interface.deprecated.as_ref());
+    let mangled = method.mangled();
     let hash = hash_literal(fnv1a32(&format!("{}.{}", interface.name, method.name)));
     let teller = tellable(&private, &tells, "teller");
     let reply = signature::wire(&private, &answers.to_token_stream(), "reply");
-    Some(quote_spanned! {mixed=>
-        #attrs
-        #deprecated
-        #vis fn #ident<'call>(&'call self) -> #private::SignalRef<'call, Self, #tells, #answers> {
+    Some(Made {
+        output: quote_spanned!(mixed=> #private::SignalRef<'call, Self, #tells, #answers>),
+        body: quote_spanned! {mixed=>
             #private::SignalRef::new(
                 self,
                 const { #private::method_index(Self::DESCRIPTOR, #hash) },
@@ -35,7 +31,7 @@ pub(super) fn method(interface: &Interface, method: &Method) -> Option<TokenStre
                 #teller,
                 #reply,
             )
-        }
+        },
     })
 }
 

@@ -8,10 +8,17 @@ use syn::{Ident, Type};
 use crate::model::{Argument, Method};
 use crate::types::{Output, Passing, Payload};
 
+/// What a caller passes: the arguments of a signal are what its receivers are told.
+fn passed(method: &Method) -> &[Argument] {
+    match method.signal() {
+        Some(_) => &[],
+        None => &method.arguments,
+    }
+}
+
 /// The arguments as parameters whose borrows end with the call.
 pub(super) fn parameters(method: &Method) -> TokenStream {
-    method
-        .arguments
+    passed(method)
         .iter()
         .map(|argument| {
             let (ident, ty) = (&argument.ident, argument_type(argument));
@@ -23,7 +30,7 @@ pub(super) fn parameters(method: &Method) -> TokenStream {
 /// The arguments as parameters whose borrows no result mentions.
 pub(super) fn elided_parameters(method: &Method) -> TokenStream {
     let mixed = Span::mixed_site();
-    let parameters = method.arguments.iter().map(|argument| {
+    let parameters = passed(method).iter().map(|argument| {
         let ident = &argument.ident;
         let ty = match &argument.passing {
             Passing::Str => quote_spanned!(mixed=> &::core::primitive::str),
@@ -49,7 +56,7 @@ pub(super) fn argument_type(argument: &Argument) -> TokenStream {
 
 /// The names of the arguments.
 pub(super) fn argument_idents(method: &Method) -> impl Iterator<Item = &Ident> {
-    method.arguments.iter().map(|argument| &argument.ident)
+    passed(method).iter().map(|argument| &argument.ident)
 }
 
 /// The arguments as a tuple, of one element too.
