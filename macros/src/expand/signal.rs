@@ -10,7 +10,6 @@ use super::proxy::Made;
 use super::signature;
 use crate::hash::fnv1a32;
 use crate::model::{Interface, Method};
-use crate::text;
 
 /// What the proxy's method gives, the signal to connect to; nothing if the method is no signal.
 pub(super) fn made(interface: &Interface, method: &Method) -> Option<Made> {
