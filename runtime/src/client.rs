@@ -276,6 +276,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Puts it into the network of a test.
+    #[cfg(feature = "testing")]
+    pub(crate) fn at(mut self, place: crate::testing::Place) -> Self {
+        self.node.place = Some(place);
+        self
+    }
+
     /// Makes the client. Does no I/O.
     pub fn build(self) -> Client {
         let node = Node::new(NodeConfig {

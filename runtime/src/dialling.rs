@@ -47,6 +47,8 @@ pub(crate) async fn connect(node: &Node, address: &Address) -> Result<Transport>
             Address::Tcp { host, port } => transport::tcp::connect(host, *port).await,
             #[cfg(unix)]
             Address::Unix(path) => transport::unix::connect(path).await,
+            #[cfg(feature = "testing")]
+            Address::Memory(name) if let Some(place) = &node.place => place.connect(name).await,
             Address::Memory(name) => transport::memory::connect(name).await,
             #[cfg(not(unix))]
             Address::Unix(_) => Err(std::io::ErrorKind::Unsupported.into()),

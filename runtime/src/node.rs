@@ -57,6 +57,9 @@ pub(crate) struct Node {
     dialling: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
     /// Who is told what happens, if anybody.
     pub(crate) life: Option<Arc<dyn Tells>>,
+    /// Where this is in a network of a test.
+    #[cfg(feature = "testing")]
+    pub(crate) place: Option<crate::testing::Place>,
     /// Woken whenever a handler ends, while anybody watches.
     served: Notify,
     /// How many watch for the ends of handlers.
@@ -114,6 +117,9 @@ pub(crate) struct NodeConfig {
     pub(crate) connect_timeout: Duration,
     /// Who is told what happens.
     pub(crate) life: Option<Arc<dyn Tells>>,
+    /// Where it is in a network of a test.
+    #[cfg(feature = "testing")]
+    pub(crate) place: Option<crate::testing::Place>,
 }
 
 impl Default for NodeConfig {
@@ -136,6 +142,8 @@ impl Default for NodeConfig {
             token: None,
             connect_timeout: Duration::from_secs(10),
             life: None,
+            #[cfg(feature = "testing")]
+            place: None,
         }
     }
 }
@@ -172,6 +180,8 @@ impl Node {
             connect_timeout: config.connect_timeout,
             dialling: Mutex::default(),
             life: config.life,
+            #[cfg(feature = "testing")]
+            place: config.place,
             served: Notify::new(),
             watchers: AtomicUsize::new(0),
             daemon: OnceLock::new(),

@@ -125,7 +125,7 @@ impl Uri {
         Ok(Uri(Form::Tags { tags, server: None }))
     }
 
-    const fn direct(address: Address, object: Option<String>) -> Self {
+    pub(crate) const fn direct(address: Address, object: Option<String>) -> Self {
         Uri(Form::Direct { address, object })
     }
 

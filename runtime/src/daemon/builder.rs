@@ -206,6 +206,13 @@ impl DaemonBuilder {
         self
     }
 
+    /// Puts it into the network of a test.
+    #[cfg(feature = "testing")]
+    pub(crate) fn at(mut self, place: crate::testing::Place) -> Self {
+        self.node.place = Some(place);
+        self
+    }
+
     /// Starts the daemon. Without a place to listen it serves only what [`serve_io`](DaemonHandle::serve_io) gives it.
     ///
     /// # Errors

@@ -39,6 +39,13 @@ pub(crate) fn pair(name: &str) -> (Transport, Transport) {
 
 /// Connects to the listener of this name.
 pub(crate) async fn connect(name: &str) -> io::Result<Transport> {
+    let (near, far) = pair(name);
+    offer(name, far).await?;
+    Ok(near)
+}
+
+/// Gives the listener of this name the far end of a connection.
+pub(crate) async fn offer(name: &str, far: Transport) -> io::Result<()> {
     let listener = listeners().get(name).cloned();
     let refused = || {
         io::Error::new(
@@ -47,9 +54,13 @@ pub(crate) async fn connect(name: &str) -> io::Result<Transport> {
         )
     };
     let listener = listener.ok_or_else(refused)?;
-    let (near, far) = pair(name);
-    listener.send(far).await.map_err(|_| refused())?;
-    Ok(near)
+    listener.send(far).await.map_err(|_| refused())
+}
+
+/// Frees a name. Its listener, if there is one, accepts nothing any more.
+#[cfg(feature = "testing")]
+pub(crate) fn forget(name: &str) {
+    listeners().remove(name);
 }
 
 /// A listener, until it is dropped.
@@ -83,6 +94,14 @@ impl MemoryListener {
 
 impl Drop for MemoryListener {
     fn drop(&mut self) {
-        listeners().remove(&self.name);
+        self.incoming.close();
+        let mut listeners = listeners();
+        // The name may be that of another meanwhile.
+        if listeners
+            .get(&self.name)
+            .is_some_and(mpsc::Sender::is_closed)
+        {
+            listeners.remove(&self.name);
+        }
     }
 }

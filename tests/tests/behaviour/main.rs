@@ -45,6 +45,7 @@ mod signals;
 mod streams;
 mod subscriptions;
 mod support;
+mod testing;
 mod timers;
 mod topics;
 mod versions;
