@@ -124,8 +124,9 @@ async fn drive(jukebox: JukeboxProxy) -> anyhow::Result<()> {
     let found = slots.into_iter().filter_map(|slot| slot.take().ok());
     println!("recordings found in one trip: {}", found.count());
 
-    // An object that the jukebox made for us; dropping the proxy drops it there.
-    let queue = jukebox.open_queue().await?;
+    // An object that the jukebox makes for us, called before it is there: one round trip for both calls. Dropping the
+    // proxy drops it there.
+    let queue = jukebox.open_queue().pipeline();
     let track = Track {
         artist: "Björk".to_owned(),
         title: "Hyperballad".to_owned(),

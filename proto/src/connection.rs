@@ -6,6 +6,7 @@ mod event;
 mod handing_off;
 mod incoming;
 mod outgoing;
+mod promises;
 mod resuming;
 mod streaming;
 mod transmit;
@@ -21,6 +22,7 @@ pub use self::event::{
     StreamEnding, TableSizes,
 };
 pub use self::handing_off::{IncomingClaim, IncomingIntroduction, IncomingProvide, features};
+pub use self::promises::CallFlags;
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
 use crate::error::{ConnectionError, Stranger};
 use crate::frame::{Header, Kind, LENGTH_FIELD, PREAMBLE};
@@ -271,6 +273,8 @@ impl Connection {
             imports: self.imports.len(),
             streams_out: self.produced.len(),
             streams_in: self.consumed.len(),
+            promises_out: self.questions.kept(),
+            promises_in: self.answers.kept(),
             unsent: self.session.unsent(),
             unacknowledged: self.session.unacknowledged(),
             events: self.events.len(),

@@ -312,6 +312,10 @@ pub enum Violation {
     BadAcknowledgement(u64),
     /// The server answers another handshake than the one begun.
     BadHello,
+    /// An answer was given up that is not kept.
+    UnknownFinish(u32),
+    /// More answers are to be kept than was granted.
+    TooManyKept(u32),
     /// The frames of a batch do not fit together.
     BadBatch(&'static str),
     /// A batch announces more calls than there may be unfinished.
@@ -362,6 +366,10 @@ impl fmt::Display for Violation {
             ),
             Self::BadAcknowledgement(offset) => {
                 write!(f, "the acknowledged offset {offset} is impossible")
+            }
+            Self::UnknownFinish(id) => write!(f, "the answer of the call {id} is not kept"),
+            Self::TooManyKept(limit) => {
+                write!(f, "more than {limit} answers are to be kept as targets")
             }
             Self::BadBatch(what) => write!(f, "the frames of a batch do not fit together: {what}"),
             Self::BatchTooLong(calls) => {
@@ -416,6 +424,11 @@ pub enum SendError {
         /// How many there may be.
         limit: u32,
     },
+    /// As many answers are kept as may be.
+    TooManyKept {
+        /// How many there may be.
+        limit: u32,
+    },
     /// The two sides did not agree on this codec.
     UnsupportedCodec(u8),
     /// The other side takes no new calls.
@@ -456,6 +469,10 @@ impl fmt::Display for SendError {
             Self::TooManyStreams { limit } => {
                 write!(f, "{limit} streams are open, and no more are accepted")
             }
+            Self::TooManyKept { limit } => write!(
+                f,
+                "the results of {limit} calls are kept for others, and no more are accepted"
+            ),
             Self::UnsupportedCodec(codec) => write!(f, "the codec {codec} was not agreed on"),
             Self::Draining => f.write_str("the other side takes no new calls"),
             Self::NotEstablished => f.write_str("the connection is not established yet"),

@@ -32,9 +32,9 @@ mod time;
 
 pub use crate::body::Body;
 pub use crate::connection::{
-    BatchedCall, Connection, Event, IncomingBatch, IncomingBind, IncomingCall, IncomingClaim,
-    IncomingIntroduction, IncomingItems, IncomingProvide, IncomingRef, IncomingReply,
-    OnewayReceipt, StreamEnding, TableSizes, features,
+    BatchedCall, CallFlags, Connection, Event, IncomingBatch, IncomingBind, IncomingCall,
+    IncomingClaim, IncomingIntroduction, IncomingItems, IncomingProvide, IncomingRef,
+    IncomingReply, OnewayReceipt, StreamEnding, TableSizes, features,
 };
 pub use crate::error::{ConnectionError, DecodeError, SendError, Stranger, Violation};
 pub use crate::handshake::{

@@ -32,7 +32,7 @@ pub use self::stream::{
 };
 pub use crate::reason::Refusal;
 
-pub(crate) use self::call::{BATCHED, MAX_OBJECT_NAME, ORDERED};
+pub(crate) use self::call::{BATCHED, KEEP_ANSWER, MAX_OBJECT_NAME, ORDERED, PIPELINED};
 pub(crate) use self::control::LIST_LENGTH;
 pub(crate) use self::sections::SectionsView;
 

@@ -1,6 +1,8 @@
 //! A call before and while it is made: a value that does nothing until it is polled.
 
 pub(crate) mod member;
+mod pipelined;
+mod starting;
 
 use std::fmt;
 use std::future::Future;
@@ -199,13 +201,17 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
 
     /// Begins the call. The state is not idle then, unless this fails. Without a context nothing is sent yet: others are to
     /// be sent along.
-    fn start(&mut self, cx: Option<&Context<'_>>) -> Result<()> {
+    fn begin(&mut self, cx: Option<&Context<'_>>) -> Result<()> {
         let Some(arguments) = self.arguments.take() else {
             return Err(polled_again());
         };
         let target = self.proxy.target();
         let method = self.method();
         let oneway = self.oneway_mode();
+        let outlives = self
+            .options
+            .as_ref()
+            .is_some_and(|options| options.outlives_arguments);
         let deadline = deadline_of(
             self.options.as_deref(),
             target
@@ -221,7 +227,8 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
             TargetKind::Near(near)
                 if oneway != OnewayMode::Answered
                     || method.flags.no_cancel
-                    || method.kind == MethodKind::Stream =>
+                    || method.kind == MethodKind::Stream
+                    || outlives =>
             {
                 made = Remote::Local(P::export_near(near));
                 &made
@@ -320,7 +327,7 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
         loop {
             match &mut self.state {
                 State::Idle => {
-                    if let Err(fault) = self.start(Some(cx)) {
+                    if let Err(fault) = self.begin(Some(cx)) {
                         self.state = State::Done;
                         return Poll::Ready(Err(fault.into()));
                     }
@@ -403,7 +410,7 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
     }
 }
 
-fn polled_again() -> Fault {
+pub(crate) fn polled_again() -> Fault {
     Fault::new(
         FaultKind::Misuse,
         Outcome::NotStarted,
@@ -480,7 +487,7 @@ impl<P: Proxy, A, T, X: Failure<T>> Future for OnewayCall<'_, P, A, T, X> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let call = &mut self.get_mut().0;
         if matches!(call.state, State::Idle)
-            && let Err(fault) = call.start(Some(cx))
+            && let Err(fault) = call.begin(Some(cx))
         {
             call.state = State::Done;
             return Poll::Ready(Err(fault));

@@ -13,6 +13,7 @@
 
 mod direct;
 mod grouped;
+mod promised;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -37,7 +38,7 @@ use crate::interceptor::{self, CallInfo, Direction};
 use crate::loopback::Loopback;
 use crate::object::ExportKind;
 use crate::references;
-use crate::remote::{Bound, Remote, Turn};
+use crate::remote::{Bound, FarReference, Remote, Turn};
 use crate::session::{Question, SendState, Ticket};
 use crate::transferred::Transferred;
 
@@ -94,6 +95,8 @@ pub(crate) struct CallOptions {
     pub(crate) deadline: Option<Instant>,
     pub(crate) annotations: Annotations,
     pub(crate) oneway: bool,
+    /// Whether the call goes on when the borrow of its arguments has ended, so that they are encoded.
+    pub(crate) outlives_arguments: bool,
     /// Whether a thread that waits for the call serves nobody meanwhile.
     pub(crate) serves_nobody: bool,
     pub(crate) wants_annotations: bool,
@@ -187,6 +190,9 @@ pub(crate) struct FarCall {
     intercepted: Option<Box<CallInfo>>,
 }
 
+/// Waits for a turn to call what was promised.
+type PromisedTurn = Pin<Box<dyn Future<Output = Turn> + Send>>;
+
 /// Finds an object, and its caller's turn to call it.
 type Binding = Pin<Box<dyn Future<Output = Result<(Arc<Bound>, Option<Turn>)>> + Send>>;
 
@@ -194,6 +200,8 @@ enum State {
     Start,
     Intercepting(Pin<Box<dyn Future<Output = (CallInfo, Result<()>)> + Send>>),
     Binding(Binding),
+    /// What is called was promised, and it is not known yet where that is.
+    Promised(Arc<FarReference>, PromisedTurn),
     Queued {
         bound: Arc<Bound>,
         ticket: Ticket,
@@ -396,6 +404,14 @@ impl FarCall {
                     }
                     Err(fault) => return Poll::Ready(Err(fault)),
                 },
+                State::Promised(reference, turn) => {
+                    let turn = ready!(turn.as_mut().poll(cx));
+                    let reference = Arc::clone(reference);
+                    match self.call_promised(reference, Some(turn)) {
+                        Ok(next) => self.state = next,
+                        Err(fault) => return Poll::Ready(Err(fault)),
+                    }
+                }
                 State::Queued { bound, ticket, .. } => {
                     let Some(encoded) = &self.encoded else {
                         return Poll::Ready(Err(already_sent()));
@@ -417,6 +433,9 @@ impl FarCall {
                             return Poll::Pending;
                         }
                         Ok(SendState::Oneway) => {
+                            if let Some(answer) = bound.kept_answer() {
+                                answer.note_oneway();
+                            }
                             self.state = State::Done;
                             return Poll::Ready(Ok(RawReply::empty()));
                         }
@@ -471,6 +490,10 @@ impl FarCall {
                 self.extras.deadline = extras.deadline;
                 Loopback::start(&export, encoded, self.oneway, extras).map(State::Loopback)
             }
+            Remote::Far(reference) if reference.promise().is_some() => {
+                let reference = Arc::clone(reference);
+                self.call_promised(reference, None)
+            }
             Remote::Far(reference) => Ok(match reference.ready()? {
                 Some(bound) => State::Queued {
                     bound,
@@ -506,7 +529,11 @@ impl FarCall {
             }
             State::Waiting(bound, question) => bound.session.abandon(question),
             State::Loopback(loopback) => loopback.abandon(),
-            State::Start | State::Intercepting(_) | State::Binding(_) | State::Done => {}
+            State::Start
+            | State::Intercepting(_)
+            | State::Binding(_)
+            | State::Promised(..)
+            | State::Done => {}
         }
     }
 }

@@ -120,6 +120,7 @@ mod object;
 mod panics;
 mod peer;
 mod permission;
+mod promise;
 mod proxy;
 mod random;
 mod references;
@@ -134,6 +135,7 @@ mod session;
 pub mod shape;
 pub mod signal;
 mod start_queue;
+mod started;
 mod stream;
 mod task;
 #[cfg(feature = "testing")]
@@ -183,6 +185,7 @@ pub use crate::resolve::{Candidate, Choice, Resolver, Resolving};
 pub use crate::session::{SessionState, StateWatch, TableSizes};
 pub use crate::shape::Shape;
 pub use crate::signal::Signal;
+pub use crate::started::{Started, start};
 pub use crate::stream::{
     Opening, RemoteStream, StreamCall, StreamItem, StreamSender, StreamWindow,
 };

@@ -340,7 +340,7 @@ pub trait Proxy: Clone + fmt::Debug + Send + Sync + Sized + 'static {
 pub(crate) fn to_remote<P: Proxy>(proxy: &P) -> Remote {
     match &proxy.target().kind {
         TargetKind::Near(near) => Remote::Local(P::export_near(near)),
-        TargetKind::Remote(remote) => remote.clone(),
+        TargetKind::Remote(remote) => remote.clone().kept(),
     }
 }
 

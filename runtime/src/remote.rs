@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use farref_proto::{FaultKind, ImportId};
+use farref_proto::{CallId, FaultKind, ImportId};
 use tokio::sync::Notify;
 
 use crate::Outcome;
@@ -17,6 +17,7 @@ use crate::handoff::Introduced;
 use crate::interceptor::Interceptors;
 use crate::object::{Export, ObjectIdentity};
 use crate::peer::Peer;
+use crate::promise::{KeptAnswer, Promised, Way};
 use crate::search::Search;
 use crate::session::{Session, SessionState};
 use crate::uri::{Address, Uri};
@@ -42,6 +43,8 @@ enum Kind {
     Named(Named),
     /// An object of a third process, which may be reached directly.
     Introduced(Introduced),
+    /// What a call will return.
+    Promised(Promised),
 }
 
 struct Named {
@@ -51,8 +54,7 @@ struct Named {
     finding: Finding,
     bound: RwLock<Option<Arc<Bound>>>,
     /// Calls that find the object do so one after the other, and are sent in that order.
-    turns: Arc<tokio::sync::Mutex<()>>,
-    binders: AtomicUsize,
+    turns: Turns,
 }
 
 /// How the daemon of a named object is found.
@@ -66,14 +68,36 @@ pub(crate) enum Finding {
 /// An object's place in the books of a session, given back when it is dropped.
 pub(crate) struct Bound {
     pub(crate) session: Arc<Session>,
-    pub(crate) import: ImportId,
+    place: Place,
     interface: u32,
     /// Known from the start for references, and from the answer to the bind for names.
     found: OnceLock<Result<ObjectIdentity>>,
     answered: Notify,
 }
 
+/// How the session names an object.
+enum Place {
+    /// By its own number, or by the name that it was asked for.
+    Import(ImportId),
+    /// As the answer of a call.
+    Answer(KeptAnswer),
+}
+
+/// What calls are addressed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallTarget {
+    pub(crate) id: u32,
+    /// Whether it is the answer of a call.
+    pub(crate) pipelined: bool,
+}
+
 impl Bound {
+    /// The place of what a call will return.
+    pub(crate) fn promised(session: Arc<Session>, call: CallId) -> Arc<Self> {
+        let place = Place::Answer(KeptAnswer::new(call));
+        Bound::new(session, place, 0, OnceLock::new())
+    }
+
     /// The place of a reference that arrived. It counts as one grant.
     pub(crate) fn held(
         session: Arc<Session>,
@@ -81,25 +105,30 @@ impl Bound {
         interface: u32,
         identity: ObjectIdentity,
     ) -> Arc<Self> {
-        Bound::new(session, import, interface, OnceLock::from(Ok(identity)))
+        Bound::new(
+            session,
+            Place::Import(import),
+            interface,
+            OnceLock::from(Ok(identity)),
+        )
     }
 
     /// The place of a name that the peer was asked for.
     pub(crate) fn asked(session: Arc<Session>, import: ImportId, interface: u32) -> Arc<Self> {
-        Bound::new(session, import, interface, OnceLock::new())
+        Bound::new(session, Place::Import(import), interface, OnceLock::new())
     }
 
     /// Called under the session's lock, or by somebody who holds the session.
     fn new(
         session: Arc<Session>,
-        import: ImportId,
+        place: Place,
         interface: u32,
         found: OnceLock<Result<ObjectIdentity>>,
     ) -> Arc<Self> {
         session.count_holder();
         Arc::new(Bound {
             session,
-            import,
+            place,
             interface,
             found,
             answered: Notify::new(),
@@ -110,8 +139,57 @@ impl Bound {
         self.interface
     }
 
-    pub(crate) fn target(&self) -> u32 {
-        self.import.index()
+    pub(crate) fn target(&self) -> CallTarget {
+        match &self.place {
+            Place::Import(import) => CallTarget {
+                id: import.index(),
+                pipelined: false,
+            },
+            Place::Answer(answer) => CallTarget {
+                id: answer.call.index(),
+                pipelined: true,
+            },
+        }
+    }
+
+    pub(crate) fn import(&self) -> Option<ImportId> {
+        match &self.place {
+            Place::Import(import) => Some(*import),
+            Place::Answer(_) => None,
+        }
+    }
+
+    pub(crate) fn kept_answer(&self) -> Option<&KeptAnswer> {
+        match &self.place {
+            Place::Import(_) => None,
+            Place::Answer(answer) => Some(answer),
+        }
+    }
+
+    /// Takes the result of the call whose answer this is the place of.
+    pub(crate) fn settle(&self, result: Result<Remote>) {
+        if let Place::Answer(answer) = &self.place
+            && answer.settle(result)
+        {
+            self.answered.notify_waiters();
+        }
+    }
+
+    /// Waits for the result of the call whose answer this is the place of.
+    pub(crate) async fn kept(&self) -> Result<Remote> {
+        loop {
+            let mut answered = pin!(self.answered.notified());
+            answered.as_mut().enable();
+            match self.kept_answer() {
+                None => return Err(stale()),
+                Some(answer) => {
+                    if let Some(result) = answer.result() {
+                        return result.clone();
+                    }
+                }
+            }
+            answered.await;
+        }
     }
 
     /// Says what the peer answered.
@@ -140,7 +218,10 @@ impl Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        self.session.release(self.import);
+        match &self.place {
+            Place::Import(import) => self.session.release(*import),
+            Place::Answer(answer) => self.session.release_answer(answer.call),
+        }
     }
 }
 
@@ -160,7 +241,7 @@ impl FarReference {
     pub(crate) fn introduced(&self) -> Option<&Introduced> {
         match &self.0 {
             Kind::Introduced(introduced) => Some(introduced),
-            Kind::Held(_) | Kind::Named(_) => None,
+            Kind::Held(_) | Kind::Named(_) | Kind::Promised(_) => None,
         }
     }
 
@@ -172,8 +253,7 @@ impl FarReference {
             interface,
             finding,
             bound: RwLock::new(None),
-            turns: Arc::default(),
-            binders: AtomicUsize::new(0),
+            turns: Turns::default(),
         })))
     }
 
@@ -182,14 +262,16 @@ impl FarReference {
         match &self.0 {
             Kind::Held(bound) if bound.session.is_closed() => Err(stale()),
             Kind::Held(bound) => Ok(Some(Arc::clone(bound))),
-            Kind::Named(named) if named.binders.load(Ordering::Acquire) > 0 => Ok(None),
+            Kind::Named(named) if named.turns.are_taken() => Ok(None),
             Kind::Named(named) => Ok(named.usable()),
-            Kind::Introduced(introduced) if introduced.binders.load(Ordering::Acquire) > 0 => {
-                Ok(None)
-            }
+            Kind::Introduced(introduced) if introduced.turns.are_taken() => Ok(None),
             Kind::Introduced(introduced) => match introduced.chosen() {
                 Some(bound) if bound.session.is_closed() => Err(stale()),
                 chosen => Ok(chosen.cloned()),
+            },
+            Kind::Promised(promised) => match promised.way(false)? {
+                Way::Answer(bound) => Ok(Some(bound)),
+                Way::Wait | Way::Direct(_) => Ok(None),
             },
         }
     }
@@ -201,20 +283,15 @@ impl FarReference {
         let named = match &self.0 {
             Kind::Held(_) => return Ok((self.ready()?.ok_or_else(stale)?, None)),
             Kind::Introduced(introduced) => {
-                let _binder = Binder::new(&self);
-                let _guard = Arc::clone(&introduced.turns).lock_owned().await;
+                let turn = self.turn().await;
                 let bound = introduced.choice().await;
-                let turn = Turn { _guard, _binder };
                 return Ok((bound, Some(turn)));
             }
+            // Calls on what is promised have a way of their own.
+            Kind::Promised(_) => return Ok((self.ready()?.ok_or_else(stale)?, None)),
             Kind::Named(named) => named,
         };
-        let binder = Binder::new(&self);
-        let guard = Arc::clone(&named.turns).lock_owned().await;
-        let turn = Turn {
-            _guard: guard,
-            _binder: binder,
-        };
+        let turn = self.turn().await;
         if let Some(bound) = named.usable() {
             return Ok((bound, Some(turn)));
         }
@@ -242,15 +319,7 @@ impl FarReference {
             Kind::Held(bound) => Some(look(bound)),
             Kind::Named(named) => named.bound().as_ref().map(look),
             Kind::Introduced(introduced) => introduced.with_place(look),
-        }
-    }
-
-    /// How many are about to find the object.
-    fn binders(&self) -> Option<&AtomicUsize> {
-        match &self.0 {
-            Kind::Held(_) => None,
-            Kind::Named(named) => Some(&named.binders),
-            Kind::Introduced(introduced) => Some(&introduced.binders),
+            Kind::Promised(promised) => promised.place().as_ref().map(look),
         }
     }
 
@@ -262,18 +331,33 @@ impl FarReference {
     pub(crate) fn import_in(&self, session: &Session) -> Option<ImportId> {
         self.with_place(|bound| {
             let is_here = std::ptr::eq(&*bound.session, session) && !bound.session.is_closed();
-            is_here.then_some(bound.import)
+            is_here.then(|| bound.import()).flatten()
         })?
     }
 }
 
-/// Somebody who is finding a named object and has not sent its call yet.
+/// The turns of calls to an object that is not found yet: those that asked for it first are sent first.
+#[derive(Default)]
+pub(crate) struct Turns {
+    lock: Arc<tokio::sync::Mutex<()>>,
+    /// How many have or want a turn.
+    taken: AtomicUsize,
+}
+
+impl Turns {
+    /// Whether anybody has or wants a turn.
+    pub(crate) fn are_taken(&self) -> bool {
+        self.taken.load(Ordering::Acquire) > 0
+    }
+}
+
+/// Somebody who is finding an object and has not sent its call yet.
 struct Binder(Arc<FarReference>);
 
 impl Binder {
     fn new(reference: &Arc<FarReference>) -> Self {
-        if let Some(binders) = reference.binders() {
-            binders.fetch_add(1, Ordering::AcqRel);
+        if let Some(turns) = reference.turns() {
+            turns.taken.fetch_add(1, Ordering::AcqRel);
         }
         Binder(Arc::clone(reference))
     }
@@ -281,16 +365,61 @@ impl Binder {
 
 impl Drop for Binder {
     fn drop(&mut self) {
-        if let Some(binders) = self.0.binders() {
-            binders.fetch_sub(1, Ordering::AcqRel);
+        if let Some(turns) = self.0.turns() {
+            turns.taken.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
 
-/// The turn to send the next call to a named object that was just found.
+/// The turn to send the next call to an object that was just found.
 pub(crate) struct Turn {
-    _guard: tokio::sync::OwnedMutexGuard<()>,
+    _guard: Option<tokio::sync::OwnedMutexGuard<()>>,
     _binder: Binder,
+}
+
+impl FarReference {
+    /// What a call will return.
+    pub(crate) fn promised(promised: Promised) -> Arc<Self> {
+        Arc::new(FarReference(Kind::Promised(promised)))
+    }
+
+    pub(crate) fn promise(&self) -> Option<&Promised> {
+        match &self.0 {
+            Kind::Promised(promised) => Some(promised),
+            Kind::Held(_) | Kind::Named(_) | Kind::Introduced(_) => None,
+        }
+    }
+
+    fn turns(&self) -> Option<&Turns> {
+        match &self.0 {
+            Kind::Held(_) => None,
+            Kind::Named(named) => Some(&named.turns),
+            Kind::Introduced(introduced) => Some(&introduced.turns),
+            Kind::Promised(promised) => Some(&promised.turns),
+        }
+    }
+
+    /// Waits for a turn.
+    async fn turn(self: &Arc<Self>) -> Turn {
+        let binder = Binder::new(self);
+        let guard = match self.turns() {
+            Some(turns) => Some(Arc::clone(&turns.lock).lock_owned().await),
+            None => None,
+        };
+        Turn {
+            _guard: guard,
+            _binder: binder,
+        }
+    }
+
+    /// Waits for a turn to call what was promised, and until it is known where calls go.
+    pub(crate) async fn promised_turn(self: Arc<Self>) -> Turn {
+        let turn = self.turn().await;
+        if let Some(promised) = self.promise() {
+            promised.known().await;
+        }
+        turn
+    }
 }
 
 impl Named {
@@ -323,7 +452,7 @@ impl Remote {
         match self {
             Remote::Far(reference) => match &reference.0 {
                 Kind::Named(named) => Some(&named.uri),
-                Kind::Held(_) | Kind::Introduced(_) => None,
+                Kind::Held(_) | Kind::Introduced(_) | Kind::Promised(_) => None,
             },
             Remote::Local(_) | Remote::Dead(_) => None,
         }
@@ -336,9 +465,22 @@ impl Remote {
                 Kind::Named(named) => named.interface,
                 Kind::Held(bound) => bound.interface,
                 Kind::Introduced(introduced) => introduced.interface,
+                Kind::Promised(promised) => promised.defaults.interface,
             },
             Remote::Local(export) => export.interface,
             Remote::Dead(_) => 0,
+        }
+    }
+
+    /// The same reference; what was promised and has come stands for itself.
+    pub(crate) fn kept(self) -> Remote {
+        match &self {
+            Remote::Far(reference) => match reference.promise().and_then(Promised::seen_as) {
+                Some(Ok(remote)) => remote,
+                Some(Err(fault)) => Remote::Dead(fault),
+                None => self,
+            },
+            Remote::Local(_) | Remote::Dead(_) => self,
         }
     }
 
@@ -370,7 +512,7 @@ impl Remote {
         match self {
             Remote::Far(reference) => match &reference.0 {
                 Kind::Named(named) => Some(&named.client),
-                Kind::Held(_) | Kind::Introduced(_) => None,
+                Kind::Held(_) | Kind::Introduced(_) | Kind::Promised(_) => None,
             },
             Remote::Local(_) | Remote::Dead(_) => None,
         }
@@ -380,9 +522,12 @@ impl Remote {
     pub(crate) fn codec(&self) -> Codec {
         match (self, self.client()) {
             (_, Some(client)) => client.codec(),
-            (Remote::Far(reference), None) => reference
-                .place()
-                .map_or(Codec::Postcard, |bound| bound.session.codec()),
+            (Remote::Far(reference), None) => match reference.promise() {
+                Some(promised) => promised.defaults.codec,
+                None => reference
+                    .place()
+                    .map_or(Codec::Postcard, |bound| bound.session.codec()),
+            },
             _ => Codec::Postcard,
         }
     }
@@ -391,7 +536,10 @@ impl Remote {
     pub(crate) fn timeout(&self) -> Option<Duration> {
         match (self, self.client()) {
             (_, Some(client)) => client.timeout(),
-            (Remote::Far(reference), None) => reference.place()?.session.timeout(),
+            (Remote::Far(reference), None) => match reference.promise() {
+                Some(promised) => promised.defaults.timeout,
+                None => reference.place()?.session.timeout(),
+            },
             _ => None,
         }
     }
@@ -421,6 +569,9 @@ impl Remote {
                 Kind::Introduced(_) => reference
                     .with_place(|bound| bound.session.is_intercepting())
                     .unwrap_or_default(),
+                Kind::Promised(promised) => promised
+                    .place()
+                    .is_some_and(|bound| bound.session.is_intercepting()),
             },
             Remote::Local(_) | Remote::Dead(_) => false,
         }
@@ -435,6 +586,10 @@ impl Remote {
                 Kind::Introduced(_) => reference
                     .with_place(|bound| bound.session.outgoing_interceptors())
                     .unwrap_or_else(|| Interceptors::from([])),
+                Kind::Promised(promised) => match promised.place() {
+                    Some(bound) => bound.session.outgoing_interceptors(),
+                    None => Interceptors::from([]),
+                },
             },
             Remote::Local(_) | Remote::Dead(_) => Interceptors::from([]),
         }
@@ -487,6 +642,10 @@ impl Remote {
 
     async fn connected(self) -> Result<()> {
         match self {
+            Remote::Far(reference) if reference.promise().is_some() => match reference.promise() {
+                Some(promised) => promised.result().await.map(drop),
+                None => Ok(()),
+            },
             Remote::Far(reference) => {
                 let (bound, turn) = reference.bind().await?;
                 drop(turn);
@@ -560,11 +719,12 @@ impl fmt::Debug for FarReference {
             Kind::Held(bound) => write!(
                 f,
                 "far (import {} of {})",
-                bound.import.index(),
+                bound.target().id,
                 bound.session.peer_address()
             ),
             Kind::Named(named) => write!(f, "far ({})", named.uri),
             Kind::Introduced(introduced) => introduced.fmt(f),
+            Kind::Promised(_) => f.write_str("far (promised)"),
         }
     }
 }
@@ -572,7 +732,7 @@ impl fmt::Debug for FarReference {
 impl fmt::Debug for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bound")
-            .field("import", &self.import)
+            .field("target", &self.target())
             .field("found", &self.found)
             .finish_non_exhaustive()
     }

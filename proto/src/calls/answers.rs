@@ -11,6 +11,8 @@ enum State {
     Open,
     /// The handler runs, and the caller gave it up.
     Cancelled,
+    /// The reply was sent, and the caller may still name the answer.
+    Kept,
     /// The reply waits to be sent; the caller cannot know of it, and so cannot use the id.
     Answered,
 }
@@ -22,6 +24,8 @@ struct Answer {
     bytes: u32,
     /// Where the reply ends in this side's stream, once it is written.
     end: u64,
+    /// The answer is to be kept until its caller says finish.
+    is_kept: bool,
 }
 
 /// A call that has been answered and whose credit goes back with its reply.
@@ -39,6 +43,7 @@ pub(crate) struct Answers {
     slots: Vec<Answer>,
     open: usize,
     answered: Vec<u32>,
+    kept: usize,
 }
 
 impl Answers {
@@ -50,12 +55,14 @@ impl Answers {
         id: u32,
         depth: u16,
         bytes: u32,
+        is_kept: bool,
     ) -> Result<(CallId, u64), Violation> {
         let mut answer = Answer {
             state: State::Open,
             depth,
             bytes,
             end: 0,
+            is_kept,
         };
         if id as usize == self.slots.len() {
             self.slots.push(answer);
@@ -70,6 +77,7 @@ impl Answers {
             std::mem::swap(slot, &mut answer);
         }
         self.open += 1;
+        self.kept += usize::from(is_kept);
         Ok((CallId::new(id), answer.end))
     }
 
@@ -107,13 +115,35 @@ impl Answers {
     pub(crate) fn free_answered(&mut self, mut each: impl FnMut(Closed)) {
         for id in self.answered.drain(..) {
             if let Some(slot) = self.slots.get_mut(id as usize) {
-                slot.state = State::Idle;
+                slot.state = if slot.is_kept {
+                    State::Kept
+                } else {
+                    State::Idle
+                };
                 each(Closed {
                     depth: slot.depth,
                     bytes: slot.bytes,
                 });
             }
         }
+    }
+
+    /// Notes that an answer is not needed as a target any more. Returns whether it was kept.
+    pub(crate) fn finish(&mut self, id: u32) -> bool {
+        let Some(slot) = self.slots.get_mut(id as usize).filter(|slot| slot.is_kept) else {
+            return false;
+        };
+        slot.is_kept = false;
+        if slot.state == State::Kept {
+            slot.state = State::Idle;
+        }
+        self.kept -= 1;
+        true
+    }
+
+    /// Returns how many answers are kept, or will be.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
     }
 
     /// Returns how many calls have no reply yet.

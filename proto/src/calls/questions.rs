@@ -14,8 +14,12 @@ pub(crate) struct Question {
     pub(crate) end: u64,
     /// What it binds, if it is a bind.
     pub(crate) alias: Option<ImportId>,
+    /// Whether the answer is kept at the other side.
+    pub(crate) is_kept: bool,
     /// A cancel is to be sent.
     cancel_due: bool,
+    /// A finish is to be sent.
+    finish_due: bool,
 }
 
 impl Question {
@@ -25,15 +29,23 @@ impl Question {
             bytes,
             end,
             alias,
+            is_kept: false,
             cancel_due: false,
+            finish_due: false,
         }
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Slot {
-    Free { next: Option<u32> },
+    Free {
+        next: Option<u32>,
+    },
     Asked(Question),
+    /// Answered, and the answer is kept.
+    Kept {
+        finish_due: bool,
+    },
 }
 
 /// Slots of calls. A free slot is used again before the table grows, so its ids are dense.
@@ -44,6 +56,9 @@ pub(crate) struct Questions {
     asked: usize,
     /// Calls whose cancel is to be sent. May name some that were answered meanwhile.
     cancels: Vec<u32>,
+    /// Calls whose finish is to be sent.
+    finishes: Vec<u32>,
+    kept: usize,
 }
 
 impl Questions {
@@ -55,13 +70,14 @@ impl Questions {
     /// Puts a call into the slot of [`next_id`](Self::next_id).
     pub(crate) fn ask(&mut self, question: Question) -> CallId {
         self.asked += 1;
+        self.kept += usize::from(question.is_kept);
         let slot = Slot::Asked(question);
         match self.free {
             Some(index) => {
                 let free = std::mem::replace(&mut self.slots[index as usize], slot);
                 self.free = match free {
                     Slot::Free { next } => next,
-                    Slot::Asked(_) => None,
+                    Slot::Asked(_) | Slot::Kept { .. } => None,
                 };
                 CallId::new(index)
             }
@@ -76,13 +92,18 @@ impl Questions {
     pub(crate) fn answered(&mut self, id: u32) -> Result<Question, Violation> {
         match self.slots.get_mut(id as usize) {
             Some(slot @ Slot::Asked(_)) => {
-                let asked = std::mem::replace(slot, Slot::Free { next: self.free });
-                self.free = Some(id);
+                let Slot::Asked(question) = *slot else {
+                    return Err(Violation::UnknownReply(id));
+                };
                 self.asked -= 1;
-                match asked {
-                    Slot::Asked(question) => Ok(question),
-                    Slot::Free { .. } => Err(Violation::UnknownReply(id)),
+                if question.is_kept {
+                    let finish_due = question.finish_due;
+                    *slot = Slot::Kept { finish_due };
+                } else {
+                    *slot = Slot::Free { next: self.free };
+                    self.free = Some(id);
                 }
+                Ok(question)
             }
             _ => Err(Violation::UnknownReply(id)),
         }
@@ -121,6 +142,46 @@ impl Questions {
             _ => false,
         });
         cancels
+    }
+
+    /// Notes that an answer is not needed as a target any more.
+    pub(crate) fn finish(&mut self, id: CallId) {
+        let due = match self.slots.get_mut(id.index() as usize) {
+            Some(Slot::Asked(question)) if question.is_kept => &mut question.finish_due,
+            Some(Slot::Kept { finish_due }) => finish_due,
+            _ => return,
+        };
+        if !std::mem::replace(due, true) {
+            self.finishes.push(id.index());
+        }
+    }
+
+    /// Tells whether finishes are to be sent.
+    pub(crate) fn has_finishes(&self) -> bool {
+        !self.finishes.is_empty()
+    }
+
+    /// Returns the answers to be given up, which is sent at once. Those that have come are free again: whatever uses
+    /// their ids comes behind it.
+    pub(crate) fn take_finishes(&mut self) -> Vec<u32> {
+        let finishes = std::mem::take(&mut self.finishes);
+        for id in &finishes {
+            match self.slots.get_mut(*id as usize) {
+                Some(Slot::Asked(question)) => question.is_kept = false,
+                Some(slot @ Slot::Kept { .. }) => {
+                    *slot = Slot::Free { next: self.free };
+                    self.free = Some(*id);
+                }
+                Some(Slot::Free { .. }) | None => {}
+            }
+            self.kept -= 1;
+        }
+        finishes
+    }
+
+    /// Returns how many answers are kept at the other side, or will be.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
     }
 
     /// Returns how many calls wait for a reply.

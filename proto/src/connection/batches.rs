@@ -51,6 +51,11 @@ impl Connection {
     /// Returns how many calls of this depth may be sent now, if they are small. If none,
     /// [`Event::CreditAvailable`] tells when there is room.
     pub fn room(&mut self, depth: u16) -> u32 {
+        if self.keeps_too_much() {
+            self.keeps_waiting = true;
+            self.own_credit.await_room(depth);
+            return 0;
+        }
         self.own_credit.room(depth)
     }
 

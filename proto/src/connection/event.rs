@@ -44,6 +44,8 @@ pub enum Event {
     Reply(IncomingReply),
     /// The other side does not need the reply of this call any more. It must be answered all the same.
     Cancel(CallId),
+    /// The other side does not need the answer of this call as a target any more. It may use the id again.
+    Finished(CallId),
     /// The other side gave back the last grant of this export. The id may name another object from now on.
     Released(ExportId),
     /// The other side gave back this name, which it chose in a bind. It may bind it again.
@@ -85,6 +87,10 @@ pub struct IncomingCall {
     pub method_index: u16,
     /// What the body is encoded with, and the reply is to be.
     pub codec: u8,
+    /// The target is the answer of the call of this id instead, which is kept: of a call before this one.
+    pub pipelined: bool,
+    /// The answer is to be kept as a target, until [`Event::Finished`].
+    pub keep_answer: bool,
     /// The oneway keeps its order with the other calls to its object.
     pub ordered: bool,
     /// What else came with the call; `None` if nothing did. The deadline is on this side's clock.
@@ -233,6 +239,10 @@ pub struct TableSizes {
     pub streams_out: usize,
     /// Streams that this side consumes.
     pub streams_in: usize,
+    /// Answers that the other side keeps for this one, as the targets of calls.
+    pub promises_out: usize,
+    /// Answers that this side keeps for the other one.
+    pub promises_in: usize,
     /// Bytes that wait to be transmitted.
     pub unsent: usize,
     /// Bytes transmitted or waiting that the other side has not acknowledged.

@@ -151,7 +151,7 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         let provide = Provide::decode(header, frame)?;
         let pool = self.charge(0, header.length)?;
-        let call = self.open(provide.id, pool, header.length)?;
+        let call = self.open(provide.id, pool, header.length, false)?;
         if self.draining {
             self.refuse_with(call, &draining());
             return Ok(());
@@ -173,7 +173,7 @@ impl Connection {
     ) -> Result<(), ConnectionError> {
         let claim = Claim::decode(header, frame)?;
         let pool = self.charge(0, header.length)?;
-        let call = self.open(claim.id, pool, header.length)?;
+        let call = self.open(claim.id, pool, header.length, false)?;
         self.aliases
             .bind(claim.alias, self.given_credit.grants().aliases)?;
         if self.draining {

@@ -12,8 +12,8 @@ use crate::frame::{Header, Kind};
 use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId, StreamNumber};
 use crate::message::{
     Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, Cancel, Credit, EntryKind, Extensions,
-    FaultKind, FaultMessage, Introduction, Message, Outcome, Release, Reply, ReplyStatus, Revoked,
-    Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
+    FaultKind, FaultMessage, Finish, Introduction, Message, Outcome, Release, Reply, ReplyStatus,
+    Revoked, Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
 use crate::time::Time;
@@ -40,6 +40,7 @@ impl Connection {
             Kind::Release => self.handle_release(&Release::decode(header, &frame)?),
             Kind::Drain => self.handle_drain(DrainReason::decode(header, &frame)?),
             Kind::Revoked => self.handle_revoked(&Revoked::decode(header, &frame)?),
+            Kind::Finish => self.handle_finish(&Finish::decode(header, &frame)?),
             Kind::BatchBegin => self.handle_batch_begin(BatchBegin::decode(header, &frame)?),
             Kind::BatchEnd => self.handle_batch_end(BatchEnd::decode(header, &frame)?),
             Kind::Ack => self.handle_ack(Ack::decode(header, &frame)?),
@@ -57,9 +58,9 @@ impl Connection {
             Kind::StreamCancel => self.handle_stream_cancel(StreamCancel::decode(header, &frame)?),
             kind if is_of_handshake(kind) => Err(Violation::OutOfTurn(kind.code()).into()),
             // Everything else has a meaning that this side does not know how to serve; it must still be well formed.
-            kind => {
+            _ => {
                 Message::decode_as(header, &frame, grants)?;
-                Err(ConnectionError::Unsupported(name_of(kind)))
+                Err(ConnectionError::Unsupported("hand-off"))
             }
         }
     }
@@ -85,7 +86,7 @@ impl Connection {
         let is_oneway = header.kind == Kind::Oneway;
         let id = match is_oneway {
             true => CallId::new(0),
-            false => self.open(id, 0, bytes)?,
+            false => self.open(id, 0, bytes, false)?,
         };
         let call = IncomingCall {
             id,
@@ -94,6 +95,8 @@ impl Connection {
             shape,
             method_index: method_index as u16,
             codec: header.codec,
+            pipelined: false,
+            keep_answer: false,
             ordered: false,
             extensions: None,
             table: Vec::new(),
@@ -156,8 +159,17 @@ impl Connection {
     }
 
     /// Opens a call or a bind that arrived.
-    pub(super) fn open(&mut self, id: u32, pool: u16, bytes: u32) -> Result<CallId, Violation> {
-        let (id, acknowledged) = self.answers.open(id, pool, bytes)?;
+    pub(super) fn open(
+        &mut self,
+        id: u32,
+        pool: u16,
+        bytes: u32,
+        is_kept: bool,
+    ) -> Result<CallId, Violation> {
+        if is_kept {
+            self.check_kept()?;
+        }
+        let (id, acknowledged) = self.answers.open(id, pool, bytes, is_kept)?;
         self.session.imply(acknowledged);
         self.tell_of_kept_bytes();
         Ok(id)
@@ -165,7 +177,7 @@ impl Connection {
 
     fn handle_call(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(depth_of(&call.sections), bytes)?;
-        let id = self.open(call.id, pool, bytes)?;
+        let id = self.open(call.id, pool, bytes, call.keep_answer)?;
         let refusal = self.refusal_of(&call);
         self.check_batched(call.batched)?;
         let batched = call.batched;
@@ -228,12 +240,6 @@ impl Connection {
                 format!("the extension {tag:#04x} is not known here"),
             );
         }
-        if call.pipelined || call.keep_answer {
-            return refuse(
-                FaultKind::Unsupported,
-                "pipelined calls are not supported here".to_owned(),
-            );
-        }
         if depth > max_depth {
             return refuse(
                 FaultKind::DepthExceeded,
@@ -291,6 +297,8 @@ impl Connection {
             shape: call.shape,
             method_index: call.method_index,
             codec: call.codec,
+            pipelined: call.pipelined,
+            keep_answer: call.keep_answer,
             ordered: call.ordered,
             extensions,
             table,
@@ -386,7 +394,7 @@ impl Connection {
 
     fn handle_bind(&mut self, bind: Bind, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(0, bytes)?;
-        let id = self.open(bind.id, pool, bytes)?;
+        let id = self.open(bind.id, pool, bytes, false)?;
         self.aliases
             .bind(bind.alias, self.given_credit.grants().aliases)?;
         let refuse = |kind, message: &str| FaultMessage::new(kind, Outcome::NotStarted, message);
@@ -591,12 +599,5 @@ fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
         table: Vec::new(),
         body: body.freeze().into(),
         attachments: Vec::new(),
-    }
-}
-
-fn name_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Finish => "kept answers",
-        _ => "what this version does not know",
     }
 }

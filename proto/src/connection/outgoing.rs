@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{Connection, OnewayReceipt};
+use super::{CallFlags, Connection, OnewayReceipt};
 use crate::calls::Question;
 use crate::error::SendError;
 use crate::frame::Kind;
@@ -26,15 +26,29 @@ impl Connection {
     /// [`Event::CreditAvailable`](super::Event::CreditAvailable) for this depth. Every other error is final, but for
     /// [`SendError::NotEstablished`]. The exports in the table are the caller's to take back.
     pub fn call(&mut self, call: &OutgoingCall<'_>) -> Result<CallId, SendError> {
+        self.call_with(call, CallFlags::default())
+    }
+
+    /// Makes a call on the answer of another one, or one whose answer is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), and [`SendError::TooManyKept`].
+    pub fn call_with(
+        &mut self,
+        call: &OutgoingCall<'_>,
+        flags: CallFlags,
+    ) -> Result<CallId, SendError> {
+        if flags.keep_answer {
+            self.check_keeping(call.extensions.depth())?;
+        }
         let (depth, frame_length) =
-            self.write_call(call, Kind::Call, self.questions.next_id(), 0)?;
+            self.write_call(call, Kind::Call, self.questions.next_id(), flags.bits())?;
         self.own_credit.spend_on_call(depth, charge(frame_length));
-        Ok(self.questions.ask(Question::new(
-            depth,
-            charge(frame_length),
-            self.session.appended(),
-            None,
-        )))
+        let mut question =
+            Question::new(depth, charge(frame_length), self.session.appended(), None);
+        question.is_kept = flags.keep_answer;
+        Ok(self.questions.ask(question))
     }
 
     /// Makes a call that has no reply. An `ordered` one keeps its order with the other calls to its object.
@@ -43,7 +57,25 @@ impl Connection {
     ///
     /// As [`call`](Self::call).
     pub fn oneway(&mut self, call: &OutgoingCall<'_>, ordered: bool) -> Result<(), SendError> {
-        let flags = if ordered { ORDERED } else { 0 };
+        self.oneway_with(call, ordered, CallFlags::default())
+    }
+
+    /// Makes a call that has no reply on the answer of another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn oneway_with(
+        &mut self,
+        call: &OutgoingCall<'_>,
+        ordered: bool,
+        flags: CallFlags,
+    ) -> Result<(), SendError> {
+        let pipelined = CallFlags {
+            keep_answer: false,
+            ..flags
+        };
+        let flags = pipelined.bits() | if ordered { ORDERED } else { 0 };
         let (depth, frame_length) = self.write_call(call, Kind::Oneway, CallId::new(0), flags)?;
         self.own_credit.spend_on_oneway(depth, charge(frame_length));
         Ok(())

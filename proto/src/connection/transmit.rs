@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::streaming::CHOSEN_BY_RECEIVER;
 use super::{Connection, State};
-use crate::message::{Cancel, Credit, LIST_LENGTH, Release, Revoked, StreamCancel, StreamCredit};
+use crate::message::{
+    Cancel, Credit, Finish, LIST_LENGTH, Release, Revoked, StreamCancel, StreamCredit,
+};
 use crate::time::Time;
 
 impl Connection {
@@ -15,6 +17,7 @@ impl Connection {
             || self.session.is_linked()
                 && self.may_send_session_frames()
                 && (self.questions.has_cancels()
+                    || self.questions.has_finishes()
                     || self.given_credit.is_owed()
                     || self.imports.has_releases()
                     || self.exports.has_revoked()
@@ -73,6 +76,14 @@ impl Connection {
                     calls: calls.to_vec(),
                 };
                 self.write_frame(8 + 4 * calls.len(), |out| cancel.encode(out));
+            }
+        }
+        if self.questions.has_finishes() {
+            for calls in self.questions.take_finishes().chunks(LIST_LENGTH) {
+                let finish = Finish {
+                    calls: calls.to_vec(),
+                };
+                self.write_frame(8 + 4 * calls.len(), |out| finish.encode(out));
             }
         }
         if self.imports.has_releases() {

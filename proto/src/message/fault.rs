@@ -98,6 +98,8 @@ fault_kinds! {
     Misuse = 23,
     /// A call before it in its batch failed.
     Skipped = 24,
+    /// The call was made on the result of another one, which did not come.
+    BrokenPromise = 25,
 }
 
 /// Whether a call that failed may have run.

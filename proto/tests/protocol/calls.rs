@@ -368,21 +368,6 @@ fn refused(pair: &mut Pair, bytes: &[u8]) -> FaultMessage {
 #[test]
 fn what_is_not_supported_fails_that_call_only() {
     let mut pair = Pair::established();
-    let pipelined = Call {
-        pipelined: true,
-        ..forged_call(0)
-    };
-    let kept = Call {
-        keep_answer: true,
-        ..forged_call(0)
-    };
-    for call in [pipelined, kept] {
-        let fault = refused(&mut pair, &frame(&Message::Call(call)));
-        assert_eq!(
-            (fault.kind, fault.outcome),
-            (FaultKind::Unsupported, Outcome::NotStarted)
-        );
-    }
     assert!(pair.server.connection.is_established());
     assert_eq!(pair.server.connection.tables().calls_in, 0);
 }

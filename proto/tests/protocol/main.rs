@@ -18,6 +18,7 @@ mod hostile;
 mod limits;
 mod liveness;
 mod pair;
+mod promises;
 mod references;
 mod resuming;
 #[cfg(feature = "sabotage")]

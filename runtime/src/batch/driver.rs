@@ -161,7 +161,11 @@ impl Driver<'_> {
             return;
         };
         let found = match far.find().await {
-            Ok(found) => found,
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let reply = poll_fn(|cx| far.poll(cx)).await;
+                return self.settle(first, reply);
+            }
             Err(fault) => return self.conclude(first, Err(fault)).await,
         };
         let behind = self.members[first + 1..].iter_mut();
@@ -194,6 +198,11 @@ impl Driver<'_> {
             && sent < end
         {
             self.open[sent] = Open::Failed(fault);
+        }
+        for member in &mut self.members[first..sent] {
+            if let Some(far) = member.far() {
+                far.note_oneway();
+            }
         }
         let answers = wait(&mut waiting, &mut self.members[first..sent]).await;
         let mut is_reopened = false;

@@ -25,6 +25,7 @@ use crate::call::Call;
 use crate::call::member::{Member, Place, Placed};
 use crate::error::{Failure, Fault, Result};
 use crate::proxy::Proxy;
+use crate::started::{self, Started};
 use crate::{FaultKind, Outcome};
 
 /// Calls that are made together, one after the other.
@@ -121,8 +122,8 @@ impl<'a> Batch<'a> {
     where
         P: Proxy,
         A: Send + 'a,
-        T: Send + 'a,
-        X: Failure<T> + Send + 'a,
+        T: Send + 'static,
+        X: Failure<T> + Send + 'static,
     {
         let place = Place::empty();
         self.members.push(Box::new(Placed {
@@ -171,6 +172,22 @@ impl<'a> Batch<'a> {
             std::mem::take(&mut self.members),
             self.options,
         ))
+    }
+
+    /// Sends the calls now, and returns what is told of their end later. The results are in the slots then.
+    ///
+    /// The calls go on by themselves, without their proxies and arguments. Dropping what this returns does not cancel them.
+    pub fn start(&mut self) -> Started<(), Fault> {
+        started::start(self.detach())
+    }
+
+    fn detach(&mut self) -> Sending<'static> {
+        let members = std::mem::take(&mut self.members);
+        let detached = members
+            .into_iter()
+            .map(|member| member.detach(false))
+            .collect();
+        Sending(driver::send(detached, self.options))
     }
 
     /// Sends the calls without waiting for answers: returns when they are in the session's buffer. Their failures are

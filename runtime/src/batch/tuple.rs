@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::{Batch, Join, Sending, Slot};
 use crate::blocking;
-use crate::call::Call;
+use crate::call::{Call, polled_again};
 use crate::error::{Failure, Fault, Result};
 use crate::proxy::Proxy;
+use crate::started::{self, Started};
 
 /// Makes the calls of a tuple together: one group of frames, one round trip, typed results.
 ///
@@ -75,7 +76,7 @@ pub struct Together<'a, C: Calls<'a>> {
 pub trait Calls<'a>: Sized {
     /// Where their results will be.
     #[doc(hidden)]
-    type Slots: Unpin;
+    type Slots: Unpin + Send + 'static;
     /// The result of each.
     type Results;
 
@@ -98,9 +99,9 @@ pub trait AllOrFirst {
 /// A call that can be one of a tuple.
 pub trait CallValue<'a>: Sized {
     /// What it returns.
-    type Value;
+    type Value: Send + 'static;
     /// What it fails with.
-    type Failure: From<Fault>;
+    type Failure: From<Fault> + Send + 'static;
 
     #[doc(hidden)]
     fn add_to(self, batch: &mut Batch<'a>) -> Slot<Self::Value, Self::Failure>;
@@ -110,8 +111,8 @@ impl<'a, P, A, T, X> CallValue<'a> for Call<'a, P, A, T, X>
 where
     P: Proxy,
     A: Send + 'a,
-    T: Send + 'a,
-    X: Failure<T> + Send + 'a,
+    T: Send + 'static,
+    X: Failure<T> + Send + 'static,
 {
     type Value = T;
     type Failure = X;
@@ -138,6 +139,26 @@ impl<'a, C: Calls<'a>> Together<'a, C> {
     /// Gives the result of each call, instead of those of all or the first failure.
     pub fn each(self) -> Each<'a, C> {
         Each(self)
+    }
+
+    /// Sends the calls now, and returns what their results are collected from later; see [`Batch::start`].
+    pub fn start<V, X>(mut self) -> Started<V, X>
+    where
+        C::Results: AllOrFirst<Output = Result<V, X>> + 'static,
+        V: Send + 'static,
+        X: Failure<V> + Send + 'static,
+    {
+        let sending = self.batch.detach();
+        let slots = self.slots.take();
+        let results: fn(C::Slots) -> C::Results = C::results;
+        started::start(async move {
+            // What failed is told by each of the results.
+            let _ = sending.await;
+            match slots.map(results) {
+                Some(results) => results.all_or_first(),
+                None => Err(polled_again().into()),
+            }
+        })
     }
 
     /// Sends the calls without waiting for answers; see [`Batch::send_oneway`].

@@ -280,6 +280,11 @@ impl Wake for Waiting {
     }
 }
 
+/// Enters the runtime in the background, for code that has no runtime and does not wait.
+pub(crate) fn enter() -> Result<EnterGuard<'static>> {
+    background::enter()
+}
+
 /// Makes sure that this thread may wait, and that there is a runtime.
 fn begin() -> Result<(Option<EnterGuard<'static>>, executor::Running)> {
     if !is_running() && drives_a_runtime() {

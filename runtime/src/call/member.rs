@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use super::{Call, State, polled_again};
+use super::starting::DetachedCall;
+use super::{Call, DecodeFn, State, polled_again};
 use crate::Outcome;
 use crate::codec::Codec;
 use crate::context::{CallName, earlier};
@@ -76,6 +77,9 @@ pub(crate) trait Member: Send {
 
     /// Begins again with arguments that say their names.
     fn encode_by_name(&mut self) -> Result<()>;
+
+    /// The same call with its arguments encoded, so that it goes on when their borrow has ended.
+    fn detach(self: Box<Self>, oneway: bool) -> Box<dyn Member>;
 }
 
 /// A call and the place of its result.
@@ -84,27 +88,12 @@ pub(crate) struct Placed<'a, P: Proxy, A, T, X: Failure<T>> {
     pub(crate) place: Arc<Place<T, X>>,
 }
 
-impl<P, A, T, X> Placed<'_, P, A, T, X>
-where
-    P: Proxy,
-    X: Failure<T>,
-{
-    fn put(&self, result: std::result::Result<T, X>) -> Ended {
-        let ended = match &result {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(failure.as_fault().cloned()),
-        };
-        self.place.put(result);
-        ended
-    }
-}
-
 impl<P, A, T, X> Member for Placed<'_, P, A, T, X>
 where
     P: Proxy,
     A: Send,
-    T: Send,
-    X: Failure<T> + Send,
+    T: Send + 'static,
+    X: Failure<T> + Send + 'static,
 {
     fn name(&self) -> CallName {
         CallName(P::DESCRIPTOR.name, self.call.method().name)
@@ -117,7 +106,7 @@ where
             options.oneway |= oneway;
             options.deadline = earlier(options.deadline, deadline);
         }
-        call.start(None)
+        call.begin(None)
     }
 
     fn far(&mut self) -> Option<&mut FarCall> {
@@ -136,13 +125,13 @@ where
 
     fn poll_near(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let result = std::task::ready!(self.call.poll_raw(cx));
-        Poll::Ready(self.put(result))
+        Poll::Ready(put(&self.place, result))
     }
 
     fn settle(&mut self, reply: Result<RawReply>) -> Ended {
         self.sent();
         let result = reply.map_err(X::from).and_then(self.call.decode);
-        self.put(result)
+        put(&self.place, result)
     }
 
     fn sent(&mut self) {
@@ -173,6 +162,97 @@ where
             _ => Err(polled_again()),
         }
     }
+
+    fn detach(mut self: Box<Self>, oneway: bool) -> Box<dyn Member> {
+        if oneway {
+            self.call.options().oneway = true;
+        }
+        let decode = self.call.decode;
+        Box::new(Detached {
+            call: self.call.detach(),
+            decode,
+            place: self.place,
+        })
+    }
+}
+
+/// A call whose arguments are encoded, and the place of its result.
+struct Detached<T, X> {
+    call: DetachedCall,
+    decode: DecodeFn<T, X>,
+    place: Arc<Place<T, X>>,
+}
+
+impl<T, X> Detached<T, X>
+where
+    X: Failure<T>,
+{
+    fn far(&self) -> Option<&FarCall> {
+        self.call.far.as_ref().ok()
+    }
+}
+
+impl<T, X> Member for Detached<T, X>
+where
+    T: Send + 'static,
+    X: Failure<T> + Send + 'static,
+{
+    fn name(&self) -> CallName {
+        CallName(self.call.interface, self.call.method.name)
+    }
+
+    fn begin(&mut self, _: bool, deadline: Option<Instant>) -> Result<()> {
+        match &mut self.call.far {
+            Ok(far) => {
+                far.not_after(deadline);
+                Ok(())
+            }
+            Err(fault) => Err(fault.clone()),
+        }
+    }
+
+    fn far(&mut self) -> Option<&mut FarCall> {
+        self.call.far.as_mut().ok()
+    }
+
+    fn group_call(&self) -> Option<GroupCall<'_>> {
+        Detached::far(self)?.group_call()
+    }
+
+    fn poll_near(&mut self, _: &mut Context<'_>) -> Poll<Ended> {
+        Poll::Ready(self.settle(Err(polled_again())))
+    }
+
+    fn settle(&mut self, reply: Result<RawReply>) -> Ended {
+        self.sent();
+        put(&self.place, reply.map_err(X::from).and_then(self.decode))
+    }
+
+    fn sent(&mut self) {
+        self.call.far = Err(polled_again());
+    }
+
+    fn compare(&self, fault: &Fault) -> Option<Comparing> {
+        self.call.compare(fault)
+    }
+
+    fn encode_by_name(&mut self) -> Result<()> {
+        self.call.encode_by_name()
+    }
+
+    fn detach(self: Box<Self>, _: bool) -> Box<dyn Member> {
+        self
+    }
+}
+
+/// Puts a result into its place, and says how the call ended.
+fn put<T, X: Failure<T>>(place: &Place<T, X>, result: std::result::Result<T, X>) -> Ended {
+    let ended = match &result {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure.as_fault().cloned()),
+    };
+    place.put(result);
+    ended
 }
 
 /// The fault of a call that was not started since one before it failed.

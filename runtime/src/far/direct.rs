@@ -57,7 +57,10 @@ impl Plan<'_> {
             && self.deadline.is_none()
             && !self.method.flags.idempotent;
         let bound = match self.remote {
-            Remote::Far(reference) if is_plain && !self.remote.is_intercepted() => {
+            // Calls on a promise note there how they went.
+            Remote::Far(reference)
+                if is_plain && reference.promise().is_none() && !self.remote.is_intercepted() =>
+            {
                 reference.ready().ok().flatten()
             }
             _ => None,

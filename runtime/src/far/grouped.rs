@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Binding, Encoded, Extras, FarCall, OnewayMode, State, already_sent};
 use crate::Outcome;
 use crate::call::deadline_exceeded;
-use crate::context::Annotations;
+use crate::context::{Annotations, earlier};
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
 use crate::object::ExportKind;
-use crate::remote::{Bound, Remote};
+use crate::promise::Way;
+use crate::remote::{Bound, CallTarget, Remote};
 use crate::session::{Session, Ticket};
 
 /// A call that is ready to be sent.
 pub(crate) struct GroupCall<'a> {
-    pub(crate) target: u32,
+    pub(crate) target: CallTarget,
     pub(crate) encoded: &'a Encoded,
     pub(crate) oneway: OnewayMode,
     pub(crate) extras: &'a Extras,
@@ -68,6 +69,15 @@ impl FarCall {
                 before?;
             }
             if let Remote::Far(reference) = &self.remote
+                && let Some(promised) = reference.promise()
+            {
+                promised.known().await;
+                if let Way::Direct(remote) = promised.way(true)? {
+                    self.remote = remote;
+                }
+            }
+            if let Remote::Far(reference) = &self.remote
+                && reference.promise().is_none()
                 && let Ok(None) = reference.ready()
             {
                 // Its turn is not kept: two groups that keep turns could wait for each other.
@@ -98,20 +108,31 @@ impl FarCall {
         }
     }
 
-    /// Brings the call to where it can be sent, and returns where that is. Keeps its turn to call the object.
-    pub(crate) async fn find(&mut self) -> Result<Found> {
+    /// Brings the call to where it can be sent, and returns where that is. Keeps its turn to call the object. Returns
+    /// nothing if it turns out to be under way in this process: it is to be polled then.
+    pub(crate) async fn find(&mut self) -> Result<Option<Found>> {
         let deadline = self.extras.deadline;
         within(deadline, async {
-            let state = self.begin()?;
-            self.state = match state {
-                State::Binding(binding) => queued(binding).await?,
-                state => state,
-            };
+            let mut state = self.begin()?;
+            loop {
+                state = match state {
+                    State::Binding(binding) => queued(binding).await?,
+                    State::Promised(reference, turn) => {
+                        let turn = turn.await;
+                        self.call_promised(reference, Some(turn))?
+                    }
+                    state => {
+                        self.state = state;
+                        break;
+                    }
+                };
+            }
             match &self.state {
-                State::Queued { bound, .. } => Ok(Found {
+                State::Queued { bound, .. } => Ok(Some(Found {
                     remote: self.remote.clone(),
                     bound: Arc::clone(bound),
-                }),
+                })),
+                State::Loopback(_) => Ok(None),
                 _ => Err(already_sent()),
             }
         })
@@ -164,6 +185,21 @@ impl FarCall {
         }
     }
 
+    /// Gives up by then at the latest.
+    pub(crate) fn not_after(&mut self, deadline: Option<Instant>) {
+        self.extras.deadline = earlier(self.extras.deadline, deadline);
+    }
+
+    /// Notes at what was promised that a call went there whose start nobody hears of.
+    pub(crate) fn note_oneway(&self) {
+        if self.oneway != OnewayMode::Answered
+            && let State::Queued { bound, .. } = &self.state
+            && let Some(answer) = bound.kept_answer()
+        {
+            answer.note_oneway();
+        }
+    }
+
     /// Keeps the notes beside the answer.
     pub(crate) fn note(&mut self, annotations: Annotations) {
         self.reply_annotations = annotations;
@@ -192,7 +228,7 @@ async fn queued(binding: Binding) -> Result<State> {
 
 /// Waits no longer than this.
 async fn within<R>(
-    deadline: Option<tokio::time::Instant>,
+    deadline: Option<Instant>,
     future: impl Future<Output = Result<R>>,
 ) -> Result<R> {
     match deadline {

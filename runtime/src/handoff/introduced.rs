@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use farref_proto::IncomingIntroduction;
@@ -13,7 +12,7 @@ use tokio::task::AbortHandle;
 use super::claiming;
 use crate::error::Result;
 use crate::object::ObjectIdentity;
-use crate::remote::{Bound, FarReference};
+use crate::remote::{Bound, FarReference, Turns};
 use crate::session::Counted;
 use crate::task;
 
@@ -25,8 +24,7 @@ pub(crate) struct Introduced {
     chosen: OnceLock<Arc<Bound>>,
     is_chosen: Notify,
     /// Calls that wait for the choice are sent one after the other, in their order.
-    pub(crate) turns: Arc<tokio::sync::Mutex<()>>,
-    pub(crate) binders: AtomicUsize,
+    pub(crate) turns: Turns,
     /// Who tries to get a reference from the holder.
     task: OnceLock<AbortHandle>,
 }
@@ -39,8 +37,7 @@ impl Introduced {
             through: Mutex::new(Some(through)),
             chosen: OnceLock::new(),
             is_chosen: Notify::new(),
-            turns: Arc::default(),
-            binders: AtomicUsize::new(0),
+            turns: Turns::default(),
             task: OnceLock::new(),
         }
     }

@@ -9,12 +9,14 @@ use farref_proto::{BatchMode, FaultKind, IncomingBatch};
 
 use super::ending::ServedTogether;
 use super::inbox::{Arrived, Work};
+use super::promises::{promise_of, unknown};
 use super::serving::{AnswerKind, Canceller, Finished, SessionAnswer, Watch};
 use super::{IncomingCallId, Session, State};
 use crate::call::member::skipped;
 use crate::context::CallName;
 use crate::dispatch::Reply;
 use crate::error::{Fault, Result};
+use crate::object::Export;
 use crate::serve::{Handler, Running};
 use crate::task;
 
@@ -24,6 +26,10 @@ pub(crate) struct ArrivedBatch {
     calls: VecDeque<Arrived>,
     /// The call that failed, in a batch that stops there.
     stopped: Option<CallName>,
+    /// Whether what the next call is for was looked for, where that is the answer of another call.
+    is_resolved: bool,
+    /// How its calls are cancelled, once it has left the reader.
+    cancelling: Option<Arc<Cancelling>>,
 }
 
 /// What the calls that a batch has not ended are cancelled by, once it is in a task.
@@ -105,6 +111,40 @@ impl ArrivedBatch {
         }
     }
 
+    /// The call whose answer the next call is for, if that was not looked for.
+    fn awaits(&self) -> Option<IncomingCallId> {
+        let next = self.calls.front()?;
+        let awaits = next.call.pipelined && !self.is_resolved && self.stopped.is_none();
+        awaits.then(|| promise_of(next))
+    }
+
+    /// Takes what the next call is for.
+    pub(super) fn resolve(&mut self, target: Result<Arc<Export>>) {
+        if let Some(next) = self.calls.front_mut() {
+            next.target = target;
+            self.is_resolved = true;
+        }
+    }
+
+    /// Has cancels that come from now on reach those of the calls that have not ended.
+    pub(super) fn can_be_cancelled(&mut self, state: &mut State) -> Arc<Cancelling> {
+        if let Some(cancelling) = &self.cancelling {
+            return Arc::clone(cancelling);
+        }
+        let cancelling = Arc::new(Cancelling::default());
+        for call in self.call_ids() {
+            let canceller = Canceller::Batch(Arc::clone(&cancelling));
+            state.answers.put(call, canceller);
+        }
+        self.cancelling = Some(Arc::clone(&cancelling));
+        cancelling
+    }
+
+    fn is_cancelled(&self, call: IncomingCallId) -> bool {
+        let cancelling = self.cancelling.as_ref();
+        cancelling.is_some_and(|cancelling| cancelling.is_cancelled(Some(call)))
+    }
+
     fn call_ids(&self) -> impl Iterator<Item = IncomingCallId> {
         self.calls
             .iter()
@@ -117,7 +157,16 @@ impl Session {
     pub(super) fn arrived_batch(self: &Arc<Self>, state: &mut State, batch: IncomingBatch) -> Work {
         let calls = batch.calls.into_iter().map(|batched| {
             let mut arrived = self.arrived(state, batched.call, batched.receipt);
+            // Only the answers of calls before it are there to wait for.
+            if arrived.call.pipelined && !state.promises.contains(promise_of(&arrived)) {
+                arrived.call.pipelined = false;
+                arrived.target = Err(unknown());
+            }
+            if arrived.call.keep_answer && arrived.receipt.is_none() {
+                state.promises.open(arrived.call.id);
+            }
             if let Some(refusal) = batched.refusal {
+                arrived.call.pipelined = false;
                 arrived.target = Err(Fault::from_message(*refusal));
             }
             arrived
@@ -126,36 +175,45 @@ impl Session {
             mode: batch.mode,
             calls: calls.collect(),
             stopped: None,
+            is_resolved: false,
+            cancelling: None,
         })
     }
 
     /// Serves a batch as far as it goes in place; the rest goes on in a task.
     pub(super) fn serve_batch(
         self: &Arc<Self>,
-        mut batch: ArrivedBatch,
+        batch: ArrivedBatch,
         served: &mut ServedTogether,
         finished: &mut Finished,
         watch: &mut Watch,
         cx: &mut Context<'_>,
     ) {
-        let pending = self.run_batch(&mut batch, served, finished, Some(watch), None, cx);
-        if let Some(pending) = pending {
+        let pending = self.run_batch(batch, served, finished, Some(watch), cx);
+        if let Some((batch, pending)) = pending {
             let served = served.give_many_away(batch.len() + 1);
             self.move_to_task(batch, pending, served);
         }
     }
 
-    /// Runs the calls of a batch in place until one stays pending, which is returned.
+    /// Runs the calls of a batch in place until one stays pending, which is returned. A batch whose next call is for an
+    /// answer that has not come waits with it.
     fn run_batch(
         self: &Arc<Self>,
-        batch: &mut ArrivedBatch,
+        mut batch: ArrivedBatch,
         served: &mut ServedTogether,
         finished: &mut Finished,
         mut watch: Option<&mut Watch>,
-        cancelling: Option<&Cancelling>,
         cx: &mut Context<'_>,
-    ) -> Option<Pending> {
-        while let Some(mut arrived) = batch.calls.pop_front() {
+    ) -> Option<(ArrivedBatch, Pending)> {
+        loop {
+            if let Some(promise) = batch.awaits() {
+                // It may be the answer of a call that has just ended.
+                self.answer_now(finished, served);
+                batch = self.next_of_batch(batch, promise, served)?;
+            }
+            let mut arrived = batch.calls.pop_front()?;
+            batch.is_resolved = false;
             if arrived.call.ordered && batch.stopped.is_none() {
                 self.serve_ordered(arrived, served, finished, cx);
                 continue;
@@ -165,8 +223,7 @@ impl Session {
                 arrived.transferred.clear();
             }
             let call = arrived.call.id;
-            let is_cancelled = arrived.receipt.is_none()
-                && cancelling.is_some_and(|cancelling| cancelling.is_cancelled(Some(call)));
+            let is_cancelled = arrived.receipt.is_none() && batch.is_cancelled(call);
             let (mut handler, kind) = self.handler(arrived);
             let name = handler.scope.call_name();
             let result = if let Some(failed) = batch.stopped {
@@ -183,11 +240,12 @@ impl Session {
                 match polled {
                     Poll::Ready(result) => result,
                     Poll::Pending => {
-                        return Some(Pending {
+                        let pending = Pending {
                             handler,
                             kind,
                             has_begun: may_poll,
-                        });
+                        };
+                        return Some((batch, pending));
                     }
                 }
             };
@@ -197,10 +255,9 @@ impl Session {
                 .as_deref_mut()
                 .is_some_and(|watch| watch.took_long(Some(name)));
             if took_long || finished.is_full() {
-                self.answer_all(finished, served);
+                self.answer_now(finished, served);
             }
         }
-        None
     }
 
     fn move_to_task(
@@ -209,7 +266,6 @@ impl Session {
         mut pending: Pending,
         mut served: ServedTogether,
     ) {
-        let cancelling = Arc::new(Cancelling::default());
         let current = pending.kind.call();
         let mut state = self.lock();
         if state.closed.is_some() {
@@ -217,10 +273,10 @@ impl Session {
             drop((pending, batch));
             return;
         }
-        for call in current.into_iter().chain(batch.call_ids()) {
-            state
-                .answers
-                .put(call, Canceller::Batch(Arc::clone(&cancelling)));
+        let cancelling = batch.can_be_cancelled(&mut state);
+        if let Some(call) = current {
+            let canceller = Canceller::Batch(Arc::clone(&cancelling));
+            state.answers.put(call, canceller);
         }
         drop(state);
         let session = Arc::clone(self);
@@ -230,20 +286,17 @@ impl Session {
                 session
                     .end_pending(pending, &mut batch, &cancelling, &mut served)
                     .await;
+                let mut rest = Some(batch);
                 let next = poll_fn(|cx| {
-                    Poll::Ready(session.run_batch(
-                        &mut batch,
-                        &mut served,
-                        &mut finished,
-                        None,
-                        Some(&cancelling),
-                        cx,
-                    ))
+                    let batch = rest.take();
+                    let next = batch.and_then(|batch| {
+                        session.run_batch(batch, &mut served, &mut finished, None, cx)
+                    });
+                    session.answer_all(&mut finished, &mut served, cx);
+                    Poll::Ready(next)
                 });
-                let next = tokio::task::unconstrained(next).await;
-                session.answer_all(&mut finished, &mut served);
-                match next {
-                    Some(next) => pending = next,
+                match tokio::task::unconstrained(next).await {
+                    Some((rest, next)) => (batch, pending) = (rest, next),
                     None => break,
                 }
             }

@@ -50,7 +50,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.let_go(None);
+        self.0.let_go(|_| ());
     }
 }
 
@@ -132,6 +132,11 @@ impl ServedTogether {
         }
     }
 
+    /// Takes others over.
+    pub(super) fn take_over(&mut self, mut others: ServedTogether) {
+        self.count += std::mem::take(&mut others.count);
+    }
+
     /// So many of them have ended.
     pub(super) fn end(&mut self, count: usize) {
         if count > 0 {
@@ -192,16 +197,15 @@ impl Session {
 
     /// Gives one place in the books back.
     pub(crate) fn release(&self, import: ImportId) {
-        self.let_go(Some(import));
+        self.let_go(|state| state.connection.release(import, 1));
     }
 
-    fn let_go(&self, import: Option<ImportId>) {
+    /// Gives a place in the books back, as `note` says it.
+    pub(super) fn let_go(&self, note: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         self.holders.fetch_sub(1, Ordering::AcqRel);
-        if let Some(import) = import
-            && state.closed.is_none()
-        {
-            state.connection.release(import, 1);
+        if state.closed.is_none() {
+            note(&mut state);
         }
         let ending = self.end_if_idle(&mut state);
         Self::unlock_and_write(state);
@@ -218,6 +222,7 @@ impl Session {
         let is_idle = tables.exports == 0
             && tables.aliases == 0
             && tables.calls_in == 0
+            && tables.promises_in == 0
             && tables.calls_out == 0
             && tables.streams_out == 0
             && tables.streams_in == 0
@@ -256,6 +261,7 @@ impl Session {
             questions,
             exports,
             streams,
+            promises,
             connection,
             ..
         } = state;
@@ -269,6 +275,7 @@ impl Session {
         }
         exports.clear(&mut garbage);
         streams.fail(fault, &mut garbage);
+        promises.clear(&mut garbage);
         state.closed = Some(fault.clone());
         state.discards = queued == Queued::Discarded;
         self.closed.store(true, Ordering::Release);

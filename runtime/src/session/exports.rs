@@ -339,7 +339,7 @@ impl Garbage {
 }
 
 /// An export of an object that a third process owns: calls pass through here.
-fn forward(reference: &Remote) -> Arc<Export> {
+pub(super) fn forward(reference: &Remote) -> Arc<Export> {
     let identity = reference.identity().unwrap_or_else(ObjectIdentity::unique);
     Arc::new(Export {
         identity,

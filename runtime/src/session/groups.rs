@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use farref_proto::{
-    BatchMode, CallId, Chain, Extensions, FaultKind, IncomingReply, OutgoingCall, SendError,
+    BatchMode, CallFlags, CallId, Chain, Extensions, FaultKind, IncomingReply, OutgoingCall,
+    SendError,
 };
 
 use super::handing_off::Introducing;
@@ -291,7 +292,7 @@ impl Session {
         let mut refused = None;
         let group = state.questions.groups.next();
         for call in calls {
-            match self.append(state, call, &mut garbage) {
+            match self.append(state, call, false, &mut garbage) {
                 Ok(Some(id)) => {
                     let seat = Seat {
                         group,
@@ -362,10 +363,11 @@ impl Session {
     }
 
     /// Appends a call for which there may be room. What fails has transferred nothing.
-    fn append(
+    pub(super) fn append(
         &self,
         state: &mut State,
         call: &GroupCall<'_>,
+        keep_answer: bool,
         garbage: &mut Garbage,
     ) -> std::result::Result<Option<CallId>, SendError> {
         let GroupCall {
@@ -413,7 +415,7 @@ impl Session {
         let extensions = introduced.as_ref().unwrap_or(extensions);
         let connection = &mut state.connection;
         let outgoing = OutgoingCall {
-            target,
+            target: target.id,
             method_index: encoded.key.index,
             method_hash: encoded.key.hash,
             shape: encoded.key.shape,
@@ -423,10 +425,18 @@ impl Session {
             body: &encoded.body,
             attachments: &encoded.attachments,
         };
+        let flags = CallFlags {
+            pipelined: target.pipelined,
+            keep_answer,
+        };
         let sent = match oneway {
-            OnewayMode::Answered => connection.call(&outgoing).map(Some),
-            OnewayMode::Plain => connection.oneway(&outgoing, false).map(|()| None),
-            OnewayMode::Ordered => connection.oneway(&outgoing, true).map(|()| None),
+            OnewayMode::Answered => connection.call_with(&outgoing, flags).map(Some),
+            OnewayMode::Plain => connection
+                .oneway_with(&outgoing, false, flags)
+                .map(|()| None),
+            OnewayMode::Ordered => connection
+                .oneway_with(&outgoing, true, flags)
+                .map(|()| None),
         };
         introducing.end(sent.is_ok(), garbage);
         if sent.is_err() {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use farref_proto::{
-    Extensions, IncomingClaim, IncomingIntroduction, IncomingProvide, InstanceId, Introduction,
-    MAX_INTRODUCTIONS, SendError, features,
+    Extensions, ImportId, IncomingClaim, IncomingIntroduction, IncomingProvide, InstanceId,
+    Introduction, MAX_INTRODUCTIONS, SendError, features,
 };
 
 use super::inbox::Garbage;
@@ -58,8 +58,9 @@ impl Drop for Counted {
 }
 
 /// What is to be promised to a third process, once the session's lock is free.
-pub(crate) struct Promise {
+pub(crate) struct Promised {
     bound: Arc<Bound>,
+    import: ImportId,
     grant: [u8; 16],
     recipient: InstanceId,
 }
@@ -68,7 +69,7 @@ pub(crate) struct Promise {
 #[derive(Default)]
 pub(super) struct Introducing {
     introductions: Vec<Introduction>,
-    promises: Vec<Promise>,
+    promises: Vec<Promised>,
 }
 
 impl Introducing {
@@ -100,8 +101,8 @@ impl Introducing {
     /// dropped: the session's lock is held here.
     pub(super) fn end(&mut self, is_sent: bool, garbage: &mut Garbage) {
         match is_sent {
-            true => garbage.promises.append(&mut self.promises),
-            false => garbage.broken.append(&mut self.promises),
+            true => garbage.provided.append(&mut self.promises),
+            false => garbage.withdrawn.append(&mut self.promises),
         }
     }
 }
@@ -141,11 +142,13 @@ impl Session {
     }
 
     /// How the peer is introduced to the holder of an object, if both take part and it is a third process.
-    fn introduction(&self, index: usize, bound: &Arc<Bound>) -> Option<(Introduction, Promise)> {
+    fn introduction(&self, index: usize, bound: &Arc<Bound>) -> Option<(Introduction, Promised)> {
         let holding = &bound.session;
         if !self.takes_hand_offs() || !holding.takes_hand_offs() || holding.is_closed() {
             return None;
         }
+        // What a call will return cannot be handed off before it is there.
+        let import = bound.import()?;
         let (recipient, holder) = (self.peer_instance()?, holding.peer_instance()?);
         let own = random::instance_id();
         if recipient == holder || recipient == own || holder == own {
@@ -159,8 +162,9 @@ impl Session {
             holder,
             address: address.map(Address::to_string).unwrap_or_default(),
         };
-        let promise = Promise {
+        let promise = Promised {
             bound: Arc::clone(bound),
+            import,
             grant,
             recipient,
         };
@@ -275,7 +279,7 @@ impl Session {
     }
 
     /// Tells the holder of an object that a third process will claim it, if there is room.
-    fn provide(&self, promise: &Promise, lifetime_ms: u32) -> Result<(), SendError> {
+    fn provide(&self, promise: &Promised, lifetime_ms: u32) -> Result<(), SendError> {
         let mut state = self.lock();
         if state.closed.is_some() {
             return Ok(());
@@ -283,7 +287,7 @@ impl Session {
         if !state.questions.may_send(0, &Ticket::none()) {
             return Err(SendError::NoCredit);
         }
-        let import = promise.bound.import;
+        let import = promise.import;
         let sent = state
             .connection
             .provide(import, promise.grant, promise.recipient, lifetime_ms);
@@ -292,7 +296,7 @@ impl Session {
     }
 
     /// The same, waiting for room.
-    async fn provide_later(&self, promise: &Promise, lifetime_ms: u32) -> Result<(), Fault> {
+    async fn provide_later(&self, promise: &Promised, lifetime_ms: u32) -> Result<(), Fault> {
         let mut place = Place::of(self);
         let sent = poll_fn(|cx| {
             let mut guard = self.lock();
@@ -300,7 +304,7 @@ impl Session {
             if let Some(fault) = &state.closed {
                 return Poll::Ready(Err(fault.clone()));
             }
-            let import = promise.bound.import;
+            let import = promise.import;
             let sent = match state.questions.may_send(0, &place.ticket) {
                 true => {
                     state
@@ -330,7 +334,7 @@ impl Session {
 }
 
 /// Tells the holders of objects that others will claim them.
-pub(super) fn promise(promises: Vec<Promise>) {
+pub(super) fn promise(promises: Vec<Promised>) {
     for promise in promises {
         let session = Arc::clone(&promise.bound.session);
         let lifetime = session.node.hand_off.patience.as_millis();

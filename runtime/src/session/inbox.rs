@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use farref_proto::{
     ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, IncomingClaim, IncomingProvide,
-    IncomingRef, OnewayReceipt,
+    IncomingRef, IncomingReply, OnewayReceipt,
 };
 
 use super::batches::ArrivedBatch;
 use super::ending::Queued;
-use super::handing_off::{self, Promise};
+use super::handing_off;
+use super::promises::Promise;
 use super::serving::Batch;
 use super::streams::Production;
 use super::{IncomingCallId, Phase, Session, State, Wakers, transfer};
@@ -19,6 +20,7 @@ use crate::error::{Fault, Result};
 use crate::factory::Instance;
 use crate::object::{Export, ObjectIdentity};
 use crate::panics;
+use crate::promise;
 use crate::remote::Bound;
 use crate::transferred::Transferred;
 
@@ -33,10 +35,18 @@ pub(crate) struct Garbage {
     pub(crate) found: Vec<(Arc<Bound>, Result<ObjectIdentity>)>,
     pub(crate) exports: Vec<Arc<Export>>,
     pub(crate) transferred: Vec<Transferred>,
-    /// What is promised to third processes now that a frame says so.
-    pub(crate) promises: Vec<Promise>,
+    /// What is provided for third processes now that a frame says so.
+    pub(crate) provided: Vec<handing_off::Promised>,
     /// What would have been, had the frame been sent.
-    pub(crate) broken: Vec<Promise>,
+    pub(crate) withdrawn: Vec<handing_off::Promised>,
+    /// Answers that are kept by the peer, with the references that came with them.
+    pub(crate) promised: Vec<(Arc<Bound>, IncomingReply, Vec<Transferred>)>,
+    /// Answers that will not come.
+    pub(crate) broken: Vec<(Arc<Bound>, Fault)>,
+    /// Calls of the peer whose answers are kept, and are on their way now.
+    pub(crate) answered: Vec<IncomingCallId>,
+    /// Answers that are kept for the peer no longer.
+    pub(crate) promises: Vec<Promise>,
 }
 
 impl Garbage {
@@ -44,6 +54,13 @@ impl Garbage {
     pub(crate) fn clear(&mut self) {
         for (bound, found) in self.found.drain(..) {
             bound.answer(found);
+        }
+        for (bound, reply, references) in self.promised.drain(..) {
+            let result = bound.session.promised(reply, references);
+            bound.settle(result);
+        }
+        for (bound, fault) in self.broken.drain(..) {
+            bound.settle(Err(promise::broken(&fault)));
         }
         for waker in self.wakers.drain(..) {
             waker.wake();
@@ -57,13 +74,14 @@ impl Garbage {
     }
 
     fn drop_contained(&mut self) {
-        if !self.promises.is_empty() || !self.broken.is_empty() {
-            self.broken.clear();
-            handing_off::promise(std::mem::take(&mut self.promises));
+        if !self.provided.is_empty() || !self.withdrawn.is_empty() {
+            self.withdrawn.clear();
+            handing_off::promise(std::mem::take(&mut self.provided));
         }
-        if self.exports.is_empty() && self.transferred.is_empty() {
+        if self.exports.is_empty() && self.transferred.is_empty() && self.promises.is_empty() {
             return;
         }
+        self.promises.drain(..).for_each(panics::drop_contained);
         // Each may be the last hold on an object, and one whose drop panics takes nothing else along.
         self.exports.drain(..).for_each(panics::drop_contained);
         self.transferred.drain(..).for_each(panics::drop_contained);
@@ -218,10 +236,15 @@ impl Session {
                     |table: &[IncomingRef]| transfer::receive(exports, streams, self, table);
                 state.questions.answer(reply, receive, garbage);
             }
-            Event::Call(call) => work.push(Work::Call(self.arrived(state, call, None))),
-            Event::Oneway(call, receipt) => {
-                work.push(Work::Call(self.arrived(state, call, Some(receipt))))
+            Event::Call(call) => {
+                let arrived = self.arrived(state, call, None);
+                work.extend(self.sorted(state, arrived));
             }
+            Event::Oneway(call, receipt) => {
+                let arrived = self.arrived(state, call, Some(receipt));
+                work.extend(self.sorted(state, arrived));
+            }
+            Event::Finished(call) => state.promises.finish(call, garbage),
             Event::Batch(batch) => work.push(self.arrived_batch(state, batch)),
             Event::Bind(bind) => self.serve_bind(state, bind, garbage, work),
             Event::Provide(provide) => {

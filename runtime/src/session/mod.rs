@@ -21,6 +21,8 @@ mod input;
 mod inspection;
 mod linking;
 mod ordered;
+mod promises;
+mod promising;
 mod questions;
 mod sending;
 mod serving;
@@ -49,6 +51,7 @@ pub(crate) use self::handlers::DESCRIBE;
 pub(crate) use self::inspection::hexadecimal;
 pub use self::linking::{SessionState, StateWatch};
 use self::ordered::OrderedOneways;
+use self::promises::Promises;
 pub(crate) use self::questions::{Question, Questions, SendState, Ticket};
 use self::streams::Streams;
 use self::under_way::UnderWay;
@@ -130,6 +133,7 @@ pub(crate) struct State {
     exports: Exports,
     streams: Streams,
     answers: serving::Answers,
+    promises: Promises,
     writing: Requested,
     closed: Option<Fault>,
     /// Whether nothing more is written, not even what is queued.
@@ -158,6 +162,7 @@ impl Session {
             exports: Exports::new(node.daemon()),
             streams: Streams::default(),
             answers: serving::Answers::default(),
+            promises: Promises::default(),
             writing: Requested::default(),
             closed: None,
             discards: false,

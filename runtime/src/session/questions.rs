@@ -63,6 +63,8 @@ pub(super) enum Asker {
     Caller(usize),
     Group(Seat),
     Bind(Weak<Bound>),
+    /// The answer is kept, as the place of what it returns.
+    Promise(Weak<Bound>),
 }
 
 enum Slot {
@@ -97,6 +99,17 @@ impl Questions {
         self.slots.len() - self.free.len() + self.groups.len() <= 1
     }
 
+    /// Forgets a call whose answer is kept. Returns whether it is not answered yet.
+    pub(super) fn forget_promise(&mut self, call: CallId) -> bool {
+        match self.by_call.get_mut(call.index() as usize) {
+            Some(asker @ Asker::Promise(_)) => {
+                *asker = Asker::Nobody;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Notes that a call of a group was sent.
     pub(super) fn expect_in_group(&mut self, call: CallId, seat: Seat) {
         self.expect(call, Asker::Group(seat));
@@ -107,7 +120,7 @@ impl Questions {
         self.expect(call, Asker::Bind(bound));
     }
 
-    fn expect(&mut self, call: CallId, asker: Asker) {
+    pub(super) fn expect(&mut self, call: CallId, asker: Asker) {
         let index = call.index() as usize;
         if self.by_call.len() <= index {
             self.by_call.resize(index + 1, Asker::Nobody);
@@ -141,6 +154,13 @@ impl Questions {
             Asker::Group(seat) => {
                 let transferred = receive(&reply.table);
                 self.groups.answer(seat, reply, transferred, garbage);
+            }
+            Asker::Promise(bound) => {
+                let transferred = receive(&reply.table);
+                match bound.upgrade() {
+                    Some(bound) => garbage.promised.push((bound, reply, transferred)),
+                    None => garbage.transferred.extend(transferred),
+                }
             }
             Asker::Bind(bound) => {
                 if let Some(bound) = bound.upgrade() {
@@ -200,12 +220,18 @@ impl Questions {
             }
         }
         for asker in self.by_call.drain(..) {
-            if let Asker::Bind(bound) = asker
-                && let Some(bound) = bound.upgrade()
-            {
-                garbage
-                    .found
-                    .push((bound, Err(fault.clone().with_outcome(Outcome::NotStarted))));
+            let fault = || fault.clone().with_outcome(Outcome::NotStarted);
+            match asker {
+                Asker::Bind(bound) => {
+                    let bound = bound.upgrade();
+                    let found = bound.map(|bound| (bound, Err(fault())));
+                    garbage.found.extend(found);
+                }
+                Asker::Promise(bound) => {
+                    let broken = bound.upgrade().map(|bound| (bound, fault()));
+                    garbage.broken.extend(broken);
+                }
+                Asker::Nobody | Asker::Caller(_) | Asker::Group(_) => {}
             }
         }
         for queue in std::mem::take(&mut self.queues).into_values() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use farref_proto::{
-    CallId, Chain, Connection, Extensions, FaultKind, ImportId, OutgoingCall, SendError,
+    CallFlags, CallId, Chain, Connection, Extensions, FaultKind, ImportId, OutgoingCall, SendError,
 };
 
 use super::handing_off::Introducing;
@@ -14,7 +14,7 @@ use crate::Outcome;
 use crate::codec::Codec;
 use crate::error::{Fault, Result};
 use crate::far::{Encoded, Extras, OnewayMode};
-use crate::remote::Bound;
+use crate::remote::{Bound, CallTarget};
 
 /// A place in the queue for room of those who ask for names, given up when it is dropped.
 pub(super) struct Place<'a> {
@@ -42,7 +42,7 @@ impl Session {
     /// Sends a call if there is room, or queues for room.
     pub(crate) fn send(
         &self,
-        target: u32,
+        target: CallTarget,
         encoded: &Encoded,
         oneway: OnewayMode,
         extras: &Extras,
@@ -98,7 +98,7 @@ impl Session {
         let extensions = introduced.as_ref().unwrap_or(extensions);
         let table = transferred.as_deref().unwrap_or_default();
         let call = OutgoingCall {
-            target,
+            target: target.id,
             method_index: encoded.key.index,
             method_hash: encoded.key.hash,
             shape: encoded.key.shape,
@@ -108,11 +108,21 @@ impl Session {
             body: &encoded.body,
             attachments: &encoded.attachments,
         };
+        let flags = CallFlags {
+            pipelined: target.pipelined,
+            keep_answer: false,
+        };
         let sent = match (&transferred, oneway) {
             (Err(error), _) => Err(error.clone()),
-            (Ok(_), OnewayMode::Answered) => state.connection.call(&call).map(Some),
-            (Ok(_), OnewayMode::Plain) => state.connection.oneway(&call, false).map(|()| None),
-            (Ok(_), OnewayMode::Ordered) => state.connection.oneway(&call, true).map(|()| None),
+            (Ok(_), OnewayMode::Answered) => state.connection.call_with(&call, flags).map(Some),
+            (Ok(_), OnewayMode::Plain) => state
+                .connection
+                .oneway_with(&call, false, flags)
+                .map(|()| None),
+            (Ok(_), OnewayMode::Ordered) => state
+                .connection
+                .oneway_with(&call, true, flags)
+                .map(|()| None),
         };
         let outcome = match sent {
             Ok(Some(id)) => Ok(SendState::Sent(state.questions.ask(id, cx.waker()))),
@@ -233,6 +243,7 @@ pub(super) fn send_fault(error: &SendError) -> Fault {
     let kind = match error {
         SendError::TooLarge { .. } | SendError::TooMany { .. } => FaultKind::TooLarge,
         SendError::UnsupportedCodec(_) => FaultKind::UnsupportedCodec,
+        SendError::TooManyKept { .. } => FaultKind::Overloaded,
         SendError::Draining => FaultKind::ShuttingDown,
         SendError::Closed => FaultKind::SessionLost,
         SendError::DepthExceeded { .. } => FaultKind::DepthExceeded,

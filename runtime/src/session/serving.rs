@@ -1,5 +1,6 @@
 //! Serving the calls that arrive on a session.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub(crate) enum Canceller {
     Task(AbortHandle),
     /// It is one of a batch.
     Batch(Arc<Cancelling>),
+    /// It waits for the answer of this call.
+    Promise(IncomingCallId),
 }
 
 impl Canceller {
@@ -50,6 +53,8 @@ impl Canceller {
         match self {
             Canceller::Task(task) => task.abort(),
             Canceller::Batch(batch) => batch.cancel(call),
+            // Who reads looks for it there.
+            Canceller::Promise(_) => {}
         }
     }
 
@@ -58,6 +63,7 @@ impl Canceller {
         match self {
             Canceller::Task(task) => task.abort(),
             Canceller::Batch(batch) => batch.cancel_all(),
+            Canceller::Promise(_) => {}
         }
     }
 }
@@ -130,8 +136,12 @@ impl Answer for SessionAnswer {
             &mut garbage,
         );
         Session::unlock_and_write(state);
-        drop(self);
+        let kept = std::mem::take(&mut garbage.answered);
+        drop(garbage);
         answered(scope, result, sent);
+        if !kept.is_empty() {
+            session.release_elsewhere(kept);
+        }
     }
 }
 
@@ -147,7 +157,11 @@ fn answered(scope: &Scope, result: Result<Reply>, sent: std::result::Result<(), 
 
 /// Handlers that have ended in place and are answered together.
 #[derive(Default)]
-pub(crate) struct Finished(Vec<Ended>);
+pub(crate) struct Finished {
+    handlers: Vec<Ended>,
+    /// Calls whose answers others may have waited for, once they are on their way.
+    pub(super) answered: VecDeque<IncomingCallId>,
+}
 
 struct Ended {
     kind: AnswerKind,
@@ -161,12 +175,12 @@ impl Finished {
     const FULL: usize = 64;
 
     pub(super) fn is_full(&self) -> bool {
-        self.0.len() >= Self::FULL
+        self.handlers.len() >= Self::FULL
     }
 
     #[inline]
     pub(super) fn push(&mut self, kind: AnswerKind, scope: Arc<Scope>, result: Result<Reply>) {
-        self.0.push(Ended {
+        self.handlers.push(Ended {
             kind,
             scope,
             result,
@@ -226,7 +240,7 @@ impl Session {
                 Work::Call(arrived) => {
                     let call = self.serve(arrived, served, finished, cx);
                     if watch.took_long(call) || finished.is_full() {
-                        self.answer_all(finished, served);
+                        self.answer_all(finished, served, cx);
                     }
                 }
                 Work::Batch(batch) => self.serve_batch(batch, served, finished, &mut watch, cx),
@@ -237,24 +251,41 @@ impl Session {
                 Work::Cancel(call) => {
                     // It may be a call that has just ended.
                     let handler = self.lock().answers.remove(call);
-                    if let Some(handler) = handler {
-                        handler.cancel(call);
+                    match handler {
+                        Some(Canceller::Promise(promise)) => {
+                            self.cancel_held(promise, call, served, finished, cx);
+                        }
+                        Some(handler) => handler.cancel(call),
+                        None => {}
                     }
                 }
             }
         }
         watch.end();
-        self.answer_all(finished, served);
+        self.answer_all(finished, served, cx);
     }
 
     /// Answers handlers that have ended, all under one lock and with one write.
-    pub(super) fn answer_all(&self, finished: &mut Finished, served: &mut ServedTogether) {
-        if finished.0.is_empty() {
+    pub(super) fn answer_all(
+        self: &Arc<Self>,
+        finished: &mut Finished,
+        served: &mut ServedTogether,
+        cx: &mut Context<'_>,
+    ) {
+        self.answer_now(finished, served);
+        if !finished.answered.is_empty() {
+            self.release_held(served, finished, cx);
+        }
+    }
+
+    /// The same, and leaves what may have waited for these answers to be released.
+    pub(super) fn answer_now(&self, finished: &mut Finished, served: &mut ServedTogether) {
+        if finished.handlers.is_empty() {
             return;
         }
         let mut garbage = Garbage::default();
         let mut state = self.lock();
-        for ended in &mut finished.0 {
+        for ended in &mut finished.handlers {
             let annotations = ended.scope.take_reply_annotations();
             ended.sent = self.answer(
                 &mut state,
@@ -266,14 +297,15 @@ impl Session {
             );
         }
         self.unlock_and_write_now(state);
+        finished.answered.extend(garbage.answered.drain(..));
         drop(garbage);
-        let count = finished.0.len();
+        let count = finished.handlers.len();
         for Ended {
             scope,
             result,
             sent,
             ..
-        } in finished.0.drain(..)
+        } in finished.handlers.drain(..)
         {
             answered(&scope, result, sent);
             Scope::recycle(scope);
@@ -282,7 +314,7 @@ impl Session {
     }
 
     /// Serves a call. Returns its name if it was run in place.
-    fn serve(
+    pub(super) fn serve(
         self: &Arc<Self>,
         arrived: Arrived,
         served: &mut ServedTogether,
@@ -385,11 +417,19 @@ impl Session {
         }
         let fault = match result {
             Ok(reply) => match self.reply(state, call, reply, annotations, garbage) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    if Self::keep(state, call, &Ok(reply)) {
+                        garbage.answered.push(call);
+                    }
+                    return Ok(());
+                }
                 Err(error) => unsendable(scope, &error),
             },
             Err(fault) => fault.clone(),
         };
+        if Self::keep(state, call, &Err(&fault)) {
+            garbage.answered.push(call);
+        }
         let message = fault
             .with_hop(&self.node.name)
             .to_message(self.node.backtraces);
@@ -460,7 +500,7 @@ pub(super) struct Watch {
 impl Watch {
     const CALLS: usize = 4;
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Watch {
             since: Instant::now(),
             calls: [None; Watch::CALLS],

@@ -14,18 +14,27 @@ use crate::support::Pair;
 
 /// Keeps warnings and errors as text.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     /// Keeps what is logged on this thread until the guard is dropped.
-    fn start() -> (Self, DefaultGuard) {
+    pub(crate) fn start() -> (Self, DefaultGuard) {
         let log = Log::default();
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
     }
 
+    /// How many events of this level say this.
+    pub(crate) fn count(&self, level: &str, text: &str) -> usize {
+        let events = self.0.lock().unwrap();
+        let said = events
+            .iter()
+            .filter(|event| event.starts_with(level) && event.contains(text));
+        said.count()
+    }
+
     #[track_caller]
-    fn assert_has(&self, level: &str, parts: &[&str]) {
+    pub(crate) fn assert_has(&self, level: &str, parts: &[&str]) {
         let events = self.0.lock().unwrap();
         let found = events
             .iter()

@@ -108,7 +108,8 @@ fn is_empty(tables: &TableSizes) -> bool {
         tables.events,
         tables.streams_in,
         tables.streams_out,
-    ) == (0, 0, 0, 0, 0, 0)
+        tables.promises_in + tables.promises_out,
+    ) == (0, 0, 0, 0, 0, 0, 0)
 }
 
 fn only(peers: &[Peer]) -> &Peer {

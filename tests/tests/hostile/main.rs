@@ -16,6 +16,7 @@ mod handoff;
 mod handshake;
 mod lengths;
 mod panics;
+mod promises;
 mod recursion;
 mod senseless;
 mod silence;
