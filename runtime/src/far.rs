@@ -191,7 +191,7 @@ pub(crate) struct FarCall {
 }
 
 /// Waits for a turn to call what was promised.
-type PromisedTurn = Pin<Box<dyn Future<Output = Turn> + Send>>;
+type PromisedTurn = Pin<Box<dyn Future<Output = Option<Turn>> + Send>>;
 
 /// Finds an object, and its caller's turn to call it.
 type Binding = Pin<Box<dyn Future<Output = Result<(Arc<Bound>, Option<Turn>)>> + Send>>;
@@ -407,7 +407,7 @@ impl FarCall {
                 State::Promised(reference, turn) => {
                     let turn = ready!(turn.as_mut().poll(cx));
                     let reference = Arc::clone(reference);
-                    match self.call_promised(reference, Some(turn)) {
+                    match self.call_promised(reference, turn) {
                         Ok(next) => self.state = next,
                         Err(fault) => return Poll::Ready(Err(fault)),
                     }

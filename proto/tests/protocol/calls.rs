@@ -366,13 +366,6 @@ fn refused(pair: &mut Pair, bytes: &[u8]) -> FaultMessage {
 }
 
 #[test]
-fn what_is_not_supported_fails_that_call_only() {
-    let mut pair = Pair::established();
-    assert!(pair.server.connection.is_established());
-    assert_eq!(pair.server.connection.tables().calls_in, 0);
-}
-
-#[test]
 fn extensions_that_must_be_understood_fail_that_call_only() {
     let mut pair = Pair::established();
     let extended = |id: u8, tag: u8| {

@@ -119,7 +119,7 @@ impl FarCall {
                     State::Binding(binding) => queued(binding).await?,
                     State::Promised(reference, turn) => {
                         let turn = turn.await;
-                        self.call_promised(reference, Some(turn))?
+                        self.call_promised(reference, turn)?
                     }
                     state => {
                         self.state = state;
