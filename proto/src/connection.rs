@@ -25,7 +25,7 @@ pub use self::handing_off::{IncomingClaim, IncomingIntroduction, IncomingProvide
 pub use self::promises::CallFlags;
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
 use crate::error::{ConnectionError, Stranger};
-use crate::frame::{Header, Kind, LENGTH_FIELD, PREAMBLE};
+use crate::frame::{Header, LENGTH_FIELD, PREAMBLE};
 use crate::handshake::{
     ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, Resumption, ServerConfig,
     ServerHandshake,
@@ -559,12 +559,4 @@ impl Connection {
             self.events.push_back(Event::CreditAvailable { depth });
         }
     }
-}
-
-/// Tells whether frames of this kind belong into the handshake alone.
-fn is_of_handshake(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::ClientHello | Kind::ServerHello | Kind::Challenge | Kind::Proof | Kind::Refuse
-    )
 }

@@ -58,8 +58,6 @@ pub enum ConnectionError {
     Malformed(DecodeError),
     /// A frame was well formed and broke a rule.
     Violation(Violation),
-    /// A frame asks for a part of the protocol that this side does not have yet.
-    Unsupported(&'static str),
 }
 
 impl fmt::Display for ConnectionError {
@@ -97,10 +95,6 @@ impl fmt::Display for ConnectionError {
             Self::Violation(violation) => {
                 write!(f, "the other side broke the protocol: {violation}")
             }
-            Self::Unsupported(feature) => write!(
-                f,
-                "the other side used what this side does not support: {feature}"
-            ),
         }
     }
 }
@@ -141,7 +135,6 @@ impl ConnectionError {
             Self::Abandoned | Self::HandshakeTimeout | Self::FrameTimeout | Self::PeerTimeout => {
                 RefusalCode::Timeout
             }
-            Self::Unsupported(_) => RefusalCode::Unsupported,
             Self::Stranger(_) | Self::Refused { .. } | Self::Malformed(_) | Self::Violation(_) => {
                 RefusalCode::Malformed
             }
@@ -168,7 +161,6 @@ impl ConnectionError {
     pub(crate) fn close_code(&self) -> CloseCode {
         match self {
             Self::HandshakeTimeout | Self::FrameTimeout | Self::PeerTimeout => CloseCode::Timeout,
-            Self::Unsupported(_) => CloseCode::Unsupported,
             Self::Malformed(_) => CloseCode::Malformed,
             _ => CloseCode::Violation,
         }

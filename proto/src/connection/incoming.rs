@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     BatchedCall, Connection, Event, IncomingBind, IncomingCall, IncomingIntroduction, IncomingRef,
-    IncomingReply, OnewayReceipt, State, is_of_handshake,
+    IncomingReply, OnewayReceipt, State,
 };
 use crate::body::Body;
 use crate::error::{ConnectionError, Violation};
@@ -12,8 +12,8 @@ use crate::frame::{Header, Kind};
 use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId, StreamNumber};
 use crate::message::{
     Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, Cancel, Credit, EntryKind, Extensions,
-    FaultKind, FaultMessage, Finish, Introduction, Message, Outcome, Release, Reply, ReplyStatus,
-    Revoked, Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
+    FaultKind, FaultMessage, Finish, Introduction, Outcome, Release, Reply, ReplyStatus, Revoked,
+    Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
 use crate::time::Time;
@@ -56,12 +56,11 @@ impl Connection {
                 self.handle_stream_error(StreamError::decode(header, &frame, grants)?)
             }
             Kind::StreamCancel => self.handle_stream_cancel(StreamCancel::decode(header, &frame)?),
-            kind if is_of_handshake(kind) => Err(Violation::OutOfTurn(kind.code()).into()),
-            // Everything else has a meaning that this side does not know how to serve; it must still be well formed.
-            _ => {
-                Message::decode_as(header, &frame, grants)?;
-                Err(ConnectionError::Unsupported("hand-off"))
-            }
+            kind @ (Kind::ClientHello
+            | Kind::ServerHello
+            | Kind::Challenge
+            | Kind::Proof
+            | Kind::Refuse) => Err(Violation::OutOfTurn(kind.code()).into()),
         }
     }
 

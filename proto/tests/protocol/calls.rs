@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use farref_proto::message::{Call, Cancel, Message, Reply, Sections};
 use farref_proto::{
-    CallId, Chain, ChainId, ConnectionError, Event, Extensions, FaultKind, FaultMessage, Outcome,
-    OutgoingCall, OutgoingReply, ReplyStatus, SendError, TraceContext, Violation,
+    CallId, Chain, ChainId, Event, Extensions, FaultKind, FaultMessage, Outcome, OutgoingCall,
+    OutgoingReply, ReplyStatus, SendError, TraceContext, Violation,
 };
 
 use crate::pair::{CODEC, Pair, call, frame, reply};
@@ -432,17 +432,4 @@ fn forged_ids_end_the_connection() {
     }));
     assert_eq!(pair.forge_to_server(&idle), None, "a cancel may come late");
     assert!(pair.server.events().is_empty());
-}
-
-#[test]
-fn unserved_frames_end_the_connection_politely() {
-    let mut pair = Pair::established();
-    let finish = farref_proto::message::Finish { calls: vec![1] };
-    let error = pair.forge_to_server(&frame(&Message::Finish(finish)));
-    assert_eq!(error, Some(ConnectionError::Unsupported("kept answers")));
-    pair.carry_to_client();
-    let Event::Closed(reason) = pair.client.event() else {
-        panic!("no goodbye")
-    };
-    assert_eq!(reason.code, farref_proto::CloseCode::Unsupported);
 }

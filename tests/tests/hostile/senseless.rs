@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use farref_proto::message::{
-    Ack, Beat, Bind, Cancel, Credit, CreditEntry, Finish, Message, Release, ReleaseEntry, Reply,
+    Ack, Beat, Bind, Cancel, Credit, CreditEntry, Message, Release, ReleaseEntry, Reply,
     ReplyStatus, Revoked, Sections,
 };
 use farref_proto::{
@@ -128,23 +128,6 @@ fn a_call_id_that_is_in_use_ends_the_connection() {
         endured.saw.text.ends_with("the call id 0 is in use"),
         "{}",
         endured.saw.text
-    );
-}
-
-#[test]
-fn what_is_not_served_yet_is_refused_as_that() {
-    let mut arena = Arena::new();
-    let endured = arena.endure(|address| {
-        let mut attacker = Attacker::settle(address);
-        let mut kept = call(0, "add", POSTCARD, &[2, 3]);
-        kept.keep_answer = true;
-        let kept = attacker.ask_for(kept).fault();
-        attacker.send_message(&Message::Finish(Finish { calls: vec![3] }));
-        (kept.kind, attacker.goodbye().code)
-    });
-    assert_eq!(
-        endured.saw,
-        (FaultKind::Unsupported, CloseCode::Unsupported)
     );
 }
 
