@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::pattern;
 use crate::error::{CallError, Fault};
 use crate::uri::Uri;
 use crate::{FaultKind, Outcome};
@@ -117,6 +118,16 @@ pub struct Query {
     pub any: BTreeSet<String>,
 }
 
+impl Query {
+    /// Whether a registration is meant.
+    pub fn fits(&self, entry: &Entry) -> bool {
+        entry.name.starts_with(&self.prefix)
+            && (self.pattern.is_empty() || pattern::fits(&self.pattern, &entry.name))
+            && self.all.is_subset(&entry.tags)
+            && (self.any.is_empty() || !self.any.is_disjoint(&entry.tags))
+    }
+}
+
 /// A place in a list: after this registration, whether it is still there or not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
@@ -133,6 +144,36 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// Where the next part begins, if there may be one.
     pub next: Option<Position>,
+}
+
+/// Something that changed in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// How many changes there have been since the directory was opened, this one included. Who misses a number has missed a
+    /// change, and lists anew.
+    pub number: u64,
+    /// What happened.
+    pub what: Happened,
+    /// The registration: as it is now, or as it was when it went. One that went has no load.
+    pub entry: Entry,
+    /// The epoch of who owns the name from now on, which fences all that are older; `None` if nobody has it any more.
+    pub owner: Option<u64>,
+}
+
+/// What happened to a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Happened {
+    /// It is new.
+    Registered,
+    /// It has other tags now.
+    Tagged,
+    /// Another registration has taken its place, and is told of next.
+    Replaced,
+    /// It was removed.
+    Removed,
+    /// It was not renewed in time.
+    Expired,
 }
 
 /// What a directory says of itself.

@@ -40,6 +40,7 @@ mod announce;
 mod asking;
 pub mod beacon;
 mod entry;
+pub mod pattern;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -49,11 +50,12 @@ use farref_macros::expose;
 pub use self::announce::{Announce, Announced, announce};
 pub(crate) use self::asking::{AskNameServer, NameServer, Told};
 pub use self::entry::{
-    Entry, Grant, IfTaken, NamesError, NamesInfo, Page, Position, Query, Registration, Renewal,
-    Renewed,
+    Changed, Entry, Grant, Happened, IfTaken, NamesError, NamesInfo, Page, Position, Query,
+    Registration, Renewal, Renewed,
 };
 use crate::client::{Client, default_client};
 use crate::error::Result;
+use crate::signal::Signal;
 use crate::uri;
 
 /// The port of a name server where none is said.
@@ -121,6 +123,12 @@ pub trait Names {
     /// What the directory says of itself.
     #[idempotent]
     async fn info(&self) -> NamesInfo;
+
+    /// Tells of every change when it is acknowledged, in the order of [their numbers](Changed::number).
+    ///
+    /// Subscribe first and list then, and nothing is missed. A receiver that keeps the directory waiting is disconnected.
+    #[signal]
+    fn changed(&self) -> &Signal<Changed>;
 }
 
 /// Connects to the name server that programs use unless they say otherwise.

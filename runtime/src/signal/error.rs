@@ -14,6 +14,9 @@ pub enum ReceiverError {
     Failed(BoxError),
     /// It panicked, and said this.
     Panicked(String),
+    /// It did not respond within the time that [`send_within`](super::Signal::send_within) gives each, and is not
+    /// connected any more.
+    TooSlow,
     /// It must be awaited, and [`send_now`](super::Signal::send_now) does not wait. No receiver was called.
     Asynchronous,
 }
@@ -23,6 +26,7 @@ impl fmt::Display for ReceiverError {
         match self {
             ReceiverError::Failed(error) => error.fmt(f),
             ReceiverError::Panicked(message) => write!(f, "it panicked: {message}"),
+            ReceiverError::TooSlow => f.write_str("it took too long, and was disconnected"),
             ReceiverError::Asynchronous => {
                 f.write_str("it must be awaited; send the signal with `send`")
             }
@@ -34,7 +38,9 @@ impl Error for ReceiverError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             ReceiverError::Failed(error) => error.source(),
-            ReceiverError::Panicked(_) | ReceiverError::Asynchronous => None,
+            ReceiverError::Panicked(_) | ReceiverError::TooSlow | ReceiverError::Asynchronous => {
+                None
+            }
         }
     }
 }

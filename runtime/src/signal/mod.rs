@@ -48,6 +48,7 @@
 //! |---|---|---|
 //! | [`send`](Signal::send) | yes | ends it |
 //! | [`send_robust`](Signal::send_robust) | yes | stands beside the other responses |
+//! | [`send_within`](Signal::send_within) | for as long as it is told | stands beside the other responses |
 //! | [`send_now`](Signal::send_now) | refuses them | ends it |
 //!
 //! # Subscribing
@@ -101,6 +102,7 @@ mod subscription;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 pub use self::connecting::Connecting;
 pub use self::connection::{Connection, ScopedConnection};
@@ -330,6 +332,23 @@ where
         value: T,
     ) -> Responses<Result<R, ReceiverError>> {
         self.send_to_all(Some(sender), value).await
+    }
+
+    /// Tells every receiver as [`send_robust`](Signal::send_robust) does, but gives each no longer than `patience`. One that
+    /// takes longer is disconnected, and its future dropped; a subscriber that [wants to be waited for](WhenSlow::Wait) and
+    /// has no room after that time is ended as [too slow](Ended::TooSlow).
+    ///
+    /// For signals whose receivers are strangers: what one of them can hold up is bounded. Needs a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Signal::send).
+    pub async fn send_within(
+        &self,
+        patience: Duration,
+        value: T,
+    ) -> Responses<Result<R, ReceiverError>> {
+        self.send_with_patience(patience, value).await
     }
 
     /// Tells the receivers before it returns, on this thread and without a runtime.

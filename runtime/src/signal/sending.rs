@@ -1,6 +1,9 @@
 //! How a signal is sent to those that hear it.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::error::{ReceiverError, SignalError};
 use super::event::Event;
@@ -52,6 +55,38 @@ where
             match entry.receiver.call(&sending.event).response().await {
                 Some(response) => responses.push((entry.id.clone(), response)),
                 None => self.forget_gone(),
+            }
+        }
+        responses
+    }
+
+    /// Calls one receiver after the other, whatever becomes of each, and parts with those that take too long.
+    pub(super) async fn send_with_patience(
+        &self,
+        patience: Duration,
+        value: T,
+    ) -> Responses<Result<R, ReceiverError>> {
+        let Some(sending) = self.begin(None, value) else {
+            return Vec::new();
+        };
+        for subscriber in sending.subscribed() {
+            if timeout(patience, subscriber.tell(&sending.event))
+                .await
+                .is_err()
+            {
+                subscriber.part_with();
+            }
+        }
+        let mut responses = Vec::with_capacity(sending.receivers.len());
+        for entry in sending.hearing() {
+            let response = entry.receiver.call(&sending.event).response();
+            match timeout(patience, response).await {
+                Ok(Some(response)) => responses.push((entry.id.clone(), response)),
+                Ok(None) => self.forget_gone(),
+                Err(_) => {
+                    self.disconnect(entry.id.clone());
+                    responses.push((entry.id.clone(), Err(ReceiverError::TooSlow)));
+                }
             }
         }
         responses

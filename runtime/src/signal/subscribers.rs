@@ -143,10 +143,19 @@ impl<T> Subscriber<T> {
         self.push(event);
     }
 
+    /// Says that it was waited for in vain: nothing more will come.
+    pub(super) fn part_with(&self) {
+        self.end(Reason::TooSlow);
+    }
+
     /// Says that nothing more will come.
     pub(super) fn complete(&self) {
+        self.end(Reason::Complete);
+    }
+
+    fn end(&self, reason: Reason) {
         let mut queue = self.lock();
-        queue.ended.get_or_insert(Reason::Complete);
+        queue.ended.get_or_insert(reason);
         let taker = queue.taker.take();
         drop(queue);
         self.room.notify_waiters();

@@ -154,6 +154,12 @@ pub(crate) struct List {
     /// Names that have this tag; may be repeated, and one must be there
     #[arg(long, value_name = "TAG")]
     pub(crate) any: Vec<String>,
+    /// Then print what changes, as it happens: with --json, a line each
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+    /// After how many changes to end
+    #[arg(long, short = 'n', requires = "watch")]
+    pub(crate) count: Option<u64>,
 }
 
 #[derive(Args, Debug)]

@@ -12,7 +12,7 @@ pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const NAME: Style = AnsiColor::Cyan.on_default();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-const WRONG: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WRONG: Style = AnsiColor::Red.on_default().bold();
 
 /// Where a command prints. Colours are left out where nobody would see them.
 #[derive(Clone, Copy, Debug)]

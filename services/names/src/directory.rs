@@ -271,21 +271,19 @@ impl Directory {
         }
     }
 
+    /// The epoch of who owns a name.
+    pub(crate) fn owner(&self, name: &str) -> Option<u64> {
+        self.names.get(name)?.last().copied()
+    }
+
+    /// How much a registration has to do; nothing if it is not there.
+    pub(crate) fn load(&self, epoch: u64) -> u32 {
+        self.registered.get(&epoch).map_or(0, |known| known.load)
+    }
+
     fn entry(&self, epoch: u64) -> Option<Entry> {
         let known = self.registered.get(&epoch)?;
-        let record = &known.record;
-        Some(Entry {
-            name: record.name.as_ref().to_owned(),
-            uri: record.uri.clone(),
-            tags: record
-                .tags
-                .iter()
-                .map(|tag| tag.as_ref().to_owned())
-                .collect(),
-            epoch,
-            lease: record.lease,
-            load: known.load,
-        })
+        Some(known.record.entry(known.load))
     }
 
     fn insert(&mut self, record: Arc<Record>, load: u32, now: Instant) {

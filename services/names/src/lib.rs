@@ -33,7 +33,7 @@ mod beacon;
 mod cleanup;
 mod directory;
 mod limits;
-mod pattern;
+mod news;
 mod registry;
 mod server;
 mod store;

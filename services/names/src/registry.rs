@@ -1,11 +1,12 @@
 //! The directory as an object: what the name server serves.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 
+use farref::Signal;
 use farref::names::{
-    Entry, Grant, MAX_PAGE, Names, NamesError, NamesInfo, Page, Position, Query, Registration,
-    Renewal, Renewed,
+    Changed, Entry, Grant, MAX_PAGE, Names, NamesError, NamesInfo, Page, Position, Query,
+    Registration, Renewal, Renewed,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::directory::Directory;
 use crate::limits::Limits;
+use crate::news::News;
 use crate::store::{Store, StoreError};
 use crate::writing::{Done, Wish, Writer};
 
@@ -29,14 +31,17 @@ struct Inner {
     limits: Limits,
     store: String,
     persistent: bool,
+    changed: Arc<Signal<Changed>>,
     /// Told when a lease may end before all others.
     ends: Arc<Notify>,
-    expiring: JoinHandle<()>,
+    expiring: OnceLock<JoinHandle<()>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.expiring.abort();
+        if let Some(expiring) = self.expiring.get() {
+            expiring.abort();
+        }
     }
 }
 
@@ -51,17 +56,23 @@ impl Registry {
         let directory = Directory::of(loaded, Instant::now());
         let directory = Arc::new(RwLock::new(directory));
         let (describe, persistent) = (store.describe(), store.is_persistent());
-        let writer = Writer::start(&directory, &limits, store)?;
+        let changed = Arc::new(Signal::new());
+        let news = News::start(&changed);
+        let writer = Writer::start(&directory, &limits, store, news)?;
         let ends = Arc::new(Notify::new());
-        let registry = Arc::new_cyclic(|weak| Inner {
+        let registry = Arc::new(Inner {
             directory,
             writer,
             limits,
             store: describe,
             persistent,
+            changed,
             ends: Arc::clone(&ends),
-            expiring: tokio::spawn(expire(Weak::clone(weak), ends)),
+            expiring: OnceLock::new(),
         });
+        // Not before there is a registry: on another thread it might find none, and end.
+        let expiring = tokio::spawn(expire(Arc::downgrade(&registry), ends));
+        let _ = registry.expiring.set(expiring);
         Ok(Registry(registry))
     }
 
@@ -188,6 +199,10 @@ impl Names for Registry {
             tags: number(directory.tag_count()),
             epoch: directory.epoch(),
         }
+    }
+
+    fn changed(&self) -> &Signal<Changed> {
+        &self.0.changed
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::directory::Directory;
 use crate::limits::Limits;
+use crate::news::News;
 use crate::store::{Change, Store, StoreError};
 
 /// How many changes wait for the store before those who ask for more have to wait.
@@ -40,7 +41,7 @@ type Outcome = Result<Done, NamesError>;
 #[derive(Debug)]
 pub(crate) enum Writer {
     /// A store that forgets is not asked at all.
-    Here(Arc<RwLock<Directory>>, Limits),
+    Here(Arc<RwLock<Directory>>, Limits, News),
     /// A thread waits for the store.
     Thread(mpsc::Sender<(Wish, oneshot::Sender<Outcome>)>),
 }
@@ -50,15 +51,17 @@ impl Writer {
         directory: &Arc<RwLock<Directory>>,
         limits: &Limits,
         store: impl Store,
+        news: News,
     ) -> Result<Self, StoreError> {
         if !store.is_persistent() {
-            return Ok(Writer::Here(Arc::clone(directory), limits.clone()));
+            return Ok(Writer::Here(Arc::clone(directory), limits.clone(), news));
         }
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         let worker = Worker {
             directory: Arc::clone(directory),
             limits: limits.clone(),
             store,
+            news,
             wishes: receiver,
         };
         std::thread::Builder::new()
@@ -71,8 +74,13 @@ impl Writer {
     /// Makes a change, and waits until it is kept.
     pub(crate) async fn write(&self, wish: Wish) -> Outcome {
         match self {
-            Writer::Here(directory, limits) => {
-                fulfil(&mut lock(directory), &wish, limits, &mut Vec::new())
+            Writer::Here(directory, limits, news) => {
+                let mut changes = Vec::new();
+                let mut directory = lock(directory);
+                let done = fulfil(&mut directory, &wish, limits, &mut changes);
+                // Under the lock, so that what is told is told in the order in which it happened.
+                news.tell(news.of(&wish, &changes, &directory));
+                done
             }
             Writer::Thread(sender) => {
                 let (answer, answered) = oneshot::channel();
@@ -89,6 +97,7 @@ struct Worker<S> {
     directory: Arc<RwLock<Directory>>,
     limits: Limits,
     store: S,
+    news: News,
     wishes: mpsc::Receiver<(Wish, oneshot::Sender<Outcome>)>,
 }
 
@@ -106,12 +115,14 @@ impl<S: Store> Worker<S> {
     }
 
     fn serve(&mut self, batch: Vec<(Wish, oneshot::Sender<Outcome>)>) {
-        let mut changes = Vec::new();
+        let (mut changes, mut told) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.len());
         let epoch = {
             let mut directory = lock(&self.directory);
             for (wish, answer) in batch {
+                let before = changes.len();
                 let done = fulfil(&mut directory, &wish, &self.limits, &mut changes);
+                told.extend(self.news.of(&wish, &changes[before..], &directory));
                 answers.push((answer, done));
             }
             directory.epoch()
@@ -120,9 +131,12 @@ impl<S: Store> Worker<S> {
             true => Ok(()),
             false => self.store.commit(&changes, epoch),
         };
-        if let Err(error) = &kept {
-            tracing::error!(%error, changes = changes.len(), "changes could not be kept and are taken back");
-            lock(&self.directory).undo(changes, Instant::now());
+        match &kept {
+            Ok(()) => self.news.tell(told),
+            Err(error) => {
+                tracing::error!(%error, changes = changes.len(), "changes could not be kept and are taken back");
+                lock(&self.directory).undo(changes, Instant::now());
+            }
         }
         for (answer, done) in answers {
             let outcome = match &kept {

@@ -4,9 +4,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use farref::prelude::*;
-use farref::signal::{Event, ReceiverError, ReceiverId, Sender, Signal, SignalError};
+use farref::signal::{
+    Ended, Event, ReceiverError, ReceiverId, Sender, Signal, SignalError, WhenSlow,
+};
 use tokio::sync::oneshot;
 
 /// What is sent.
@@ -295,6 +298,39 @@ async fn a_robust_sending_tells_everybody() {
         ["receiver1"],
         "a panic ends a sending, too"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sending_with_patience_parts_with_those_that_take_too_long() {
+    let case = Case::new();
+    case.alert
+        .with_id("stuck")
+        .connect_async(async |_: Event<Alert>| std::future::pending::<()>().await);
+    case.alert.connect(receiver1);
+    let mut waited_for = case.alert.subscribe_with(WhenSlow::Wait, 1);
+    let mut quick = case.alert.subscribe();
+    let patience = Duration::from_secs(3);
+    let begun = tokio::time::Instant::now();
+    let responses = case.alert.send_within(patience, case.event()).await;
+    let [(stuck, Err(ReceiverError::TooSlow)), (last, Ok(()))] = &responses[..] else {
+        panic!("{responses:?}");
+    };
+    assert_eq!(*stuck, ReceiverId::from("stuck"));
+    assert_eq!(*last, ReceiverId::function(&receiver1));
+    assert_eq!(begun.elapsed(), patience);
+    assert_eq!(case.alert.receivers(), [ReceiverId::function(&receiver1)]);
+
+    // The subscriber that wants to be waited for has one event, and no room for another.
+    case.alert.send_within(patience, case.event()).await;
+    assert_eq!(begun.elapsed(), patience * 2);
+    case.alert.send_within(patience, case.event()).await;
+    assert_eq!(begun.elapsed(), patience * 2, "nobody is left to wait for");
+    waited_for.next().await.unwrap();
+    assert!(matches!(waited_for.next().await, Err(Ended::TooSlow)));
+    for _ in 0..3 {
+        quick.next().await.unwrap();
+    }
+    assert_eq!(case.told.who(), ["receiver1"; 3]);
 }
 
 #[test]

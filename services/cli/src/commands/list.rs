@@ -1,10 +1,12 @@
 //! `farref list`: the names that a name server knows.
 
-use farref::names::{Entry, MAX_PAGE, Query};
+use farref::names::{Entry, MAX_PAGE, NamesProxy, Query};
+use farref::signal::WhenSlow;
 use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, List};
 use crate::client;
+use crate::commands::changes;
 use crate::failure::Failure;
 use crate::output::{DIM, NAME, Output, Table, grouped};
 
@@ -21,7 +23,29 @@ pub(crate) async fn run(
         all: list.tag.iter().cloned().collect(),
         any: list.any.iter().cloned().collect(),
     };
-    let is_everything = query == Query::default();
+    // Subscribed before it is listed, so that nothing is missed in between.
+    let changes = match list.watch {
+        true => Some(
+            names
+                .changed()
+                .subscribe_with(WhenSlow::Close, changes::MAX_WAITING)
+                .await?,
+        ),
+        false => None,
+    };
+    let entries = all(&names, &query).await?;
+    print(&entries, &query, output)?;
+    match changes {
+        Some(changes) => {
+            let known = entries.iter().map(|entry| entry.epoch).collect();
+            changes::print(changes, &query, known, list.count, output).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// All registrations that fit.
+async fn all(names: &NamesProxy, query: &Query) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     let mut after = None;
     loop {
@@ -29,20 +53,23 @@ pub(crate) async fn run(
         entries.extend(page.entries);
         after = page.next;
         if after.is_none() {
-            break;
+            return Ok(entries);
         }
     }
+}
+
+fn print(entries: &[Entry], query: &Query, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.value(&entries.iter().map(entry_json).collect());
     }
     if entries.is_empty() {
-        output.remark(match is_everything {
+        output.remark(match *query == Query::default() {
             true => "no names yet; `farref register NAME URI` makes one",
             false => "no name fits",
         });
         return Ok(());
     }
-    table(&entries).print(output)?;
+    table(entries).print(output)?;
     if entries.len() > 20 {
         let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
         output.remark(&format!("{} names", grouped(count)));

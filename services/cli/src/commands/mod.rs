@@ -2,6 +2,7 @@
 
 mod bench;
 mod call;
+mod changes;
 mod describe;
 mod directory;
 mod list;

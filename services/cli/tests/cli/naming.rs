@@ -1,8 +1,8 @@
 //! `ns`, `list`, `lookup`, `register`, `remove`, `tag`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{Place, cells};
+use crate::support::{Place, Program, cells};
 
 const URI: &str = "far://127.0.0.1:9999/jukebox";
 
@@ -93,6 +93,103 @@ fn a_name_that_is_taken_is_refused_replaced_or_shared() {
 }
 
 #[test]
+fn what_changes_is_printed_as_it_happens() {
+    let (place, _names) = Place::with_names();
+    place.prints(["register", "old", URI, "--tag", "audio"]);
+    place.prints(["register", "silent", URI]);
+    let watch = |arguments: &[&str]| {
+        let mut command = place.command();
+        command.args(arguments);
+        Program::start(command)
+    };
+    let everything = watch(&["--json", "list", "--watch", "-n", "7"]);
+    let listed: Value = serde_json::from_str(&everything.line()).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    let some = watch(&["list", "*", "--tag", "audio", "--watch", "-n", "4"]);
+    assert_eq!(cells(&some.line())[0], "NAME");
+    assert_eq!(cells(&some.line())[0], "old");
+
+    place.prints(["register", "new", URI, "--lease", "1", "-t", "audio"]);
+    place.prints(["tag", "old", "--remove", "audio"]);
+    place.prints(["tag", "old", "--add", "video"]);
+    place.prints(["register", "old", "far://127.0.0.1:1/x", "--replace"]);
+    place.prints(["remove", "silent"]);
+
+    let change = |what: &str, name: &str, epoch: u32, owner: Option<u32>| {
+        (json!(what), json!(name), json!(epoch), json!(owner))
+    };
+    let mut told = Vec::new();
+    for _ in 0..7 {
+        let said: Value = serde_json::from_str(&everything.line()).unwrap();
+        let entry = &said["entry"];
+        told.push((
+            said["what"].clone(),
+            entry["name"].clone(),
+            entry["epoch"].clone(),
+            said["owner"].clone(),
+        ));
+    }
+    let expired = change("expired", "new", 3, None);
+    let place_of_end = told.iter().position(|change| *change == expired).unwrap();
+    told.remove(place_of_end);
+    assert_eq!(
+        told,
+        [
+            change("registered", "new", 3, Some(3)),
+            change("tagged", "old", 1, Some(1)),
+            change("tagged", "old", 1, Some(1)),
+            change("replaced", "old", 1, Some(4)),
+            change("registered", "old", 4, Some(4)),
+            change("removed", "silent", 2, None),
+        ]
+    );
+    assert!(everything.ends(), "seven were enough");
+
+    place.prints(["register", "late", URI, "--tag", "audio"]);
+    let said: Vec<_> = (0..4).map(|_| some.line()).collect();
+    let mut said: Vec<_> = said.iter().map(|line| cells(line)).collect();
+    said.sort_unstable();
+    assert_eq!(
+        said,
+        [
+            vec!["expired", "new", URI, "audio", "epoch 3"],
+            vec!["registered", "late", URI, "audio", "epoch 5"],
+            vec!["registered", "new", URI, "audio", "epoch 3"],
+            vec!["tagged", "old", URI, "epoch 1"],
+        ],
+        "what it is about no more is said once"
+    );
+    assert!(some.ends(), "four were enough");
+}
+
+#[test]
+fn a_name_server_is_watched_like_any_other_object() {
+    let (place, names) = Place::with_names();
+    let mut command = place.command();
+    let directory = format!("{}#farref.names", place.name_server);
+    command.args(["--json", "watch", &directory, "changed", "-n", "1"]);
+    let watching = Program::start(command);
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    let said = loop {
+        // It may not be connected yet when the first ones happen.
+        assert!(std::time::Instant::now() < deadline);
+        place.prints(["register", "x", URI, "--replace"]);
+        if let Some(line) = watching.waiting().pop() {
+            break line;
+        }
+    };
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["entry"]["name"], "x");
+
+    let mut command = place.command();
+    command.args(["list", "--watch"]);
+    let watching = Program::start(command);
+    watching.line();
+    assert!(names.stop());
+    assert!(!watching.ends(), "it says that the name server is gone");
+}
+
+#[test]
 fn servers_announce_themselves_and_are_found_by_any_form_of_uri() {
     let (place, _names) = Place::with_names();
     let (demo, uri) = place.demo(&["music/jukebox", "audio", "live"]);
@@ -149,7 +246,7 @@ fn the_name_server_says_where_it_is_and_ends_well() {
         "--beacon",
         "127.0.0.1:0",
     ]);
-    let program = crate::support::Program::start(command);
+    let program = Program::start(command);
     let first = program.line();
     let uri = first.strip_prefix("name server at ").unwrap();
     assert!(uri.starts_with("far://127.0.0.1:"), "{first}");

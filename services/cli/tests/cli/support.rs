@@ -178,7 +178,12 @@ impl Place {
 /// The program of `examples/demo.rs`, which cargo builds with these tests.
 fn demo() -> PathBuf {
     let farref = PathBuf::from(env!("CARGO_BIN_EXE_farref"));
-    farref.parent().unwrap().join("examples/demo")
+    let demo = farref.parent().unwrap().join("examples/demo");
+    assert!(
+        demo.exists(),
+        "`cargo test -p farref-cli` builds it, `--test cli` alone does not"
+    );
+    demo
 }
 
 /// The cells of a line, by its columns.

@@ -3,10 +3,9 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use farref::names::{NamesError, Page, Position, Query};
+use farref::names::{NamesError, Page, Position, Query, pattern};
 
 use super::{Directory, Registered, share, union};
-use crate::pattern;
 
 /// How many registrations are looked at for one page, so that a query that fits few does not hold others up.
 const MAX_LOOKED_AT: usize = 20_000;
@@ -67,9 +66,13 @@ impl Directory {
                 (is_after && fits(known, query)).then_some((name, epoch))
             })
             .collect();
-        fitting.sort_unstable();
         let more = fitting.len() > limit;
-        fitting.truncate(limit);
+        if more {
+            // Only the page is put in order, so that a list does not take the square of its length.
+            fitting.select_nth_unstable(limit);
+            fitting.truncate(limit);
+        }
+        fitting.sort_unstable();
         let next = fitting
             .last()
             .filter(|_| more)

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use farref::Uri;
+use farref::names::Entry;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "persistent")]
@@ -77,6 +78,20 @@ pub struct Record {
     pub lease: Option<u32>,
     /// The number that its owner chose; 0 stands for nobody in particular.
     pub owner: u64,
+}
+
+impl Record {
+    /// The registration as others see it.
+    pub(crate) fn entry(&self, load: u32) -> Entry {
+        Entry {
+            name: String::from(&*self.name),
+            uri: self.uri.clone(),
+            tags: self.tags.iter().map(|tag| String::from(&**tag)).collect(),
+            epoch: self.epoch,
+            lease: self.lease,
+            load,
+        }
+    }
 }
 
 /// Why a store cannot be read or written.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use farref::CallError;
 use farref::names::{
-    Entry, Grant, IfTaken, NamesError, NamesProxy, Position, Query, Registration, Renewal, Renewed,
+    Entry, Grant, Happened, IfTaken, Names, NamesError, NamesProxy, Position, Query, Registration,
+    Renewal, Renewed,
 };
-use farref_names::{Limits, NameServer};
-use tokio::time::advance;
+use farref_names::{Limits, NameServer, Registry, Volatile};
+use tokio::time::{advance, timeout};
 
 use crate::support::{names, names_of, registration, tags, there};
 
@@ -158,6 +159,29 @@ async fn a_lease_ends_unless_it_is_renewed_and_its_end_leaves_nothing() {
     assert_eq!(answer.unwrap(), [Renewed::Gone]);
     let tagged = names.sample(tags("t"), 10).await.unwrap();
     assert_eq!(tagged.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn leases_end_whichever_thread_is_quicker() {
+    let begin = async || {
+        let registry = Registry::open(Volatile, Limits::default()).unwrap();
+        let mut changes = registry.changed().subscribe();
+        let leased = Registration {
+            lease: Some(1),
+            ..registration("x", "")
+        };
+        registry.register(leased).await.unwrap();
+        assert_eq!(changes.next().await.unwrap().what, Happened::Registered);
+        (registry, changes)
+    };
+    let mut begun = Vec::new();
+    for _ in 0..500 {
+        begun.push(begin().await);
+    }
+    for (_registry, mut changes) in begun {
+        let ended = timeout(Duration::from_secs(60), changes.next()).await;
+        assert_eq!(ended.unwrap().unwrap().what, Happened::Expired);
+    }
 }
 
 #[tokio::test]

@@ -8,3 +8,4 @@ mod discovery;
 mod finding;
 mod persistence;
 mod support;
+mod watching;

@@ -1,7 +1,7 @@
 //! Patterns of names: `*` stands for any characters, `?` for one, everything else for itself.
 
 /// Whether the whole text looks like the pattern. Takes at most as many steps as the product of their lengths.
-pub(crate) fn fits(pattern: &str, text: &str) -> bool {
+pub fn fits(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
     // Where to go on if what follows the last star does not fit: after it, with one character more for the star.
     let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
@@ -29,8 +29,8 @@ pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// What every text begins with that fits the pattern.
-pub(crate) fn prefix(pattern: &str) -> &str {
+/// What every text begins with that fits the pattern, so that only those need to be looked at.
+pub fn prefix(pattern: &str) -> &str {
     pattern.split(['*', '?']).next().unwrap_or_default()
 }
 
