@@ -403,9 +403,10 @@ fn in_order(method: &MethodInfo, arguments: Value) -> Result<Vec<Value>> {
         Value::Null => in_order(method, Value::Array(Vec::new())),
         Value::Array(values) if values.len() == method.arguments.len() => Ok(values),
         Value::Array(values) => Err(bad_arguments(format!(
-            "{}, and {} values were given",
+            "{}, and was given {} {}",
             expected(),
-            values.len()
+            values.len(),
+            if values.len() == 1 { "value" } else { "values" }
         ))),
         Value::Object(mut values) => {
             let mut ordered = Vec::with_capacity(method.arguments.len());

@@ -12,6 +12,9 @@ use crate::failure::EXIT_CODES;
 
 const ABOUT: &str = "See and call objects of any farref program";
 
+/// The heading of options that every command has.
+const ANYWHERE: &str = "Options of every command";
+
 const LONG_ABOUT: &str = "\
 See and call objects of any farref program, found by address, by name or by tags. No trait is needed: \
 objects say themselves what they are.
@@ -27,24 +30,24 @@ Wherever a TARGET is asked for, write one of
 #[command(name = "farref", version, about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// Print JSON: one document, or one line for each thing that comes
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = ANYWHERE)]
     pub(crate) json: bool,
 
     /// The name server: HOST, HOST:PORT, a URI, or beacon:ADDRESS:PORT; by default the one that
     /// FARREF_NAME_SERVER says, then the one on this machine, then the first on the network that answers
-    #[arg(long = "ns", value_name = "WHERE", global = true)]
+    #[arg(long = "ns", value_name = "WHERE", global = true, help_heading = ANYWHERE)]
     pub(crate) name_server: Option<String>,
 
     /// The secret that this command shares with those it talks to
-    #[arg(long, env = "FARREF_TOKEN", hide_env_values = true, global = true)]
+    #[arg(long, env = "FARREF_TOKEN", hide_env_values = true, global = true, help_heading = ANYWHERE)]
     pub(crate) token: Option<String>,
 
     /// How long connecting and each call may take, in seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, global = true)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, global = true, help_heading = ANYWHERE)]
     pub(crate) timeout: Option<Duration>,
 
     /// When to use colours
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = ANYWHERE)]
     pub(crate) color: Color,
 
     #[command(subcommand)]

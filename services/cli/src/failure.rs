@@ -139,12 +139,13 @@ impl From<Fault> for Failure {
                 Exit::NotFound,
                 Some("`farref lookup far://HOST:PORT` lists the objects of a daemon"),
             ),
-            FaultKind::NoSuchMethod => {
-                (Exit::Usage, Some("`farref describe URI` shows the methods"))
-            }
+            FaultKind::NoSuchMethod => (
+                Exit::Usage,
+                Some("`farref describe TARGET` shows the methods"),
+            ),
             FaultKind::BadArguments => (
                 Exit::Usage,
-                Some("`farref describe URI METHOD` shows what it takes"),
+                Some("`farref describe TARGET METHOD` shows what it takes"),
             ),
             FaultKind::InvalidUri | FaultKind::Misuse => (Exit::Usage, None),
             FaultKind::Refused => (

@@ -9,6 +9,7 @@ mod commands;
 mod failure;
 mod output;
 mod plot;
+mod types;
 mod values;
 
 use std::process::ExitCode;

@@ -33,8 +33,9 @@ impl Latencies {
     }
 
     pub(crate) fn record(&mut self, latency: Duration) {
-        self.0
-            .saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+        let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        // It grows as it needs to. `saturating_record` would not, and count all as nothing.
+        let _ = self.0.record(nanos);
     }
 
     pub(crate) fn add(&mut self, other: &Latencies) {
@@ -59,7 +60,8 @@ impl Latencies {
 
     /// `p50 31.2 µs  p90 …` in one line.
     pub(crate) fn summary(&self) -> String {
-        let mut parts = vec![format!("min {}", micros(micros_of(self.0.min())))];
+        let least = micros(micros_of(self.0.min()));
+        let mut parts = vec![format!("{} {least}", paint(DIM, "min"))];
         for (name, quantile) in QUANTILES {
             let value = micros_of(self.0.value_at_quantile(quantile));
             parts.push(format!("{} {}", paint(DIM, name), micros(value)));
@@ -140,6 +142,11 @@ mod tests {
         let mut latencies = Latencies::new();
         for nanos in [1_000, 1_000, 50_000, 7_000_000] {
             latencies.record(Duration::from_nanos(nanos));
+        }
+        let said = latencies.json();
+        for (name, micros) in [("min", 1.0), ("p50", 1.0), ("p90", 7000.0), ("max", 7000.0)] {
+            let found = said[name].as_f64().unwrap_or_default();
+            assert!((found / micros - 1.0).abs() < 0.01, "{name}: {said}");
         }
         let rows = latencies.picture();
         assert_eq!(rows.len(), ROWS);

@@ -89,14 +89,11 @@ pub(crate) fn value(name: &str, text: &str, shape: Option<&Shape>) -> Result<Val
         Ok(value) if value_fits(&value, shape) => Ok(value),
         _ if shape.is_some_and(takes_text) => Ok(text.into()),
         Ok(value) => Ok(value),
-        Err(error) => Err(Failure::usage(format!(
-            "`{text}` is no JSON{}: {error}",
-            if name.is_empty() {
-                String::new()
-            } else {
-                format!(", as `{name}` must be")
-            }
-        ))),
+        Err(error) => Err(Failure::usage(match shape {
+            Some(shape) => format!("`{name}` is {shape}, and `{text}` is no JSON: {error}"),
+            None => format!("`{text}` is no JSON: {error}"),
+        })
+        .with_hint("`farref describe TARGET METHOD` shows what it takes")),
     }
 }
 

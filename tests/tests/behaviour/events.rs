@@ -116,9 +116,11 @@ async fn a_callbacks_failure_is_logged_at_home_and_other_errors_are_not() {
     let pair = Pair::tcp().await;
     let noisy = pair.serve("noisy", NoisyProxy::new(Object)).await;
     noisy.refuse_silently().await.unwrap_err();
+    let logged = log.0.lock().unwrap().clone();
     assert!(
-        log.0.lock().unwrap().is_empty(),
-        "an error of the method's own is its caller's affair"
+        // On a busy machine a handler may have taken long, which is a warning and no error.
+        !logged.iter().any(|event| event.starts_with("ERROR")),
+        "an error of the method's own is its caller's affair: {logged:#?}"
     );
     noisy.refuse("politely").await.unwrap_err();
     log.assert_has("ERROR", &["Noisy.refuse", "callback"]);

@@ -114,9 +114,11 @@ pub(crate) async fn run(
         if rates.len() > 2 {
             output.line(format!("rate  {}", sparkline(&rates)))?;
         }
-        output.line(seen.latencies.summary())?;
-        for row in seen.latencies.picture() {
-            output.line(row)?;
+        if done > 0 {
+            output.line(seen.latencies.summary())?;
+            for row in seen.latencies.picture() {
+                output.line(row)?;
+            }
         }
     }
     match seen.failure {

@@ -7,6 +7,7 @@ use crate::arguments::{Arguments, Describe};
 use crate::client;
 use crate::failure::Failure;
 use crate::output::{BOLD, DIM, NAME, Output, paint};
+use crate::types;
 
 pub(crate) async fn run(
     arguments: &Arguments,
@@ -97,7 +98,9 @@ fn print_types(method: &MethodInfo, output: &Output) -> Result<(), Failure> {
     let errors = method.error.iter().map(|error| ("fails with", error));
     output.line("")?;
     for (name, value) in arguments.chain(results).chain(errors) {
-        output.line(format!("      {}: {}", paint(NAME, name), value.shape))?;
+        for line in types::lines(name, &value.shape) {
+            output.line(format!("      {line}"))?;
+        }
     }
     Ok(())
 }
@@ -106,6 +109,7 @@ fn print_types(method: &MethodInfo, output: &Output) -> Result<(), Failure> {
 fn signature(method: &MethodInfo) -> String {
     let name = paint(NAME, &method.name);
     let mut text = match method.kind {
+        MethodKind::Signal => format!("{name}: Signal<{}>", method.returns.type_name),
         MethodKind::AttributeRead => format!("{name}: {}", method.returns.type_name),
         MethodKind::AttributeWrite => format!("{name}({})", arguments(method)),
         _ => {

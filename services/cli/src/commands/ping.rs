@@ -57,10 +57,10 @@ pub(crate) async fn run(
     }
     let (way, by) = match offset.micros {
         micros if micros < 0 => ("behind", micros.unsigned_abs()),
-        micros => ("ahead", micros.unsigned_abs()),
+        micros => ("ahead of", micros.unsigned_abs()),
     };
     output.line(format!(
-        "its clock is {} {way} of this one, give or take {}",
+        "its clock is {} {way} this one, give or take {}",
         micros(by as f64),
         micros(offset.error.as_secs_f64() * 1e6)
     ))

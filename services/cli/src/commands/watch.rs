@@ -28,7 +28,7 @@ pub(crate) async fn run(
     let signal = describe::method(&object, &watch.signal)?;
     if signal.kind != MethodKind::Signal {
         return Err(Failure::usage(format!("`{}` is not a signal", signal.name))
-            .with_hint("`farref describe URI` shows the signals"));
+            .with_hint("`farref describe TARGET` shows the signals"));
     }
     if !signal.arguments.is_empty() {
         return Err(Failure::usage(format!(

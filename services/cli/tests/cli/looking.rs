@@ -22,14 +22,14 @@ fn an_object_is_described_as_its_trait_says_it() {
         "  add(track: Track, order: Order) -> usize\n",
         "  child() -> JukeboxProxy\n",
         "[stream]\n",
-        "[signal]\n",
+        "  started: Signal<u32>  [signal]\n",
     ] {
         assert!(said.contains(expected), "{expected:?} is not in\n{said}");
     }
     let said = place.prints(["describe", &uri, "add"]);
     for expected in [
-        "track: a struct Track",
-        "order: an enum Order",
+        "track: a struct Track\n        title: a string\n        seconds: a u32\n",
+        "order: an enum Order: Given, Shuffled\n",
         "returns: a u64",
     ] {
         assert!(said.contains(expected), "{expected:?} is not in\n{said}");
@@ -56,7 +56,8 @@ fn a_daemon_is_pinged_and_its_clock_is_compared() {
         (&"demo".into(), &20.into())
     );
     let latency = |name: &str| said["latency_micros"][name].as_f64().unwrap();
-    assert!(0.0 < latency("min") && latency("min") <= latency("p50"));
+    // No answer of another process comes within a microsecond.
+    assert!(1.0 < latency("min") && latency("min") <= latency("p50"));
     assert!(latency("p50") <= latency("max") && latency("max") < 60e6);
     // Both are processes of one machine.
     let error = said["clock_error_micros"].as_f64().unwrap();
