@@ -65,6 +65,7 @@
 //! | calling again and again | [`timer`] |
 //! | every call on its way | [`Interceptor`] |
 //! | calling without the trait | `DynProxy` |
+//! | child processes that serve | the module `spawn` |
 //! | a daemon about itself | [`daemon_object`] |
 //! | finding objects by name and by tags | the module `names`, [`Resolver`], [`Choice`] |
 //! | what bounds what | [`Limits`], [`Budget`] |
@@ -76,6 +77,7 @@
 //! | `json` | yes | the JSON codec |
 //! | `dynamic` | no | `DynProxy`, and JSON for values of known [`shape`] |
 //! | `signal` | no | `shutdown_signal` |
+//! | `spawn` | no | on Unix, `Client::spawn`: child processes that serve their parent |
 //! | `names` | no | `farname:` and `farmeta:` URIs that a name server resolves, and announcing objects there |
 //! | `msgpack` | no | MessagePack, by which peers whose types differ compatibly understand each other |
 //! | `schema` | no | JSON Schema in descriptions, for types that have one |
@@ -134,6 +136,8 @@ mod serve;
 mod session;
 pub mod shape;
 pub mod signal;
+#[cfg(all(unix, feature = "spawn"))]
+pub mod spawn;
 mod start_queue;
 mod started;
 mod stream;

@@ -223,6 +223,27 @@ fn jukebox_serves_for_a_given_time() {
 }
 
 #[test]
+fn workers_over_sockets_and_over_pipes() {
+    for arguments in [&[][..], &["pipes"]] {
+        let mut lines = Program::run("workers", arguments);
+        // What a worker prints comes by another way than its answers do.
+        lines.sort_unstable();
+        assert_eq!(
+            lines,
+            [
+                "ada ended with exit status: 7",
+                "ada: counting to 1000",
+                "ben ended with exit status: 0",
+                "ben: counting to 2000",
+                "lost: SessionLost, Unknown",
+                "primes below 1000: 168",
+                "primes below 2000: 303",
+            ]
+        );
+    }
+}
+
+#[test]
 fn dynamic_in_one_process() {
     let lines = Program::run("dynamic", &[]);
     assert_eq!(

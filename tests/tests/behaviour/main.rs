@@ -44,6 +44,8 @@ mod resolving;
 mod resuming;
 mod serial;
 mod signals;
+#[cfg(unix)]
+mod spawning;
 mod streams;
 mod subscriptions;
 mod support;
