@@ -1,31 +1,31 @@
 //! What a client and a daemon have in common: the names that peers may ask for, and how sessions behave.
 
-use std::collections::{BTreeMap, HashMap};
+mod lingering;
+mod names;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use farref_proto::{Connection, InstanceId, Limits, SessionId, features};
+use farref_proto::{InstanceId, Limits, SessionId, features};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::codec::{Budget, Codec, CodecSet};
-use crate::descriptor::Interface;
-use crate::error::{Fault, Result};
-use crate::factory::Factory;
+use crate::error::Fault;
 use crate::handoff::HandOff;
 use crate::interceptor::{Interceptor, Interceptors};
 use crate::life::Tells;
-use crate::object::{Export, ObjectIdentity};
+use crate::object::Export;
 use crate::peer::Peer;
 use crate::session::Session;
 use crate::task;
-use crate::{FaultKind, Outcome};
 
-/// The longest name of an object, in bytes, as the protocol has it.
-const MAX_NAME: usize = 1024;
+use self::names::Names;
+pub(crate) use self::names::Published;
 
 pub(crate) struct Node {
     /// What this process calls itself towards its peers.
@@ -66,34 +66,13 @@ pub(crate) struct Node {
     watchers: AtomicUsize,
     /// The daemon itself as an object, which has no name.
     daemon: OnceLock<Arc<Export>>,
-    names: RwLock<HashMap<String, Published>>,
+    names: Names,
     sessions: Mutex<Vec<Weak<Session>>>,
     failed_oneways: AtomicU64,
 }
 
 /// Told of sessions that have ended though nobody here wanted that.
 pub(crate) type OnSessionLost = Arc<dyn Fn(Peer, Fault) + Send + Sync>;
-
-/// What a name stands for.
-#[derive(Clone)]
-pub(crate) enum Published {
-    Object(Arc<Export>),
-    /// An object of each session's own.
-    Factory(Arc<Factory>),
-}
-
-impl Published {
-    pub(crate) fn descriptor(&self) -> Option<&'static Interface> {
-        match self {
-            Published::Object(export) => export.descriptor(),
-            Published::Factory(factory) => Some(factory.interface),
-        }
-    }
-
-    fn is(&self, object: ObjectIdentity) -> bool {
-        matches!(self, Published::Object(export) if export.identity == object)
-    }
-}
 
 /// What a node is made of.
 #[derive(Clone)]
@@ -185,7 +164,7 @@ impl Node {
             served: Notify::new(),
             watchers: AtomicUsize::new(0),
             daemon: OnceLock::new(),
-            names: RwLock::default(),
+            names: Names::default(),
             sessions: Mutex::default(),
             failed_oneways: AtomicU64::new(0),
         })
@@ -217,90 +196,12 @@ impl Node {
         self.daemon.get().cloned()
     }
 
-    /// What has this name; the daemon itself for the empty name.
-    pub(crate) fn find(&self, name: &str) -> Option<Published> {
-        if name.is_empty() {
-            return self.daemon().map(Published::Object);
-        }
-        self.names
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
-    }
-
-    /// Gives an object, or a factory, a name that no other has.
-    pub(crate) fn publish(&self, name: &str, published: Published) -> Result<()> {
-        if name.is_empty() || name.len() > MAX_NAME {
-            return Err(Fault::new(
-                FaultKind::Misuse,
-                Outcome::NotStarted,
-                format!("an object's name has between 1 and {} bytes", MAX_NAME),
-            ));
-        }
-        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        match names.entry(name.to_owned()) {
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(published);
-                Ok(())
-            }
-            std::collections::hash_map::Entry::Occupied(_) => Err(Fault::new(
-                FaultKind::Misuse,
-                Outcome::NotStarted,
-                format!(
-                    "an object named `{name}` is registered already; unregister it first or take another name"
-                ),
-            )),
-        }
-    }
-
-    /// Takes a name away. References to the object live on.
-    pub(crate) fn unpublish(&self, name: &str) -> Option<Published> {
-        self.names
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name)
-    }
-
-    /// Takes all names of an object away.
-    pub(crate) fn unpublish_object(&self, object: ObjectIdentity) {
-        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<_> = names
-            .extract_if(|_, published| published.is(object))
-            .collect();
-        drop(names);
-        // Dropping the last holder of an object runs the application's code: not under the lock.
-        drop(gone);
-    }
-
-    /// Takes all names away. An object that knows its daemon would otherwise hold it, and itself, for ever.
-    pub(crate) fn unpublish_all(&self) {
-        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = std::mem::take(&mut *names);
-        drop(names);
-        // As above.
-        drop(gone);
-    }
-
-    /// The names, and the wire names of the interfaces under which their objects are served.
-    pub(crate) fn names(&self) -> BTreeMap<String, String> {
-        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        let mut listed = BTreeMap::new();
-        for (name, published) in &*names {
-            let interface = published
-                .descriptor()
-                .map_or("", |interface| interface.name);
-            listed.insert(name.clone(), interface.to_owned());
-        }
-        listed
-    }
-
     fn session_list(&self) -> MutexGuard<'_, Vec<Weak<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a session of this node.
-    pub(crate) fn add_session(&self, session: &Arc<Session>) {
+    pub(crate) fn add_session(self: &Arc<Self>, session: &Arc<Session>) {
         let mut sessions = self.session_list();
         sessions.retain(|session| {
             session
@@ -339,75 +240,6 @@ impl Node {
             let (hook, peer) = (Arc::clone(hook), Peer::of(session));
             task::spawn(async move { hook(peer, fault) });
         }
-    }
-
-    fn resumable_sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Weak<Session>>> {
-        self.resumable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes a session that was just established, if its client may take it up again. One that has the id of another is
-    /// nobody's but its connection's.
-    pub(crate) fn note_resumable(&self, session: &Arc<Session>, connection: &Connection) {
-        if session.dials() || !connection.is_resumable() {
-            return;
-        }
-        let Some(peer) = connection.peer() else {
-            return;
-        };
-        let mut sessions = self.resumable_sessions();
-        let known = sessions.get(&peer.session);
-        if known.is_none_or(|known| known.strong_count() == 0) {
-            sessions.insert(peer.session, Arc::downgrade(session));
-        }
-    }
-
-    /// The session of this id that a client may take up again.
-    pub(crate) fn resumable(&self, id: SessionId) -> Option<Arc<Session>> {
-        self.resumable_sessions().get(&id)?.upgrade()
-    }
-
-    /// Forgets a session that has ended.
-    pub(crate) fn forget_resumable(&self, session: &Session) {
-        let Some(id) = session.id() else {
-            return;
-        };
-        let mut sessions = self.resumable_sessions();
-        let is_it = sessions
-            .get(&id)
-            .is_some_and(|known| std::ptr::eq(known.as_ptr(), session));
-        if is_it {
-            sessions.remove(&id);
-        }
-    }
-
-    /// Those of the sessions without a connection that are too many, or keep too much, beside this one for the same peer.
-    pub(crate) fn too_many_lingering(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
-        let sessions: Vec<_> = self
-            .resumable_sessions()
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect();
-        let mut lingering: Vec<_> = sessions
-            .into_iter()
-            .filter(|other| session.is_of_same_peer(other))
-            .filter_map(|other| Some((other.lingering()?, other)))
-            .collect();
-        lingering.sort_by_key(|(kept, other)| (!kept.is_empty, kept.since, other.number()));
-        let mut count = lingering.len();
-        let mut bytes: u64 = lingering.iter().map(|(kept, _)| kept.bytes).sum();
-        let mut ended = Vec::new();
-        for (kept, other) in lingering {
-            let is_relief =
-                count > self.max_lingering || bytes > self.max_lingering_bytes && kept.bytes > 0;
-            if is_relief {
-                count -= 1;
-                bytes -= kept.bytes;
-                ended.push(other);
-            }
-        }
-        ended
     }
 
     /// Says that a handler or a session has ended.
