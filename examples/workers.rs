@@ -32,7 +32,11 @@ mod workers {
     impl Worker for Machine {
         fn primes(&self, bound: u32) -> u32 {
             eprintln!("counting to {bound}");
-            let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
+            let is_prime = |n: &u32| {
+                (2..*n)
+                    .take_while(|d| d * d <= *n)
+                    .all(|d| !n.is_multiple_of(d))
+            };
             let count = (2..bound).filter(is_prime).count();
             u32::try_from(count).unwrap_or(u32::MAX)
         }

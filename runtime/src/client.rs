@@ -68,7 +68,7 @@ pub(crate) struct SessionSlot(tokio::sync::Mutex<Weak<Session>>);
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClientBuilder {
-    node: NodeConfig,
+    pub(crate) node: NodeConfig,
     token: Option<Vec<u8>>,
     connect_timeout: Duration,
     connect_attempts: u32,

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use farref_proto::ChainId;
+use farref_proto::{ChainId, ExportId};
 use tokio::time::Instant;
 
 use crate::error::Result;
@@ -40,6 +40,8 @@ pub(crate) struct Scope {
     pub(crate) level: u32,
     pub(crate) deadline: Option<Instant>,
     pub(crate) session: Option<Arc<Session>>,
+    /// What the peer called, if it was one that called.
+    pub(crate) target: Option<ExportId>,
     pub(crate) interface: &'static str,
     pub(crate) method: &'static str,
     /// Made when there is something to note: most calls have nothing.

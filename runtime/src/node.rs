@@ -21,6 +21,7 @@ use crate::interceptor::{Interceptor, Interceptors};
 use crate::life::Tells;
 use crate::object::Export;
 use crate::peer::Peer;
+use crate::reaping::{Reaper, Reaping};
 use crate::session::Session;
 use crate::task;
 
@@ -60,6 +61,7 @@ pub(crate) struct Node {
     /// Where this is in a network of a test.
     #[cfg(feature = "testing")]
     pub(crate) place: Option<crate::testing::Place>,
+    pub(crate) reaper: Reaper,
     /// Woken whenever a handler ends, while anybody watches.
     served: Notify,
     /// How many watch for the ends of handlers.
@@ -99,6 +101,7 @@ pub(crate) struct NodeConfig {
     /// Where it is in a network of a test.
     #[cfg(feature = "testing")]
     pub(crate) place: Option<crate::testing::Place>,
+    pub(crate) reaping: Reaping,
 }
 
 impl Default for NodeConfig {
@@ -123,6 +126,7 @@ impl Default for NodeConfig {
             life: None,
             #[cfg(feature = "testing")]
             place: None,
+            reaping: Reaping::default(),
         }
     }
 }
@@ -161,6 +165,7 @@ impl Node {
             life: config.life,
             #[cfg(feature = "testing")]
             place: config.place,
+            reaper: Reaper::new(config.reaping),
             served: Notify::new(),
             watchers: AtomicUsize::new(0),
             daemon: OnceLock::new(),
@@ -210,6 +215,7 @@ impl Node {
         });
         sessions.push(Arc::downgrade(session));
         drop(sessions);
+        self.reaper.watch(self);
         if let Some(life) = &self.life {
             Arc::clone(life).watch(Arc::clone(session));
         }

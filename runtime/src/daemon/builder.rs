@@ -27,7 +27,7 @@ use crate::uri::{Address, Uri, UriError};
 /// Says how a [`Daemon`] behaves.
 #[must_use = "a builder does nothing until `bind` is called"]
 pub struct DaemonBuilder {
-    node: NodeConfig,
+    pub(crate) node: NodeConfig,
     listen: Vec<Result<Uri>>,
     advertise: Option<(String, Option<u16>)>,
     token: Option<Vec<u8>>,

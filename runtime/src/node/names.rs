@@ -120,4 +120,17 @@ impl Node {
         }
         listed
     }
+
+    /// Whether this object has a name, or is the daemon itself.
+    pub(crate) fn has_name(&self, object: ObjectIdentity) -> bool {
+        let is_daemon = self
+            .daemon()
+            .is_some_and(|daemon| daemon.identity == object);
+        is_daemon
+            || self
+                .names
+                .read()
+                .values()
+                .any(|published| published.is(object))
+    }
 }

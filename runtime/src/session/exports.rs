@@ -1,10 +1,15 @@
 //! The references that this side gave out, and the tables of frames that transfer references.
 
+mod idle;
+
+use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use farref_proto::{
     CallId, Connection, DAEMON_TARGET, ExportId, IncomingRef, SendError, TableEntry,
 };
+use tokio::time::Instant;
 
 use super::Session;
 use super::aliases::Aliases;
@@ -24,11 +29,21 @@ pub(crate) struct Exports {
     /// The daemon itself, where this side has one.
     daemon: Option<Arc<Export>>,
     /// By the index that a reference carries; the protocol counts how often it was given out.
-    transferred: Vec<Place>,
+    transferred: Vec<Passed>,
     /// By the alias that the peer chose when it asked for a name.
     named: Aliases<Place>,
     /// What factories made for this session, with what stands for it in these tables.
     instances: Vec<(Arc<Instance>, Arc<Export>)>,
+}
+
+/// A place for an object that was passed to the peer.
+#[derive(Clone, Default)]
+struct Passed {
+    place: Place,
+    /// Whether it was called, or passed again, since that was last asked.
+    is_used: Cell<bool>,
+    /// When it was last found to be in use.
+    used: Option<Instant>,
 }
 
 #[derive(Clone, Default)]
@@ -38,6 +53,8 @@ enum Place {
     Object(Arc<Export>),
     /// The object was there and is not any more.
     Stale,
+    /// Nobody had called it for this long.
+    Reaped(Duration),
     /// No object has the name, of which so much is kept as an error shows.
     Missing(Box<str>),
     /// The object of this name does not serve the interface that was asked for.
@@ -66,13 +83,18 @@ impl Exports {
         let place = if target.is_alias() {
             self.named.get(target)
         } else {
-            self.transferred.get(target.index() as usize)
+            let passed = self.transferred.get(target.index() as usize);
+            passed.map(|passed| {
+                passed.is_used.set(true);
+                &passed.place
+            })
         };
         match place {
             Some(Place::Object(export)) => Ok(Arc::clone(export)),
             Some(Place::Missing(name)) => Err(crate::remote::no_such_object(name)),
             Some(Place::OtherInterface(name)) => Err(crate::remote::other_interface(name)),
             Some(Place::Stale) => Err(stale()),
+            Some(Place::Reaped(after)) => Err(reaped(*after)),
             Some(Place::Empty | Place::Awaited(_)) | None => Err(Fault::not_started(
                 FaultKind::StaleReference,
                 "there is no object at this reference",
@@ -86,7 +108,7 @@ impl Exports {
         connection: &'a Connection,
     ) -> impl Iterator<Item = (&'a Arc<Export>, u32)> {
         let transferred = self.transferred.iter().enumerate();
-        let transferred = transferred.filter_map(|(index, place)| match place {
+        let transferred = transferred.filter_map(|(index, passed)| match &passed.place {
             Place::Object(export) => {
                 let id = ExportId::new(u32::try_from(index).unwrap_or(u32::MAX));
                 Some((export, connection.grants_of(id)))
@@ -172,8 +194,8 @@ impl Exports {
 
     /// The peer gave its last reference back.
     pub(crate) fn released(&mut self, id: ExportId, garbage: &mut Garbage) {
-        if let Some(place) = self.transferred.get_mut(id.index() as usize) {
-            garbage.add(std::mem::take(place));
+        if let Some(passed) = self.transferred.get_mut(id.index() as usize) {
+            garbage.add(std::mem::take(passed).place);
         }
     }
 
@@ -222,10 +244,12 @@ impl Exports {
         let (id, entry) = connection.export(object, export.interface, owner)?;
         let index = id.index() as usize;
         if self.transferred.len() <= index {
-            self.transferred.resize(index + 1, Place::Empty);
+            self.transferred.resize(index + 1, Passed::default());
         }
-        if matches!(self.transferred[index], Place::Empty) {
-            self.transferred[index] = Place::Object(Arc::clone(export));
+        let passed = &mut self.transferred[index];
+        passed.is_used.set(true);
+        if matches!(passed.place, Place::Empty) {
+            passed.place = Place::Object(Arc::clone(export));
         }
         Ok(entry)
     }
@@ -251,9 +275,9 @@ impl Exports {
     ) {
         let is_it =
             |place: &Place| matches!(place, Place::Object(export) if export.reaches(object));
-        for (index, place) in self.transferred.iter_mut().enumerate() {
-            if is_it(place) {
-                garbage.add(std::mem::replace(place, Place::Stale));
+        for (index, passed) in self.transferred.iter_mut().enumerate() {
+            if is_it(&passed.place) {
+                garbage.add(std::mem::replace(&mut passed.place, Place::Stale));
                 connection.revoke(ExportId::new(u32::try_from(index).unwrap_or(u32::MAX)));
             }
         }
@@ -271,7 +295,8 @@ impl Exports {
 
     /// Ends all references with the session.
     pub(crate) fn clear(&mut self, garbage: &mut Garbage) {
-        for place in self.transferred.drain(..).chain(self.named.take()) {
+        let passed = self.transferred.drain(..).map(|passed| passed.place);
+        for place in passed.chain(self.named.take()) {
             garbage.add(place);
         }
         for (_, export) in self.instances.drain(..) {
@@ -352,5 +377,14 @@ fn stale() -> Fault {
     Fault::not_started(
         FaultKind::StaleReference,
         "the object was there and is not any more; get a reference anew",
+    )
+}
+
+fn reaped(after: Duration) -> Fault {
+    Fault::not_started(
+        FaultKind::StaleReference,
+        format!(
+            "the object was reaped, since nobody had called it for {after:?}; get a reference anew"
+        ),
     )
 }

@@ -52,6 +52,7 @@ impl Session {
             None => (CallName("", ""), MethodFlags::default()),
         };
         let scope = Scope::served(self, name, |scope| {
+            scope.target = Some(call.target);
             if let Some(extensions) = call.extensions {
                 scope.depth = extensions.depth();
                 scope.deadline = extensions.deadline.map(|deadline| self.instant(deadline));

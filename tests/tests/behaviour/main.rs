@@ -36,6 +36,7 @@ mod order;
 mod pinned;
 mod pipelining;
 mod processes;
+mod reaping;
 mod receivers;
 mod references;
 mod releases;
