@@ -379,6 +379,10 @@ impl CallContext {
         self.0.session.as_ref().map(Peer::of)
     }
 
+    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+        self.0.session.clone()
+    }
+
     /// When the caller stops waiting; every call made from here ends by then, too.
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline

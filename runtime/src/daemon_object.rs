@@ -10,11 +10,14 @@ use std::time::Instant;
 use farref_macros::expose;
 use serde::{Deserialize, Serialize};
 
+use crate::any_proxy::AnyProxy;
 use crate::clock::wall_clock;
+use crate::context::CallContext;
 use crate::daemon::WeakDaemon;
 use crate::descriptor::InterfaceInfo;
 use crate::node::Node;
 use crate::permission::{Denied, Permission, Policy};
+use crate::publishing::PublishError;
 use crate::serial;
 use crate::session::{Session, hexadecimal};
 
@@ -64,6 +67,15 @@ pub trait DaemonObject {
     #[idempotent]
     fn exports(&self, session: u64, skip: u32) -> Result<Vec<ExportStat>, Denied>;
 
+    /// Gives an object of the caller's, or one that it knows, a name here, for as long as the caller's session lives.
+    ///
+    /// Needs [`Permission::Publish`].
+    fn publish(&self, name: &str, object: AnyProxy) -> Result<(), PublishError>;
+
+    /// Takes a name back that the caller's session gave. References to the object live on. Returns whether the name was
+    /// there, and the caller's.
+    fn withdraw(&self, name: &str) -> bool;
+
     /// Begins to shut the daemon down: it takes no more calls, lets those under way end for as long as its drain
     /// timeout says, and says goodbye to everybody. Returns when that has begun; doing it twice is doing it once.
     ///
@@ -106,15 +118,23 @@ pub(crate) struct Host {
     node: Weak<Node>,
     daemon: WeakDaemon,
     policy: Policy,
+    /// How many names one session may give.
+    max_published: u32,
     started: Instant,
 }
 
 impl Host {
-    pub(crate) fn new(node: Weak<Node>, daemon: WeakDaemon, policy: Policy) -> Self {
+    pub(crate) fn new(
+        node: Weak<Node>,
+        daemon: WeakDaemon,
+        policy: Policy,
+        max_published: u32,
+    ) -> Self {
         Host {
             node,
             daemon,
             policy,
+            max_published,
             started: Instant::now(),
         }
     }
@@ -125,6 +145,11 @@ impl Host {
             .map(|node| node.sessions())
             .unwrap_or_default()
     }
+}
+
+/// The session of who called the method that is being served.
+fn caller() -> Option<Arc<Session>> {
+    CallContext::current()?.session()
 }
 
 /// How these sessions stand.
@@ -202,6 +227,24 @@ impl DaemonObject for Host {
         let found = sessions.iter().find(|known| known.number() == session);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         Ok(found.map_or_else(Vec::new, |session| session.export_stats(skip, MAX_EXPORTS)))
+    }
+
+    fn publish(&self, name: &str, object: AnyProxy) -> Result<(), PublishError> {
+        self.policy
+            .check(Permission::Publish)
+            .map_err(PublishError::Denied)?;
+        let (Some(node), Some(session)) = (self.node.upgrade(), caller()) else {
+            // The daemon is gone, or the caller is it.
+            return Err(PublishError::Denied(Denied(Permission::Publish)));
+        };
+        node.publish_for(&session, name, object.to_export(), self.max_published)
+    }
+
+    fn withdraw(&self, name: &str) -> bool {
+        let (Some(node), Some(session)) = (self.node.upgrade(), caller()) else {
+            return false;
+        };
+        node.withdraw(&session, name).is_some()
     }
 
     async fn shut_down(&self) -> Result<(), Denied> {

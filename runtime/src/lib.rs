@@ -87,6 +87,7 @@
 
 mod access;
 mod any_error;
+mod any_proxy;
 mod attribute;
 mod batch;
 pub mod blocking;
@@ -124,6 +125,7 @@ mod peer;
 mod permission;
 mod promise;
 mod proxy;
+mod publishing;
 mod random;
 mod reaping;
 mod references;
@@ -162,6 +164,7 @@ pub use futures_core::Stream;
 
 pub use crate::access::{Access, AccessMut, Serial, Shared, SharedArc};
 pub use crate::any_error::AnyError;
+pub use crate::any_proxy::AnyProxy;
 pub use crate::attribute::Attribute;
 pub use crate::batch::{
     AllOrFirst, Batch, CallValue, Calls, Each, Join, Sending, Slot, Together, batch,
@@ -186,6 +189,7 @@ pub use crate::object::Object;
 pub use crate::peer::{Identity, Peer, PeerAddress};
 pub use crate::permission::{Denied, Permission};
 pub use crate::proxy::{Proxy, ProxyOptions, same_object};
+pub use crate::publishing::PublishError;
 pub use crate::reaping::{Idle, Verdict};
 pub use crate::resolve::{Candidate, Choice, Resolver, Resolving};
 pub use crate::session::{SessionState, StateWatch, TableSizes};

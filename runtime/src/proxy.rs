@@ -378,16 +378,18 @@ pub(crate) fn far<P: Proxy>(remote: Remote) -> P {
 
 /// An export of what `proxy` points at, to be registered or served.
 pub(crate) fn to_export<P: Proxy>(proxy: &P) -> Arc<Export> {
-    match to_remote(proxy) {
+    export_of(to_remote(proxy), P::DESCRIPTOR.hash)
+}
+
+/// An export of an object of this interface, wherever it lives.
+pub(crate) fn export_of(remote: Remote, interface: u32) -> Arc<Export> {
+    match remote {
         Remote::Local(export) => export,
-        remote => {
-            let identity = remote.identity().unwrap_or_else(ObjectIdentity::unique);
-            Arc::new(Export {
-                identity,
-                interface: P::DESCRIPTOR.hash,
-                kind: ExportKind::Forward(remote),
-            })
-        }
+        remote => Arc::new(Export {
+            identity: remote.identity().unwrap_or_else(ObjectIdentity::unique),
+            interface,
+            kind: ExportKind::Forward(remote),
+        }),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::node::{Node, NodeConfig};
 use crate::peer::Peer;
 use crate::permission::{Permission, Policy};
 use crate::proxy;
+use crate::publishing::MAX_PUBLISHED;
 use crate::transport::listener::Listener;
 use crate::uri::{Address, Uri, UriError};
 
@@ -36,6 +37,7 @@ pub struct DaemonBuilder {
     max_handshakes: usize,
     drain_timeout: Duration,
     policy: Policy,
+    max_published: u32,
 }
 
 impl Default for DaemonBuilder {
@@ -50,6 +52,7 @@ impl Default for DaemonBuilder {
             max_handshakes: 256,
             drain_timeout: Duration::from_secs(30),
             policy: Policy::default(),
+            max_published: MAX_PUBLISHED,
         }
     }
 }
@@ -200,6 +203,13 @@ impl DaemonBuilder {
         self
     }
 
+    /// How many names one session may give to objects here, if the policy [grants](DaemonBuilder::grant) it
+    /// [`Permission::Publish`]; the default is 256. One more is refused.
+    pub fn max_published(mut self, names: u32) -> Self {
+        self.max_published = names;
+        self
+    }
+
     /// Tells what happens to the daemon and its sessions by these signals.
     pub fn life_cycle(mut self, signals: &Arc<LifeCycle>) -> Self {
         self.node.life = Some(life::teller(signals));
@@ -272,7 +282,12 @@ impl DaemonBuilder {
             is_ending: AtomicBool::new(false),
         }));
         let weak = WeakDaemon(Arc::downgrade(&daemon.0));
-        let host = Host::new(Arc::downgrade(&daemon.0.node), weak, self.policy);
+        let host = Host::new(
+            Arc::downgrade(&daemon.0.node),
+            weak,
+            self.policy,
+            self.max_published,
+        );
         let host = DaemonObjectProxy::new(host);
         daemon.0.node.set_daemon(proxy::to_export(&host));
         if let Some(life) = &daemon.0.node.life {

@@ -300,6 +300,8 @@ impl Session {
             return;
         };
         tracing::debug!(session = self.number, peer = %self.address, %fault, "a session ended");
+        // Who learns of the end may look for the names at once.
+        self.node.withdraw_all(self);
         self.phase.send_replace(Phase::Closed(fault.clone()));
         for handler in handlers {
             handler.end();

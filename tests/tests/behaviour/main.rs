@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod allocations;
+mod any_proxies;
 mod batches;
 mod blocking;
 mod blocking_proxies;
@@ -36,6 +37,7 @@ mod order;
 mod pinned;
 mod pipelining;
 mod processes;
+mod publishing;
 mod reaping;
 mod receivers;
 mod references;
