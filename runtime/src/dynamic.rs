@@ -17,6 +17,7 @@ use crate::descriptor::{InterfaceInfo, MethodInfo, ValueInfo};
 use crate::dispatch::{RawReply, buffer};
 use crate::error::{CallError, Fault, Result};
 use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
+use crate::passing::Wish;
 use crate::proxy::{self, Proxy};
 use crate::remote::Remote;
 use crate::shape::{self, Shape};
@@ -69,6 +70,7 @@ pub struct DynProxy {
     remote: Remote,
     interface: Arc<InterfaceInfo>,
     timeout: Option<Duration>,
+    wish: Option<Wish>,
 }
 
 /// What a call of a [`DynProxy`] returned, with the references that it transferred.
@@ -145,6 +147,7 @@ impl DynProxy {
                 remote,
                 interface: Arc::new(InterfaceInfo::of(P::DESCRIPTOR)),
                 timeout: None,
+                wish: None,
             }),
             remote => DynProxy::describe(remote).await,
         }
@@ -163,6 +166,7 @@ impl DynProxy {
             timeout: remote.timeout(),
             remote,
             interface: Arc::new(interface),
+            wish: None,
         })
     }
 
@@ -175,6 +179,14 @@ impl DynProxy {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+        self
+    }
+
+    /// The same proxy, whose calls tell methods how their results are wished; see [`Passed`](crate::Passed). `None` leaves
+    /// it to them.
+    #[must_use]
+    pub fn with_wish(mut self, wish: impl Into<Option<Wish>>) -> Self {
+        self.wish = wish.into();
         self
     }
 
@@ -227,6 +239,7 @@ impl DynProxy {
         let deadline = self.timeout.and_then(after);
         let retries = (!method.flags.idempotent).then_some(0);
         let mut options = CallOptions::default();
+        options.annotations.extend(self.wish.map(Wish::note));
         let call = FarCall::new(
             self.remote.clone(),
             label,

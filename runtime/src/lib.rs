@@ -57,6 +57,7 @@
 //! | calling | [`connect`], [`lazy`], [`Client`], [`Call`], [`Proxy`] |
 //! | calling and serving without async | [`mod@blocking`] |
 //! | what went wrong | [`Fault`], [`CallError`] |
+//! | objects by value or by reference | [`Passed`] |
 //! | items that come one by one | [`RemoteStream`], [`StreamCall`] |
 //! | telling others | [`Signal`], [`Attribute`], [`Listeners`] and [`Topic`] for callbacks |
 //! | errors that come home | [`AnyError`] |
@@ -121,6 +122,7 @@ pub mod names;
 mod node;
 mod object;
 mod panics;
+mod passing;
 mod peer;
 mod permission;
 mod promise;
@@ -186,6 +188,7 @@ pub use crate::interceptor::{CallInfo, Direction, Intercepted, Interceptor};
 pub use crate::lend::Loan;
 pub use crate::listeners::Listeners;
 pub use crate::object::Object;
+pub use crate::passing::{Passed, Wish};
 pub use crate::peer::{Identity, Peer, PeerAddress};
 pub use crate::permission::{Denied, Permission};
 pub use crate::proxy::{Proxy, ProxyOptions, same_object};
