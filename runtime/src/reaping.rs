@@ -266,7 +266,7 @@ impl Reaper {
             return Verdict::Reap;
         };
         panics::contain(|| decide(idle)).unwrap_or_else(|panic| {
-            panics::report("the hook before reaping", &*panic, false);
+            panics::report(&"the hook before reaping", &*panic, false);
             Verdict::Keep
         })
     }

@@ -200,6 +200,6 @@ impl Node {
                 .names
                 .read()
                 .values()
-                .any(|published| published.is(object))
+                .any(|named| named.published.is(object))
     }
 }

@@ -164,7 +164,12 @@ async fn what_nobody_calls_is_reaped_and_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_reaped_unless_the_daemon_is_told_to() {
-    let Served { table, alive, .. } = served(Daemon::builder()).await;
+    let Served {
+        pair: _pair,
+        table,
+        alive,
+        ..
+    } = served(Daemon::builder()).await;
     let cursor = table.open().await.unwrap();
     tokio::time::sleep(AGE * 1000).await;
     assert_eq!(cursor.row().await.unwrap(), 7);
@@ -174,7 +179,10 @@ async fn nothing_is_reaped_unless_the_daemon_is_told_to() {
 #[tokio::test(start_paused = true)]
 async fn a_call_under_way_is_a_use() {
     let Served {
-        table, alive, go, ..
+        pair: _pair,
+        table,
+        alive,
+        go,
     } = served(Daemon::builder().reap(AGE)).await;
     let cursor = table.open().await.unwrap();
     let waiting = tokio::spawn({
@@ -215,7 +223,9 @@ async fn what_one_peer_uses_stays_for_all() {
 
 #[tokio::test(start_paused = true)]
 async fn passing_a_reference_again_is_a_use() {
-    let Served { table, .. } = served(Daemon::builder().reap(AGE)).await;
+    let Served {
+        pair: _pair, table, ..
+    } = served(Daemon::builder().reap(AGE)).await;
     let cursor = table.kept().await.unwrap();
     for _ in 0..5 {
         tokio::time::sleep(AGE - Duration::from_secs(1)).await;
@@ -253,16 +263,24 @@ async fn a_hook_keeps_or_reaps_and_knows_what_it_is_asked_about() {
                 panic!("{:?}", idle.peers())
             };
             assert_eq!(peer.identity(), Identity::Anonymous);
-            let mut asked = asked.lock().unwrap();
-            asked.push(idle.duration());
-            match asked.len() {
+            let times = {
+                let mut asked = asked.lock().unwrap();
+                asked.push(idle.duration());
+                asked.len()
+            };
+            match times {
                 1 => Verdict::Keep,
                 2 => panic!("a hook that does not know"),
                 _ => Verdict::Reap,
             }
         }
     });
-    let Served { table, alive, .. } = served(daemon).await;
+    let Served {
+        pair: _pair,
+        table,
+        alive,
+        ..
+    } = served(daemon).await;
     let cursor = table.open().await.unwrap();
     tokio::time::sleep(LONG).await;
     assert_eq!(alive.load(Ordering::SeqCst), 1, "it was kept");
@@ -277,7 +295,9 @@ async fn a_hook_keeps_or_reaps_and_knows_what_it_is_asked_about() {
 #[tokio::test(start_paused = true)]
 async fn a_client_reaps_too_and_spares_callbacks() {
     let client = Client::builder().reap(AGE);
-    let Served { table, .. } = served_to(Daemon::builder(), client).await;
+    let Served {
+        pair: _pair, table, ..
+    } = served_to(Daemon::builder(), client).await;
     let rows = Rows::default();
     let mine = rows.row();
     table.hold(mine).await.unwrap();
