@@ -57,7 +57,7 @@ pub struct Limits {
     pub sabotage: Option<Sabotage>,
 }
 
-/// A fault of resuming.
+/// A fault to have.
 #[cfg(feature = "sabotage")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
@@ -69,6 +69,24 @@ pub enum Sabotage {
     AcceptsEpochsAgain,
     /// What was received before is sent again.
     ReplaysTooMuch,
+    /// Whoever resumes a session is told that one byte more has arrived than has.
+    ClaimsTooMuch,
+    /// What is given back goes before the calls that still use it.
+    ReleasesBeforeCalls,
+    /// An object is let go with the first reference to it that is given back.
+    FreesTooEarly,
+    /// What a oneway cost is never given back.
+    LosesCredit,
+    /// Credit for a stream is not counted once the session was resumed.
+    LosesStreamCredit,
+    /// Cancels that wait for a connection are forgotten.
+    LosesCancels,
+    /// What is to be given back when a connection is lost is not.
+    LosesReleases,
+    /// Whoever names a session gets it.
+    AcceptsAnyProof,
+    /// Whoever answers is taken for the server that has the session.
+    TrustsAnyServer,
 }
 
 impl Limits {

@@ -508,7 +508,17 @@ impl Connection {
             if id.is_alias() {
                 self.aliases.release(entry.id, entry.count)?;
                 self.events.push_back(Event::AliasReleased(id));
-            } else if self.exports.release(entry.id, entry.count)? {
+                continue;
+            }
+            #[cfg(feature = "sabotage")]
+            let entry = &crate::message::ReleaseEntry {
+                id: entry.id,
+                count: match self.has(crate::Sabotage::FreesTooEarly) {
+                    true => self.exports.grants(entry.id),
+                    false => entry.count,
+                },
+            };
+            if self.exports.release(entry.id, entry.count)? {
                 self.events.push_back(Event::Released(id));
             }
         }

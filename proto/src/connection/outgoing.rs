@@ -264,6 +264,10 @@ impl Connection {
         reason = "a receipt is good for one time"
     )]
     pub fn oneway_done(&mut self, receipt: OnewayReceipt) {
+        #[cfg(feature = "sabotage")]
+        if self.has(crate::Sabotage::LosesCredit) {
+            return;
+        }
         self.given_credit.oneway_ended(receipt.depth, receipt.bytes);
     }
 

@@ -58,8 +58,14 @@ impl Connection {
     fn is_old(&self, link: u32) -> bool {
         let is_old = link != self.link;
         #[cfg(feature = "sabotage")]
-        let is_old = is_old && self.limits.sabotage != Some(crate::Sabotage::ReadsTheOldConnection);
+        let is_old = is_old && !self.has(crate::Sabotage::ReadsTheOldConnection);
         is_old
+    }
+
+    /// Whether this connection has this fault.
+    #[cfg(feature = "sabotage")]
+    pub(super) fn has(&self, sabotage: crate::Sabotage) -> bool {
+        self.limits.sabotage == Some(sabotage)
     }
 
     /// Tells whether the session outlives its connection.
@@ -94,6 +100,14 @@ impl Connection {
 
     /// Forgets everything about the transport. Nothing that it still brings counts from now on.
     fn unlink(&mut self) {
+        #[cfg(feature = "sabotage")]
+        if self.has(crate::Sabotage::LosesCancels) {
+            self.questions.take_cancels();
+        }
+        #[cfg(feature = "sabotage")]
+        if self.has(crate::Sabotage::LosesReleases) {
+            self.imports.take_releases();
+        }
         self.link = self.link.wrapping_add(1);
         self.session.unlink();
         self.frame_begun = None;
@@ -155,6 +169,11 @@ impl Connection {
             proof: None,
             linger: self.limits.linger,
             name: String::new(),
+        };
+        #[cfg(feature = "sabotage")]
+        let hello = ServerHello {
+            received: hello.received + u64::from(self.has(crate::Sabotage::ClaimsTooMuch)),
+            ..hello
         };
         self.unlink();
         if let Some(resumption) = &self.resumption {

@@ -243,6 +243,10 @@ impl Connection {
         credit: StreamCredit,
     ) -> Result<(), ConnectionError> {
         let number = chosen_by_receiver(credit.stream)?;
+        #[cfg(feature = "sabotage")]
+        if self.link > 0 && self.has(crate::Sabotage::LosesStreamCredit) {
+            return Ok(());
+        }
         if self.produced.credited(number, credit.items, credit.bytes)? {
             self.events
                 .push_back(Event::StreamCredit(StreamNumber::new(number)));

@@ -86,6 +86,10 @@ impl Connection {
                 self.write_frame(8 + 4 * calls.len(), |out| finish.encode(out));
             }
         }
+        #[cfg(feature = "sabotage")]
+        let queued = self
+            .has(crate::Sabotage::ReleasesBeforeCalls)
+            .then(|| self.session.buffer(0).split());
         if self.imports.has_releases() {
             for entries in self.imports.take_releases().chunks(LIST_LENGTH) {
                 let release = Release {
@@ -93,6 +97,11 @@ impl Connection {
                 };
                 self.write_frame(8 + 8 * entries.len(), |out| release.encode(out));
             }
+        }
+        #[cfg(feature = "sabotage")]
+        if let Some(queued) = queued {
+            let out = self.session.buffer(queued.len());
+            out.extend_from_slice(&queued);
         }
         if self.exports.has_revoked() {
             for exports in self.exports.take_revoked(&self.aliases).chunks(LIST_LENGTH) {

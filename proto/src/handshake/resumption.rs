@@ -87,7 +87,7 @@ pub(crate) struct Resumption {
     /// What a client says of itself again.
     config: Option<Box<ClientConfig>>,
     #[cfg(feature = "sabotage")]
-    accepts_epochs_again: bool,
+    sabotage: Option<crate::Sabotage>,
 }
 
 impl Resumption {
@@ -104,7 +104,7 @@ impl Resumption {
                 ..config.clone()
             })),
             #[cfg(feature = "sabotage")]
-            accepts_epochs_again: false,
+            sabotage: config.limits.sabotage,
         }
     }
 
@@ -122,8 +122,7 @@ impl Resumption {
             linger: config.limits.linger,
             config: None,
             #[cfg(feature = "sabotage")]
-            accepts_epochs_again: config.limits.sabotage
-                == Some(crate::Sabotage::AcceptsEpochsAgain),
+            sabotage: config.limits.sabotage,
         }
     }
 
@@ -167,6 +166,8 @@ impl Resumption {
         Some(Handshake::Resuming(Box::new(Resuming {
             key: self.key,
             claim,
+            #[cfg(feature = "sabotage")]
+            sabotage: self.sabotage,
         })))
     }
 
@@ -194,7 +195,9 @@ impl Resumption {
         let is_proved = id == self.session && HMAC::verify(claim.of_client(), self.key.0, &mac);
         let is_old = epoch <= self.epoch;
         #[cfg(feature = "sabotage")]
-        let is_old = is_old && !self.accepts_epochs_again;
+        let is_old = is_old && self.sabotage != Some(crate::Sabotage::AcceptsEpochsAgain);
+        #[cfg(feature = "sabotage")]
+        let is_proved = is_proved || self.sabotage == Some(crate::Sabotage::AcceptsAnyProof);
         if !is_proved || is_old {
             return Err(ConnectionError::SessionLost);
         }
@@ -265,6 +268,8 @@ impl ResumeRequest {
 pub(crate) struct Resuming {
     key: SessionKey,
     claim: Claim,
+    #[cfg(feature = "sabotage")]
+    sabotage: Option<crate::Sabotage>,
 }
 
 impl Resuming {
@@ -288,6 +293,8 @@ impl Resuming {
             && hello
                 .proof
                 .is_some_and(|proof| HMAC::verify(claim.of_server(), self.key.0, &proof));
+        #[cfg(feature = "sabotage")]
+        let is_proved = is_proved || self.sabotage == Some(crate::Sabotage::TrustsAnyServer);
         if !is_proved {
             return Err(ConnectionError::ServerNotAuthenticated);
         }

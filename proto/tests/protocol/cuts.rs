@@ -3,13 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use farref_proto::{
-    CallId, Connection, Event, ImportId, IncomingRef, Limits, Nonce, Outcome, OutgoingCall,
-    OutgoingItems, OutgoingReply, StreamEnding, Time, Token,
-};
+use bytes::BytesMut;
+use farref_proto::{Connection, Event, Limits, Nonce, Outcome, Time, Token};
 
-use crate::pair::{CLIENT, CODEC, SERVER, call, client_config, describe, reply, server_config};
+use crate::conversation::{Client, Server};
+use crate::pair::{client_config, server_config};
 
 /// Where a connection is cut: once so many bytes have passed in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +22,9 @@ pub(crate) struct Told {
     client: Vec<String>,
     streamed: Vec<String>,
     server: Vec<String>,
+    /// What the server got of the stream that the client sent, and its answer.
+    uploaded: Vec<String>,
+    answered: Vec<String>,
     /// What each was given back. When that is said depends on who is written to when.
     released: [Vec<&'static str>; 2],
 }
@@ -41,207 +42,6 @@ impl Plan {
         // Acknowledgements are to be among what is cut.
         limits.ack_every = 150;
         limits
-    }
-}
-
-/// The client's part: binds a name, passes a reference, is called back, uses what it is given, sends oneways, gives
-/// up a call, consumes a stream, and returns everything.
-struct Client {
-    connection: Connection,
-    events: Vec<String>,
-    /// What came of the stream, in its own order.
-    streamed: Vec<String>,
-    released: Vec<&'static str>,
-    jukebox: Option<ImportId>,
-    play: Option<CallId>,
-    stop: Option<CallId>,
-    queue: Option<ImportId>,
-    others: Vec<CallId>,
-    tracks: Option<CallId>,
-    is_streaming: bool,
-}
-
-impl Client {
-    fn begin(&mut self) {
-        let connection = &mut self.connection;
-        let (_, jukebox) = connection.bind("jukebox", 1).unwrap();
-        let (_, listener) = connection.export(40, 2, CLIENT).unwrap();
-        let play = OutgoingCall {
-            target: jukebox.index(),
-            table: &[listener],
-            ..call(b"play")
-        };
-        self.play = Some(connection.call(&play).unwrap());
-        connection.oneway(&call(b"tick"), true).unwrap();
-        self.jukebox = Some(jukebox);
-    }
-
-    fn handle(&mut self, event: Event) {
-        match event {
-            Event::Reply(arrived) => {
-                self.events.push(format!("reply {:?}", arrived.body));
-                self.answered(arrived.call, &arrived.table);
-            }
-            Event::Call(arrived) => {
-                self.events.push(format!("call {:?}", arrived.body));
-                let body = reply(&arrived.body);
-                self.connection.reply(arrived.id, &body).unwrap();
-            }
-            Event::Released(_) => self.released.push("object"),
-            Event::StreamItems(items) => {
-                // How many come at once is nobody's promise.
-                for item in items.body.chunks(1) {
-                    self.streamed.push(format!("item {item:?}"));
-                    self.connection.grant_stream(items.stream, 1, 300);
-                }
-            }
-            Event::StreamEnded(_, StreamEnding::Complete) => {
-                self.streamed.push("no more".to_owned());
-                self.is_streaming = false;
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether everything has come that was asked for.
-    fn is_done(&self) -> bool {
-        self.others.is_empty()
-            && self.jukebox.is_none()
-            && self.stop.is_none()
-            && self.tracks.is_none()
-            && !self.is_streaming
-    }
-
-    fn answered(&mut self, id: CallId, table: &[IncomingRef]) {
-        let connection = &mut self.connection;
-        if self.play == Some(id) {
-            self.play = None;
-            let [IncomingRef::Import { import, .. }] = table[..] else {
-                panic!("a queue was promised");
-            };
-            self.queue = Some(import);
-            let large = [Bytes::from(vec![7; 4096])];
-            let push = OutgoingCall {
-                target: import.index(),
-                attachments: &large,
-                ..call(b"push")
-            };
-            self.others.push(connection.call(&push).unwrap());
-            connection.oneway(&call(b"tock"), false).unwrap();
-            let stop = connection.call(&call(b"stop")).unwrap();
-            connection.cancel(stop);
-            self.stop = Some(stop);
-            self.tracks = Some(connection.call(&call(b"tracks")).unwrap());
-        } else if self.tracks == Some(id) {
-            self.tracks = None;
-            let [IncomingRef::Stream(stream)] = table[..] else {
-                panic!("a stream was promised");
-            };
-            connection.grant_stream(stream, 2, 600);
-        } else if self.stop == Some(id) {
-            self.stop = None;
-            let jukebox = self.jukebox.take().unwrap();
-            connection.release(jukebox, 1);
-            self.others.push(connection.call(&call(b"bye")).unwrap());
-        } else if let Some(place) = self.others.iter().position(|other| *other == id) {
-            self.others.remove(place);
-            if let Some(queue) = self.queue.take() {
-                connection.release(queue, 1);
-            }
-        }
-    }
-}
-
-/// The server's part.
-struct Server {
-    connection: Connection,
-    events: Vec<String>,
-    released: Vec<&'static str>,
-    /// Calls that wait for a call back to the listener.
-    playing: VecDeque<(CallId, CallId, ImportId)>,
-    stopping: Option<CallId>,
-    /// The next item of the stream.
-    item: u8,
-}
-
-impl Server {
-    fn handle(&mut self, event: Event) {
-        let connection = &mut self.connection;
-        match event {
-            Event::Bind(bind) => {
-                self.events.push(format!("bind {}", bind.name));
-                let entry = Connection::alias_entry(bind.alias, 50, 1, SERVER);
-                connection.reply(bind.call, &describe(&[entry])).unwrap();
-            }
-            Event::Call(arrived) => {
-                self.events.push(format!("call {:?}", arrived.body));
-                match &arrived.body[..] {
-                    b"play" => {
-                        let [IncomingRef::Import { import, .. }] = arrived.table[..] else {
-                            panic!("a listener was promised");
-                        };
-                        let changed = OutgoingCall {
-                            target: import.index(),
-                            ..call(b"changed")
-                        };
-                        let back = connection.call(&changed).unwrap();
-                        self.playing.push_back((back, arrived.id, import));
-                    }
-                    b"stop" => self.stopping = Some(arrived.id),
-                    b"tracks" => {
-                        let (stream, entry) = connection.open_stream().unwrap();
-                        let result = OutgoingReply {
-                            table: &[entry],
-                            ..reply(b"")
-                        };
-                        connection.reply(arrived.id, &result).unwrap();
-                        // Who has asked is told when there is room.
-                        assert_eq!(connection.stream_room(stream), Ok((0, 0)));
-                    }
-                    body => connection.reply(arrived.id, &reply(body)).unwrap(),
-                }
-            }
-            Event::Oneway(arrived, receipt) => {
-                self.events.push(format!("oneway {:?}", arrived.body));
-                connection.oneway_done(receipt);
-            }
-            Event::Reply(arrived) => {
-                self.events.push(format!("reply {:?}", arrived.body));
-                let (back, play, listener) = self.playing.pop_front().unwrap();
-                assert_eq!(back, arrived.call);
-                let (_, queue) = connection.export(60, 3, SERVER).unwrap();
-                let result = OutgoingReply {
-                    table: &[queue],
-                    ..reply(b"played")
-                };
-                connection.reply(play, &result).unwrap();
-                connection.release(listener, 1);
-            }
-            Event::Cancel(id) => {
-                self.events.push("cancel".to_owned());
-                assert_eq!(self.stopping.take(), Some(id));
-                connection.reply(id, &reply(b"stopped")).unwrap();
-            }
-            Event::StreamCredit(stream) => {
-                while self.item < 5 && connection.stream_room(stream).unwrap().0 > 0 {
-                    let items = OutgoingItems {
-                        codec: CODEC,
-                        lengths: &[1],
-                        table: &[],
-                        body: &[self.item],
-                        attachments: &[],
-                    };
-                    connection.send_items(stream, &items).unwrap();
-                    self.item += 1;
-                }
-                if self.item == 5 {
-                    connection.end_stream(stream);
-                }
-            }
-            Event::Released(_) => self.released.push("object"),
-            Event::AliasReleased(_) => self.released.push("name"),
-            _ => {}
-        }
     }
 }
 
@@ -285,27 +85,8 @@ impl World {
         }
         World {
             plan: plan.clone(),
-            client: Client {
-                connection: Connection::client(client, now),
-                events: Vec::new(),
-                streamed: Vec::new(),
-                released: Vec::new(),
-                jukebox: None,
-                play: None,
-                stop: None,
-                queue: None,
-                others: Vec::new(),
-                tracks: None,
-                is_streaming: true,
-            },
-            server: Server {
-                connection: Connection::server(server, now),
-                events: Vec::new(),
-                released: Vec::new(),
-                playing: VecDeque::new(),
-                stopping: None,
-                item: 0,
-            },
+            client: Client::new(Connection::client(client, now)),
+            server: Server::new(Connection::server(server, now)),
             newcomer: None,
             now,
             to_server: Passed::default(),
@@ -332,6 +113,9 @@ impl World {
             }
             while let Some(event) = self.server.connection.poll_event() {
                 self.server.handle(event);
+            }
+            if let Some(wrong) = self.server.wrong {
+                return Err(wrong.to_owned());
             }
             self.now = self.now + Duration::from_micros(1);
             let moved = self.carry_to_server()? + self.carry_to_client()?;
@@ -455,11 +239,16 @@ impl World {
         self.newcomer = Some(Connection::server(server_config(), self.now));
     }
 
-    fn told(self) -> Told {
+    fn told(mut self) -> Told {
+        // What goes out with which write depends on the cuts.
+        self.client.released.sort_unstable();
+        self.server.released.sort_unstable();
         Told {
             client: self.client.events,
             streamed: self.client.streamed,
             server: self.server.events,
+            uploaded: self.server.uploaded,
+            answered: self.client.answered,
             released: [self.client.released, self.server.released],
         }
     }
@@ -499,7 +288,10 @@ fn converse(plan: &Plan, cuts: &[Cut], uncut: &Told) -> Result<Vec<(usize, usize
         if !world.client.is_done() {
             return Err("the conversation did not end".to_owned());
         }
-        for connection in [&world.client.connection, &world.server.connection] {
+        for connection in [&mut world.client.connection, &mut world.server.connection] {
+            if connection.room(0) != Limits::CALLS {
+                return Err(format!("credit is lost: {}", connection.room(0)));
+            }
             let tables = connection.tables();
             let left = tables.calls_in + tables.calls_out + tables.exports + tables.imports;
             let streams = tables.streams_in + tables.streams_out;
@@ -520,9 +312,9 @@ fn converse(plan: &Plan, cuts: &[Cut], uncut: &Told) -> Result<Vec<(usize, usize
 }
 
 /// The conversation without any cut.
-fn uncut(plan: &Plan) -> (Told, (usize, usize)) {
+fn uncut(plan: &Plan) -> Result<(Told, (usize, usize)), String> {
     let mut world = World::new(plan, &[]);
-    world.run().unwrap();
+    world.run()?;
     assert!(
         world.client.is_done(),
         "{:?} {:?} {:?}",
@@ -531,7 +323,7 @@ fn uncut(plan: &Plan) -> (Told, (usize, usize)) {
         world.client.connection.tables()
     );
     let lengths = world.lengths[0];
-    (world.told(), lengths)
+    Ok((world.told(), lengths))
 }
 
 fn cuts_of(lengths: (usize, usize)) -> impl Iterator<Item = Cut> {
@@ -545,7 +337,7 @@ fn cuts_of(lengths: (usize, usize)) -> impl Iterator<Item = Cut> {
 pub(crate) fn cut_everywhere(plan: &Plan, stride: usize) -> Result<(usize, usize), String> {
     /// Bytes of a resumed connection in each direction that its handshake does not reach beyond.
     const HANDSHAKE: usize = 280;
-    let (uncut, lengths) = uncut(plan);
+    let (uncut, lengths) = uncut(plan)?;
     let (mut once, mut twice) = (0, 0);
     for (turn, first) in cuts_of(lengths).enumerate() {
         let lengths = converse(plan, &[first], &uncut)?;

@@ -7,6 +7,7 @@
 
 mod batches;
 mod calls;
+mod conversation;
 mod corpus;
 mod credit;
 mod cuts;
