@@ -8,6 +8,7 @@ use farref::prelude::*;
 use farref::testing::{Host, Link, Network};
 use farref::{Peer, TableSizes};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::faults;
 use crate::model::{Model, Report};
@@ -19,6 +20,8 @@ use crate::shop::{Counter, ShopProxy};
 const WORKERS: usize = 4;
 /// How many operations each of them begins at least.
 const QUOTA: usize = 18;
+/// How long it takes at most until nothing is left of what has ended.
+const SETTLES: Duration = Duration::from_secs(90);
 
 pub(crate) struct World {
     model: Arc<Model>,
@@ -218,63 +221,60 @@ impl World {
                 }
             }
         }
-        tokio::time::sleep(Duration::from_secs(90)).await;
-        for process in 0..3 {
-            let (calling, serving) = {
-                let place = self.processes[process].lock().unwrap();
-                let process = place.as_ref().unwrap();
-                (process.client.peers(), process.daemon.peers())
-            };
-            self.assert_baseline(process, "client", &calling, |tables| {
-                (tables.imports, tables.aliases) == (1, 0)
-            });
-            self.assert_baseline(process, "daemon", &serving, |tables| {
-                (tables.imports, tables.aliases) == (0, 1)
-            });
-        }
-        if self.model.held() != (0, 0) {
-            let (objects, running) = self.model.held();
-            self.model
-                .violated(format!("{objects} objects and {running} handlers are left"));
-        }
+        self.settle(|| self.leftovers()).await;
         for process in 0..3 {
             let ended = self.processes[process].lock().unwrap().take().unwrap();
             drop(ended.shops);
             ended.client.close().await;
             ended.daemon.shutdown(Shutdown::Abort).await;
         }
-        tokio::time::sleep(Duration::from_secs(90)).await;
-        let left = tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks();
-        if left > 0 {
-            self.model.violated(format!("{left} tasks are left"));
-        }
+        let runtime = tokio::runtime::Handle::current();
+        self.settle(|| match runtime.metrics().num_alive_tasks() {
+            0 => Vec::new(),
+            left => vec![format!("{left} tasks are left")],
+        })
+        .await;
         self.model.note(|| "done".to_owned());
     }
 
-    fn assert_baseline(
-        &self,
-        process: usize,
-        side: &str,
-        peers: &[Peer],
-        keeps: impl Fn(&TableSizes) -> bool,
-    ) {
-        if peers.len() != 2 {
-            self.model.violated(format!(
-                "process {process} has {} sessions as {side}",
-                peers.len()
-            ));
+    /// Waits until nothing is left, but no longer than what may linger does.
+    async fn settle(&self, left: impl Fn() -> Vec<String>) {
+        let until = Instant::now() + SETTLES;
+        while !left().is_empty() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        for peer in peers {
-            let tables = peer.tables();
-            let is_idle = tables.calls_out + tables.calls_in + tables.exports + tables.events == 0
-                && tables.streams_in + tables.streams_out + tables.unsent == 0;
-            if !is_idle || !keeps(&tables) {
-                self.model.violated(format!(
-                    "process {process} as {side} is not at its baseline: {tables:?}"
-                ));
-            }
+        for violation in left() {
+            self.model.violated(violation);
         }
     }
+
+    /// What is there that is not at its baseline: two sessions at each end, with one object bound.
+    fn leftovers(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for (number, place) in self.processes.iter().enumerate() {
+            let place = place.lock().unwrap();
+            let process = place.as_ref().unwrap();
+            let sides = [
+                ("client", process.client.peers(), (1, 0)),
+                ("daemon", process.daemon.peers(), (0, 1)),
+            ];
+            for (side, peers, bound) in sides {
+                let tables: Vec<_> = peers.iter().map(Peer::tables).collect();
+                if tables.len() != 2 || !tables.iter().all(|tables| is_idle(tables, bound)) {
+                    left.push(format!("process {number} as {side} has {tables:?}"));
+                }
+            }
+        }
+        let (objects, running) = self.model.held();
+        if (objects, running) != (0, 0) {
+            left.push(format!("{objects} objects and {running} handlers are left"));
+        }
+        left
+    }
+}
+
+fn is_idle(tables: &TableSizes, bound: (usize, usize)) -> bool {
+    tables.calls_out + tables.calls_in + tables.exports + tables.events == 0
+        && tables.streams_in + tables.streams_out + tables.unsent == 0
+        && (tables.imports, tables.aliases) == bound
 }
