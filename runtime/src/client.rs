@@ -74,6 +74,7 @@ pub struct ClientBuilder {
     connect_attempts: u32,
     connect_wait: Duration,
     max_retries: u32,
+    attempt_timeout: Option<Duration>,
     resolver: Option<Arc<dyn Resolver>>,
     choice: Choice,
     #[cfg(feature = "names")]
@@ -89,6 +90,7 @@ impl Default for ClientBuilder {
             connect_attempts: 1,
             connect_wait: Duration::from_millis(500),
             max_retries: 0,
+            attempt_timeout: None,
             resolver: None,
             choice: Choice::default(),
             #[cfg(feature = "names")]
@@ -139,6 +141,13 @@ impl ClientBuilder {
     /// How often a call of an `#[idempotent]` method is made again when its session was lost; the default is never.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
+        self
+    }
+
+    /// How long one attempt of a call that may be made again may take, until it is cancelled and made again; the default is
+    /// as long as the whole call. See [`Proxy::with_attempt_timeout`](crate::Proxy::with_attempt_timeout).
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
         self
     }
 
@@ -259,7 +268,7 @@ impl ClientBuilder {
 
     /// Takes what the environment says over what was said before: `FARREF_TOKEN`, `FARREF_TIMEOUT` and
     /// `FARREF_CONNECT_TIMEOUT` (seconds), `FARREF_CODEC`, `FARREF_ACCEPT_CODECS` (names with commas between),
-    /// `FARREF_MAX_RETRIES`, `FARREF_CONNECT_ATTEMPTS`, `FARREF_NAME`, `FARREF_CHOICE` (`random`, `round-robin` or
+    /// `FARREF_MAX_RETRIES`, `FARREF_ATTEMPT_TIMEOUT`, `FARREF_CONNECT_ATTEMPTS`, `FARREF_NAME`, `FARREF_CHOICE` (`random`, `round-robin` or
     /// `least-loaded`) and, with the feature `names`, `FARREF_NAME_SERVER` (`host`, `host:port`, a URI, or
     /// `beacon:ADDRESS:PORT`).
     ///
@@ -474,6 +483,10 @@ impl Client {
 
     pub(crate) fn max_retries(&self) -> u32 {
         self.0.config.max_retries
+    }
+
+    pub(crate) fn attempt_timeout(&self) -> Option<Duration> {
+        self.0.config.attempt_timeout
     }
 
     pub(crate) fn is_intercepting(&self) -> bool {

@@ -70,6 +70,9 @@ pub(crate) fn client(mut builder: ClientBuilder) -> Result<ClientBuilder> {
     if let Some(retries) = variable("FARREF_MAX_RETRIES")? {
         builder = builder.max_retries(retries);
     }
+    if let Some(Seconds(timeout)) = variable("FARREF_ATTEMPT_TIMEOUT")? {
+        builder = builder.attempt_timeout(timeout);
+    }
     if let Some(attempts) = variable("FARREF_CONNECT_ATTEMPTS")? {
         builder = builder.connect_attempts(attempts);
     }

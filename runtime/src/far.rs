@@ -21,6 +21,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use farref_proto::FaultKind;
@@ -31,7 +32,7 @@ pub(crate) use self::grouped::GroupCall;
 use crate::Outcome;
 use crate::call::deadline_exceeded;
 use crate::codec::{ArgumentsEncoder, Codec};
-use crate::context::{Annotations, Scope};
+use crate::context::{Annotations, Scope, after, earlier};
 use crate::dispatch::{ArgumentsOut, RawReply, buffer};
 use crate::error::{Fault, Result};
 use crate::interceptor::{self, CallInfo, Direction};
@@ -178,7 +179,7 @@ pub(crate) struct FarCall {
     encoded: Option<Encoded>,
     oneway: OnewayMode,
     extras: Extras,
-    retries: Option<u32>,
+    retries: Option<Box<Retries>>,
     state: State,
     timer: Option<Pin<Box<Sleep>>>,
     reply_annotations: Annotations,
@@ -188,6 +189,28 @@ pub(crate) struct FarCall {
     may_have_run: bool,
     label: Label,
     intercepted: Option<Box<CallInfo>>,
+}
+
+/// How often a call may be made again.
+struct Retries {
+    left: u32,
+    /// How long each attempt may take, where that is less than the whole call.
+    attempt: Option<Duration>,
+    /// When all of them have to be over.
+    deadline: Option<Instant>,
+}
+
+impl Retries {
+    /// When an attempt that begins now gives up.
+    fn attempt_ends(&self) -> Option<Instant> {
+        earlier(self.deadline, self.attempt.and_then(after))
+    }
+
+    /// Whether time is left for an attempt after one that gave up.
+    fn has_time(&self) -> bool {
+        self.deadline
+            .is_none_or(|deadline| Instant::now() < deadline)
+    }
 }
 
 /// Waits for a turn to call what was promised.
@@ -223,8 +246,14 @@ impl FarCall {
         retries: Option<u32>,
         options: Option<&mut CallOptions>,
     ) -> Self {
-        let retries =
-            Some(retries.unwrap_or_else(|| remote.max_retries())).filter(|retries| *retries > 0);
+        let left = retries.unwrap_or_else(|| remote.max_retries());
+        let retries = (left > 0).then(|| {
+            Box::new(Retries {
+                left,
+                attempt: remote.attempt_timeout(),
+                deadline,
+            })
+        });
         let annotations = options
             .map(|options| std::mem::take(&mut options.annotations))
             .unwrap_or_default();
@@ -246,6 +275,13 @@ impl FarCall {
             may_have_run: false,
             label,
             intercepted: None,
+        }
+    }
+
+    /// How long each attempt may take, if the call may be made again.
+    pub(crate) fn attempts_take(&mut self, timeout: Duration) {
+        if let Some(retries) = &mut self.retries {
+            retries.attempt = Some(timeout);
         }
     }
 
@@ -336,11 +372,15 @@ impl FarCall {
     /// Whether a failed call is to be made again, and counts the attempt.
     #[cold]
     fn tries_again(&mut self, fault: &Fault) -> bool {
-        let transient = matches!(
-            fault.kind(),
-            FaultKind::SessionLost | FaultKind::ConnectFailed
-        );
-        if !transient || self.encoded.is_none() {
+        let is_transient = match fault.kind() {
+            FaultKind::SessionLost | FaultKind::ConnectFailed => true,
+            FaultKind::DeadlineExceeded => self
+                .retries
+                .as_ref()
+                .is_some_and(|retries| retries.attempt.is_some() && retries.has_time()),
+            _ => false,
+        };
+        if !is_transient || self.encoded.is_none() {
             return false;
         }
         // Its session ended just before: a named object is found again, and nothing can have run.
@@ -353,11 +393,21 @@ impl FarCall {
             return true;
         }
         match &mut self.retries {
-            Some(0) | None => false,
-            Some(left) => {
-                *left -= 1;
+            Some(retries) if retries.left > 0 => {
+                retries.left -= 1;
                 true
             }
+            _ => false,
+        }
+    }
+
+    /// Gives an attempt its time.
+    fn begin_attempt(&mut self) {
+        if let Some(retries) = &self.retries
+            && retries.attempt.is_some()
+        {
+            self.extras.deadline = retries.attempt_ends();
+            self.timer = None;
         }
     }
 
@@ -381,10 +431,13 @@ impl FarCall {
     fn poll_once(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawReply>> {
         loop {
             match &mut self.state {
-                State::Start => match self.start() {
-                    Ok(next) => self.state = next,
-                    Err(fault) => return Poll::Ready(Err(fault)),
-                },
+                State::Start => {
+                    self.begin_attempt();
+                    match self.start() {
+                        Ok(next) => self.state = next,
+                        Err(fault) => return Poll::Ready(Err(fault)),
+                    }
+                }
                 State::Intercepting(before) => {
                     let (mut info, before) = ready!(before.as_mut().poll(cx));
                     self.extras.annotations = std::mem::take(&mut info.annotations);

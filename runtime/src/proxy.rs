@@ -33,8 +33,11 @@ pub struct ProxyOptions {
     pub timeout: Option<Duration>,
     /// How its calls are encoded; `None` is the client's choice.
     pub codec: Option<Codec>,
-    /// How often a call whose outcome is unknown, or that timed out, is made again; `None` is the client's choice.
+    /// How often a call that failed with its session is made again, or one that timed out if there is an
+    /// [`attempt_timeout`](ProxyOptions::attempt_timeout); `None` is the client's choice.
     pub max_retries: Option<u32>,
+    /// How long one attempt of a call that may be made again may take; `None` is the client's choice.
+    pub attempt_timeout: Option<Duration>,
     /// Whether calls are made again even if their method is not `#[idempotent]`: they may then run twice.
     pub retry_all: bool,
 }
@@ -175,6 +178,21 @@ pub trait Proxy: Clone + fmt::Debug + Send + Sync + Sized + 'static {
     fn with_max_retries(self, max_retries: u32) -> Self {
         let options = ProxyOptions {
             max_retries: Some(max_retries),
+            ..self.options()
+        };
+        self.with_options(options)
+    }
+
+    /// The same proxy, which gives one attempt of a call that may be made again no longer than this, cancels it then, and
+    /// makes it again, up to [`max_retries`](Proxy::with_max_retries) times. The last one's end is `DeadlineExceeded`.
+    ///
+    /// It changes nothing for calls that are never made again: those of methods that are not `#[idempotent]`, oneways, and
+    /// calls of objects of this process. A [timeout](Proxy::with_timeout), or the deadline of the call on whose behalf it is
+    /// made, bounds all attempts together.
+    #[must_use]
+    fn with_attempt_timeout(self, timeout: Duration) -> Self {
+        let options = ProxyOptions {
+            attempt_timeout: Some(timeout),
             ..self.options()
         };
         self.with_options(options)

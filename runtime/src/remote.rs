@@ -141,6 +141,11 @@ impl Remote {
         self.client().map_or(0, Client::max_retries)
     }
 
+    /// How long one attempt of a call that may be made again may take unless its proxy says otherwise.
+    pub(crate) fn attempt_timeout(&self) -> Option<Duration> {
+        self.client().and_then(Client::attempt_timeout)
+    }
+
     /// Whether the peer is known to accept this codec.
     pub(crate) fn accepts(&self, codec: Codec) -> bool {
         match self {

@@ -120,7 +120,7 @@ impl Plan<'_> {
             interface: self.interface,
             method: self.method.name,
         };
-        Box::new(FarCall::new(
+        let mut call = Box::new(FarCall::new(
             self.remote.clone(),
             label,
             encoded,
@@ -128,7 +128,11 @@ impl Plan<'_> {
             self.deadline,
             retries,
             options,
-        ))
+        ));
+        if let Some(timeout) = self.proxy_options.and_then(|said| said.attempt_timeout) {
+            call.attempts_take(timeout);
+        }
+        call
     }
 }
 

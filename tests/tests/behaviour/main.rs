@@ -46,6 +46,7 @@ mod releases;
 mod remote_signals;
 mod resolving;
 mod resuming;
+mod retries;
 mod serial;
 mod signals;
 #[cfg(unix)]

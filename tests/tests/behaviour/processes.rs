@@ -474,6 +474,7 @@ async fn a_client_is_configured_from_the_environment() {
         ("FARREF_CODEC", "json"),
         ("FARREF_ACCEPT_CODECS", "json,postcard"),
         ("FARREF_MAX_RETRIES", "2"),
+        ("FARREF_ATTEMPT_TIMEOUT", "10"),
         ("FARREF_CONNECT_ATTEMPTS", "2"),
         ("FARREF_CONNECT_TIMEOUT", "20"),
         ("FARREF_NAME", "somebody"),
@@ -490,6 +491,7 @@ async fn a_client_is_configured_from_the_environment() {
         ("FARREF_CODEC", "pickle"),
         ("FARREF_ACCEPT_CODECS", "json,pickle"),
         ("FARREF_MAX_RETRIES", "many"),
+        ("FARREF_ATTEMPT_TIMEOUT", "soon"),
         ("FARREF_CONNECT_ATTEMPTS", ""),
     ] {
         let refused = run(vec![(variable, value)], "refused").await.unwrap();
