@@ -190,7 +190,7 @@ struct Story {
     counters: usize,
 }
 
-/// Calls of every kind, callbacks, references passed and dropped, streams both ways.
+/// Calls of every kind, callbacks, references passed and dropped, batches, calls on what is promised, streams both ways.
 async fn converse(ledger: &LedgerProxy) -> Result<(Vec<String>, Vec<u32>), Fault> {
     let reader = Reader::default();
     let mut told = Vec::new();
@@ -209,6 +209,17 @@ async fn converse(ledger: &LedgerProxy) -> Result<(Vec<String>, Vec<u32>), Fault
     ledger.note(5).await?;
     told.push(format!("counter {}", counter.up().await?));
     drop(counter);
+    let (sum, text, ()) = farref::batch((
+        ledger.add(20),
+        ledger.echo("among others".to_owned()),
+        ledger.note(6),
+    ))
+    .await?;
+    told.push(format!("batch {sum} {text}"));
+    let promised = ledger.open().pipeline();
+    let (one, two) = tokio::join!(promised.up(), promised.up());
+    told.push(format!("promised {} {}", one?, two?));
+    drop(promised);
     let mut history = ledger.history(100).window(StreamWindow::items(16));
     while let Some(entry) = history.next().await {
         let entry = entry?;

@@ -183,6 +183,7 @@ impl Model {
                 | FaultKind::ConnectFailed
                 | FaultKind::StaleReference
                 | FaultKind::NoSuchObject
+                | FaultKind::BrokenPromise
         );
         if allowed.contains(&kind) || by_loss && self.may_lose() {
             return;

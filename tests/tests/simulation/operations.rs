@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::shop::{AnswerProxy, Clerk, ShopProxy};
 
 /// The kinds of operations.
-pub(crate) const KINDS: [&str; 12] = [
+pub(crate) const KINDS: [&str; 13] = [
     "unary",
     "oneway, in order",
     "idempotent",
@@ -23,6 +23,7 @@ pub(crate) const KINDS: [&str; 12] = [
     "stream down",
     "stream up",
     "batch",
+    "pipelined",
     "signal",
     "deadline",
     "given up",
@@ -55,8 +56,9 @@ impl Worker {
             6 => self.stream_down(operation, &shop).await,
             7 => self.stream_up(operation, &shop).await,
             8 => self.batch(operation, &shop).await,
-            9 => self.signal(operation, &shop).await,
-            10 => self.deadline(operation, &shop).await,
+            9 => self.pipelined(operation, &shop).await,
+            10 => self.signal(operation, &shop).await,
+            11 => self.deadline(operation, &shop).await,
             _ => self.given_up(operation, &shop).await,
         }
         self.model
@@ -211,6 +213,18 @@ impl Worker {
             }
         }
         self.expect(operation, &sent.is_ok(), &(succeeded == 6));
+    }
+
+    async fn pipelined(&mut self, operation: u64, shop: &ShopProxy) {
+        let tally = shop.open(operation).pipeline();
+        self.model.perhaps(operation, ("open", 0));
+        // Sent in this order, so they run in it; neither waits for the object.
+        let (one, two) = tokio::join!(tally.up(), tally.up());
+        for (index, result) in (0..).zip([one, two]) {
+            if let Some(count) = self.model.call(operation, ("up", index), result, &[]) {
+                self.expect(operation, &count, &(index + 1));
+            }
+        }
     }
 
     async fn signal(&mut self, operation: u64, shop: &ShopProxy) {
