@@ -3,17 +3,21 @@
 //! The targets themselves are one line each. This file needs neither a fuzzer nor a nightly compiler, so that the tests
 //! of `farref-proto` include it and replay the corpus.
 
+mod session;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use farref_proto::frame::Header;
 use farref_proto::message::Message;
 use farref_proto::{
-    CallId, ClientConfig, CloseCode, CloseReason, Connection, DrainCode, DrainReason, Event,
-    ExportId, Extensions, FaultMessage, ImportId, IncomingRef, InstanceId, Limits, Nonce,
-    OnewayReceipt, OutgoingCall, OutgoingReply, ReplyStatus, ServerConfig, SessionId,
-    SessionSecret, TableEntry, Time, Token,
+    BatchMode, CallFlags, CallId, ClientConfig, CloseCode, CloseReason, Connection, DrainCode,
+    DrainReason, Event, ExportId, Extensions, FaultMessage, ImportId, IncomingRef, InstanceId,
+    Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems, OutgoingReply, ReplyStatus,
+    ServerConfig, SessionId, SessionSecret, StreamNumber, TableEntry, Time, Token,
 };
+
+pub use self::session::session;
 
 const CLIENT: InstanceId = InstanceId::from_bytes([0xc1; 16]);
 const SERVER: InstanceId = InstanceId::from_bytes([0x5e; 16]);
@@ -120,6 +124,10 @@ struct Play {
     receipts: Vec<OnewayReceipt>,
     imports: Vec<ImportId>,
     exports: Vec<ExportId>,
+    /// Calls whose answers are kept at the other side.
+    kept: Vec<CallId>,
+    produced: Vec<StreamNumber>,
+    consumed: Vec<StreamNumber>,
 }
 
 impl Play {
@@ -134,6 +142,9 @@ impl Play {
             receipts: Vec::new(),
             imports: Vec::new(),
             exports: Vec::new(),
+            kept: Vec::new(),
+            produced: Vec::new(),
+            consumed: Vec::new(),
         }
     }
 
@@ -158,7 +169,7 @@ impl Play {
     /// Does one thing. Returns the input behind what it used.
     fn act<'a>(&mut self, action: u8, argument: u8, data: &'a [u8]) -> &'a [u8] {
         let which = usize::from(argument);
-        match action % 12 {
+        match action % 17 {
             // The peer sends a frame whose length is right, or bytes as they come.
             0 | 1 => {
                 let (content, rest) = data.split_at(data.len().min(which + 4));
@@ -229,16 +240,113 @@ impl Play {
                 assert!(promised || length == 0);
                 assert!(!self.connection.has_transmit());
             }
-            _ if argument == 0xff => {
+            11 if argument == 0xff => {
                 self.connection
                     .drain(DrainReason::new(DrainCode::ShuttingDown, ""));
             }
+            12 => {
+                if let Ok((stream, entry)) = self.connection.open_stream() {
+                    let outgoing = OutgoingCall {
+                        table: &[entry],
+                        ..call(data)
+                    };
+                    match self.connection.call(&outgoing) {
+                        Ok(id) => {
+                            self.asked.push(id);
+                            self.produced.push(stream);
+                        }
+                        Err(_) => self.connection.unopen_stream(stream),
+                    }
+                }
+            }
+            13 => self.produce(which),
+            14 => {
+                if let Some(stream) = self.consumed.get(which % self.consumed.len().max(1)) {
+                    match argument & 0x81 {
+                        0x81 => self.connection.cancel_stream(*stream),
+                        _ => self.connection.grant_stream(*stream, 2, 600),
+                    }
+                }
+            }
+            15 => self.send_batch(which % 8, data),
+            16 => self.keep_answer(which, data),
             _ => {
                 self.now = self.now + Duration::from_millis(u64::from(argument) * 100);
                 let _ = self.connection.handle_timeout(self.now);
             }
         }
         data
+    }
+
+    /// Sends what there is room for, or ends the stream.
+    fn produce(&mut self, which: usize) {
+        let Some(stream) = self.produced.get(which % self.produced.len().max(1)) else {
+            return;
+        };
+        if which >= 0xc0 {
+            return self.connection.end_stream(*stream);
+        }
+        while matches!(self.connection.stream_room(*stream), Ok((1.., 1..))) {
+            let items = OutgoingItems {
+                codec: CODEC,
+                lengths: &[1],
+                table: &[],
+                body: b"i",
+                attachments: &[],
+            };
+            if self.connection.send_items(*stream, &items).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn send_batch(&mut self, calls: usize, data: &[u8]) {
+        let begun = self.connection.begin_batch(BatchMode::GoOn, calls as u32);
+        if begun.is_err() {
+            return;
+        }
+        for number in 0..calls {
+            if number % 3 == 2 {
+                let _ = self.connection.oneway(&call(data), true);
+            } else if let Ok(id) = self.connection.call(&call(data)) {
+                self.asked.push(id);
+            }
+        }
+        self.connection.end_batch();
+    }
+
+    /// Has an answer kept, calls on one that is, or gives one up.
+    fn keep_answer(&mut self, which: usize, data: &[u8]) {
+        match (which % 3, self.kept.last()) {
+            (1, Some(kept)) => {
+                let on_it = OutgoingCall {
+                    target: kept.index(),
+                    ..call(data)
+                };
+                let flags = CallFlags {
+                    pipelined: true,
+                    keep_answer: false,
+                };
+                if let Ok(id) = self.connection.call_with(&on_it, flags) {
+                    self.asked.push(id);
+                }
+            }
+            (2, Some(_)) => {
+                if let Some(kept) = self.kept.pop() {
+                    self.connection.finish(kept);
+                }
+            }
+            _ => {
+                let flags = CallFlags {
+                    pipelined: false,
+                    keep_answer: true,
+                };
+                if let Ok(id) = self.connection.call_with(&call(data), flags) {
+                    self.asked.push(id);
+                    self.kept.push(id);
+                }
+            }
+        }
     }
 
     fn receive(&mut self) {
@@ -279,6 +387,21 @@ impl Play {
                     self.receipts.push(receipt);
                     self.keep(&call.table);
                 }
+                Event::Batch(batch) => {
+                    for one in batch.calls {
+                        self.keep(&one.call.table);
+                        match one.receipt {
+                            Some(receipt) => self.receipts.push(receipt),
+                            None => self.calls.push(one.call.id),
+                        }
+                    }
+                }
+                Event::StreamItems(items) => self.keep(&items.table),
+                Event::StreamEnded(stream, _) => self.consumed.retain(|known| *known != stream),
+                Event::StreamCancelled(stream) => {
+                    self.connection.end_stream(stream);
+                    self.produced.retain(|known| *known != stream);
+                }
                 Event::Bind(bind) => self.binds.push((bind.call, bind.alias)),
                 Event::Claim(claim) => self.binds.push((claim.call, claim.alias)),
                 Event::Provide(provide) => self.calls.push(provide.call),
@@ -299,6 +422,7 @@ impl Play {
                 IncomingRef::Import { import, .. } if !import.is_alias() => {
                     self.imports.push(*import);
                 }
+                IncomingRef::Stream(stream) => self.consumed.push(*stream),
                 IncomingRef::Introduced(introduced) => self.imports.push(introduced.import),
                 _ => {}
             }

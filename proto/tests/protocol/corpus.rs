@@ -28,11 +28,12 @@ fn replay(target: &str, run: Target) -> usize {
 
 #[test]
 fn the_corpus_is_survived() {
-    let targets: [(&str, Target); 4] = [
+    let targets: [(&str, Target); 5] = [
         ("frames", targets::frames),
         ("handshake", targets::handshake),
         ("connection_server", targets::connection_server),
         ("connection_client", targets::connection_client),
+        ("session", targets::session),
     ];
     for (target, run) in targets {
         assert!(replay(target, run) > 0, "{target} has no corpus");
@@ -61,7 +62,7 @@ fn actions() -> impl Strategy<Value = Vec<u8>> {
         let frame = crate::pair::frame(&Message::Call(call));
         [&[0, frame.len() as u8 - 8], &frame[4..]].concat()
     });
-    let action = (0..12_u8, any::<u8>()).prop_map(|(action, argument)| vec![action, argument]);
+    let action = (0..17_u8, any::<u8>()).prop_map(|(action, argument)| vec![action, argument]);
     prop::collection::vec(prop_oneof![call, action], 1..60).prop_map(|actions| actions.concat())
 }
 
@@ -70,6 +71,11 @@ proptest! {
     fn plays_against_either_end_are_survived(data in actions()) {
         targets::connection_server(&data);
         targets::connection_client(&data);
+    }
+
+    #[test]
+    fn a_session_outlives_whatever_the_network_does(data in prop::collection::vec(any::<u8>(), 0..600)) {
+        targets::session(&data);
     }
 
     #[test]
