@@ -34,6 +34,7 @@ mod listeners;
 mod near;
 mod network;
 mod order;
+mod outages;
 mod passing;
 mod pinned;
 mod pipelining;

@@ -172,6 +172,15 @@ fn deep(depth: u16) -> Limits {
     limits
 }
 
+/// Limits under which a process that is stopped is soon given up.
+fn impatient() -> Limits {
+    let mut limits = Limits::default();
+    limits.beat_interval = SOON / 4;
+    limits.peer_timeout = SOON;
+    limits.linger = SOON;
+    limits
+}
+
 /// How long sessions wait for a process that will not come back.
 const SOON: std::time::Duration = std::time::Duration::from_millis(200);
 
@@ -222,6 +231,13 @@ impl Process {
                 return rest.trim_end().to_owned();
             }
         }
+    }
+
+    /// Sends it a signal, by its name.
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Kills it, with no chance to say goodbye.
@@ -279,9 +295,13 @@ fn child() {
 async fn serve() {
     let address = std::env::var("ADDRESS").unwrap_or_else(|_| "far://127.0.0.1:0".to_owned());
     let depth = std::env::var("DEPTH").map_or(32, |depth| depth.parse().unwrap());
+    let limits = match std::env::var("IMPATIENT") {
+        Ok(_) => impatient(),
+        Err(_) => deep(depth),
+    };
     let daemon = Daemon::builder()
         .listen(address.as_str())
-        .limits(deep(depth))
+        .limits(limits)
         .bind()
         .await
         .unwrap();
@@ -443,6 +463,48 @@ async fn a_process_that_is_killed_leaves_the_outcome_unknown_and_its_name_is_fou
     let mut again = Process::start("serve", &[("ADDRESS", &uri.without_object().to_string())]);
     assert_eq!(again.line("uri"), uri.to_string());
     assert_ne!(echo.pid().await.unwrap(), pid);
+}
+
+#[tokio::test]
+async fn what_expired_while_a_process_was_stopped_stays_expired() {
+    let process = tokio::task::spawn_blocking(|| {
+        let mut process = Process::start("serve", &[("IMPATIENT", "yes")]);
+        let uri = process.line("uri");
+        (process, uri)
+    });
+    let (process, uri) = process.await.unwrap();
+    let client = Client::builder().limits(impatient()).build();
+    let echo: EchoProxy = client.connect(uri.as_str()).await.unwrap();
+    let pid = echo.pid().await.unwrap();
+    let mine = Station::default();
+    echo.keep(EchoProxy::new(mine.clone())).await.unwrap();
+    assert_eq!(echo.call_kept().await.unwrap(), std::process::id());
+    let old = client.peers().remove(0);
+    assert_eq!(Arc::strong_count(&mine.0), 2);
+    let waiting = tokio::spawn({
+        let echo = echo.clone();
+        async move { echo.wait().await }
+    });
+    while old.tables().calls_out == 0 {
+        tokio::task::yield_now().await;
+    }
+    process.signal("STOP");
+    let fault = waiting.await.unwrap().unwrap_err();
+    assert_fault(&fault, FaultKind::SessionLost, Outcome::Unknown);
+    assert!(old.is_closed());
+    assert_eq!(Arc::strong_count(&mine.0), 1, "it was given back");
+    process.signal("CONT");
+    // The same process is found again, and what it held of the old session is of no use to it.
+    while echo.pid().await.ok() != Some(pid) {}
+    let called = echo.call_kept().await;
+    let Err(CallError::App(text)) = called else {
+        panic!("what had expired was called: {called:?}");
+    };
+    assert!(
+        text.starts_with("SessionLost") || text.starts_with("StaleReference"),
+        "{text}"
+    );
+    assert_ne!(client.peers().remove(0), old);
 }
 
 #[tokio::test]
