@@ -1,4 +1,5 @@
-//! `features.toml` maps every numbered feature to the tests that show it, and says the truth about those tests.
+//! `features.toml` maps every numbered feature to the tests that show it, and `reliability.toml` every attack and every
+//! fault; both say the truth about those tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,13 +17,17 @@ const NUMBERS: [(&str, RangeInclusive<u32>); 5] = [
     ("R", 1..=34),
 ];
 
+/// The attacks and the faults that there are.
+const TRIALS: [(&str, RangeInclusive<u32>); 2] = [("A", 1..=25), ("F", 1..=16)];
+
 /// The rules of use under R34 are features of their own.
 const RULES: RangeInclusive<char> = 'a'..='l';
 
 /// Where tests are: the first part of their names, and a folder of modules or a single file.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 9] = [
     ("behaviour", "tests/behaviour"),
     ("hostile", "tests/hostile"),
+    ("simulation", "tests/simulation"),
     ("ui", "tests/ui.rs"),
     ("examples", "tests/examples.rs"),
     ("proto", "../proto/tests/protocol"),
@@ -42,7 +47,15 @@ struct Feature {
 }
 
 fn features() -> BTreeMap<String, Feature> {
-    let text = fs::read_to_string(here("features.toml")).expect("is there");
+    entries("features.toml")
+}
+
+fn trials() -> BTreeMap<String, Feature> {
+    entries("reliability.toml")
+}
+
+fn entries(file: &str) -> BTreeMap<String, Feature> {
+    let text = fs::read_to_string(here(file)).expect("is there");
     toml::from_str(&text).expect("is what its first lines say")
 }
 
@@ -73,8 +86,19 @@ fn every_feature_is_there_and_no_other() {
 }
 
 #[test]
+fn every_attack_and_every_fault_is_there_and_no_other() {
+    let numbered = TRIALS
+        .into_iter()
+        .flat_map(|(letter, numbers)| numbers.map(move |number| format!("{letter}{number}")));
+    let mut expected: Vec<_> = numbered.collect();
+    expected.sort();
+    let rows: Vec<_> = trials().into_keys().collect();
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn every_feature_is_shown_or_has_a_reason() {
-    for (number, feature) in features() {
+    for (number, feature) in features().into_iter().chain(trials()) {
         assert!(!feature.title.is_empty(), "{number} has no title");
         let reasons = [&feature.later, &feature.not_in_rust];
         let said = reasons.iter().filter(|reason| reason.is_some()).count();
@@ -94,7 +118,7 @@ fn every_feature_is_shown_or_has_a_reason() {
 fn every_test_that_is_named_exists() {
     let mut sources = BTreeMap::new();
     let mut absent = Vec::new();
-    for (number, feature) in features() {
+    for (number, feature) in features().into_iter().chain(trials()) {
         for test in &feature.tests {
             if !exists(test, &mut sources) {
                 absent.push(format!("{number}: {test}"));
