@@ -138,6 +138,14 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a stream that this process produces outlives a lost connection, if its session does; the default is 30 s.
+    /// Beyond that its producer is dropped, and its consumer learns, when it is there again, that the stream has ended with
+    /// `SessionLost`. With zero, streams end with their connection.
+    pub fn stream_linger(mut self, time: Duration) -> Self {
+        self.node.stream_linger = time;
+        self
+    }
+
     /// How often a call of an `#[idempotent]` method is made again when its session was lost; the default is never.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;

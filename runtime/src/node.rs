@@ -38,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) timeout: Option<Duration>,
     /// How long a stream that this side produces may last.
     pub(crate) stream_lifetime: Option<Duration>,
+    /// How long a stream that this side produces outlives a lost connection.
+    pub(crate) stream_linger: Duration,
     /// What is accepted from peers.
     pub(crate) codecs: CodecSet,
     pub(crate) budget: Budget,
@@ -85,6 +87,8 @@ pub(crate) struct NodeConfig {
     pub(crate) timeout: Option<Duration>,
     /// How long a stream that this side produces may last.
     pub(crate) stream_lifetime: Option<Duration>,
+    /// How long a stream that this side produces outlives a lost connection.
+    pub(crate) stream_linger: Duration,
     pub(crate) codecs: CodecSet,
     pub(crate) budget: Budget,
     pub(crate) backtraces: bool,
@@ -112,6 +116,7 @@ impl Default for NodeConfig {
             codec: Codec::Postcard,
             timeout: None,
             stream_lifetime: None,
+            stream_linger: Duration::from_secs(30),
             codecs: CodecSet::default(),
             budget: Budget::default(),
             backtraces: false,
@@ -149,6 +154,7 @@ impl Node {
             codec: config.codec,
             timeout: config.timeout,
             stream_lifetime: config.stream_lifetime,
+            stream_linger: config.stream_linger,
             codecs: config.codecs,
             budget: config.budget,
             backtraces: config.backtraces,

@@ -144,6 +144,14 @@ impl DaemonBuilder {
         self
     }
 
+    /// How long a stream that this process produces outlives a lost connection, if its session does; the default is 30 s.
+    /// Beyond that its producer is dropped, and its consumer learns, when it is there again, that the stream has ended with
+    /// `SessionLost`. With zero, streams end with their connection.
+    pub fn stream_linger(mut self, time: Duration) -> Self {
+        self.node.stream_linger = time;
+        self
+    }
+
     /// Whether references to objects of third processes lead there directly. A daemon that dials for that proves its own
     /// [`token`](DaemonBuilder::token), if it has one.
     pub fn hand_off(mut self, hand_off: HandOff) -> Self {

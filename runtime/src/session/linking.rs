@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use super::driver::{Place, Reader};
 use super::ending::Queued;
+use super::inbox::Garbage;
 use super::writing::Writer;
 use super::{Phase, Session};
 use crate::client::jittered;
@@ -107,6 +108,25 @@ impl Session {
         let waiting = Waiting(Some(Arc::clone(self)));
         if Handle::try_current().is_ok() {
             task::spawn(waiting.run());
+            if self.node.stream_linger < self.node.limits.linger {
+                let session = Arc::clone(self);
+                task::spawn(async move { session.discard_streams().await });
+            }
+        }
+    }
+
+    /// Ends the streams that this side produces, if there is no connection for longer than they wait for one.
+    async fn discard_streams(&self) {
+        let mut phase = self.phase.subscribe();
+        let until = Instant::now() + self.node.stream_linger;
+        if self.still_waits(&mut phase, until).await {
+            let mut garbage = Garbage::default();
+            let mut state = self.lock();
+            if state.connection.is_suspended() {
+                state.streams.discard(&mut garbage);
+            }
+            drop(state);
+            garbage.wake();
         }
     }
 

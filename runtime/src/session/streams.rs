@@ -44,6 +44,8 @@ struct Producer {
     /// The task that sends its items, once there is one.
     waker: Option<Waker>,
     is_crowded: bool,
+    /// Its consumer has been away for too long.
+    is_discarded: bool,
 }
 
 /// A stream that has credit for the first time, and needs a task.
@@ -71,6 +73,7 @@ impl Streams {
             codec,
             waker: None,
             is_crowded: false,
+            is_discarded: false,
         });
         Ok(entry)
     }
@@ -210,6 +213,15 @@ impl Streams {
             producer.waker.clone()
         };
         crowded.drain(..).filter_map(waker).collect()
+    }
+
+    /// Has those end that this side produces, since their consumer has been away for too long.
+    pub(super) fn discard(&mut self, garbage: &mut Garbage) {
+        for producer in self.produced.iter_mut().flatten() {
+            // One that was not asked for costs nothing, and has a task when it is.
+            producer.is_discarded = true;
+            garbage.wakers.extend(producer.waker.clone());
+        }
     }
 
     /// Ends all streams with the session.
@@ -371,6 +383,8 @@ enum Turn {
     Wait,
     /// Nothing more is wanted.
     End,
+    /// It was wanted too late.
+    Discard,
 }
 
 impl Pump {
@@ -399,6 +413,9 @@ impl Pump {
         let Some(Some(producer)) = streams.produced.get_mut(index) else {
             return Turn::End;
         };
+        if producer.is_discarded {
+            return Turn::Discard;
+        }
         // Kept for the whole poll: the stream may be cancelled while its source is waited for.
         match &mut producer.waker {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -422,6 +439,7 @@ impl Pump {
             Turn::Send(room) => room,
             Turn::Wait => return Poll::Pending,
             Turn::End => return Poll::Ready(Err(None)),
+            Turn::Discard => return Poll::Ready(Err(Some(discarded()))),
         };
         let polled = panics::contain(|| self.feed.poll_items(cx, self.codec, room));
         let items = match polled {
@@ -536,6 +554,14 @@ impl Session {
         drop(garbage);
         self.finish(ending);
     }
+}
+
+fn discarded() -> Fault {
+    Fault::new(
+        FaultKind::SessionLost,
+        Outcome::Ran,
+        "the connection was away for longer than the producer of the stream waits; ask for another",
+    )
 }
 
 fn unsendable(error: &SendError) -> Fault {

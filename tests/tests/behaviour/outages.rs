@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use farref::prelude::*;
 use farref::testing::{Network, Pair};
-use farref::{FaultKind, Outcome, TableSizes};
+use farref::{FaultKind, Outcome, StreamWindow, TableSizes};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -287,4 +287,84 @@ async fn without_a_time_to_linger_a_lost_connection_is_a_lost_session() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
     desks.is_open.store(true, Ordering::SeqCst);
     assert_eq!(office.work(2).await.unwrap(), 2, "it is found again");
+}
+
+/// A stream that says when its producer is dropped.
+struct Watched(std::ops::Range<u32>, Arc<AtomicU32>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Stream for Watched {
+    type Item = u32;
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<u32>> {
+        Poll::Ready(self.0.next())
+    }
+}
+
+#[expose]
+trait Library {
+    fn pages(&self) -> impl Stream<Item = u32>;
+}
+
+struct Shelves(Arc<AtomicU32>);
+
+impl Library for Shelves {
+    fn pages(&self) -> impl Stream<Item = u32> {
+        Watched(0..u32::MAX, Arc::clone(&self.0))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_outlives_an_outage_for_as_long_as_its_producer_waits() {
+    for (linger, away, goes_on) in [(5, 3, true), (5, 8, false), (0, 3, false), (60, 20, true)] {
+        let pair = Pair::with(
+            move |daemon| daemon.stream_linger(seconds(linger)),
+            |client| client,
+        )
+        .await
+        .unwrap();
+        let dropped = Arc::new(AtomicU32::new(0));
+        let near = LibraryProxy::new(Shelves(Arc::clone(&dropped)));
+        let library = pair.serve("library", near).await.unwrap();
+        let mut pages = library.pages().window(StreamWindow::items(10));
+        let peer = pair.client.peers().remove(0);
+        let mut next = 0;
+        for _ in 0..15 {
+            assert_eq!(pages.next().await.unwrap().unwrap(), next);
+            next += 1;
+        }
+        pair.link().partition();
+        pair.link().cut();
+        tokio::time::sleep(seconds(away)).await;
+        assert_eq!(dropped.load(Ordering::SeqCst), u32::from(!goes_on));
+        pair.link().heal();
+        let fault = loop {
+            match pages.next().await.unwrap() {
+                Ok(page) => {
+                    assert_eq!(page, next);
+                    next += 1;
+                }
+                Err(fault) => break Some(fault),
+            }
+            if next == 200 {
+                break None;
+            }
+        };
+        assert_eq!(fault.is_none(), goes_on, "{linger} {away}");
+        if let Some(fault) = fault {
+            assert_fault(&fault, FaultKind::SessionLost, Outcome::Ran);
+            assert!(pages.next().await.is_none());
+        }
+        assert!(!peer.is_closed(), "the session goes on");
+        drop(pages);
+        tokio::time::sleep(seconds(1)).await;
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+        for peer in [pair.client.peers(), pair.daemon.peers()].concat() {
+            assert!(is_idle(&peer.tables()), "{:?}", peer.tables());
+        }
+    }
 }
