@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Result;
-use crate::object::Export;
+use crate::object::{Export, ExportKind};
 use crate::proxy::{self, Proxy};
 use crate::references::Reference;
 use crate::remote::Remote;
@@ -91,6 +91,14 @@ impl AnyProxy {
     /// Whether the object lives in this process.
     pub fn is_near(&self) -> bool {
         matches!(self.0.0, Remote::Local(_))
+    }
+
+    /// What others reach by this export.
+    pub(crate) fn of_export(export: Arc<Export>) -> Self {
+        AnyProxy(Reference(match &export.kind {
+            ExportKind::Forward(remote) => remote.clone(),
+            ExportKind::Object(_) | ExportKind::Lent(_) => Remote::Local(export),
+        }))
     }
 
     pub(crate) fn to_export(&self) -> Arc<Export> {

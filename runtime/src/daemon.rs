@@ -291,7 +291,7 @@ impl DaemonHandle {
         self.publish(name, Published::Factory(Factory::new(make)))
     }
 
-    fn publish(&self, name: &str, published: Published) -> Result<Uri> {
+    pub(crate) fn publish(&self, name: &str, published: Published) -> Result<Uri> {
         self.0.node.publish(name, published)?;
         match self.0.uris.first() {
             Some(uri) => Ok(uri.with_object(name)),

@@ -15,7 +15,7 @@ use crate::clock::wall_clock;
 use crate::context::CallContext;
 use crate::daemon::WeakDaemon;
 use crate::descriptor::InterfaceInfo;
-use crate::node::Node;
+use crate::node::{Node, Published};
 use crate::permission::{Denied, Permission, Policy};
 use crate::publishing::PublishError;
 use crate::serial;
@@ -37,6 +37,10 @@ pub trait DaemonObject {
     /// The names of the registered objects, and the wire names of their interfaces.
     #[idempotent]
     fn registered(&self) -> BTreeMap<String, String>;
+
+    /// The registered object of this name.
+    #[idempotent]
+    fn member(&self, name: &str) -> Option<AnyProxy>;
 
     /// Describes the interface of the object of this name; of the daemon itself for the empty name.
     #[idempotent]
@@ -179,6 +183,14 @@ impl DaemonObject for Host {
             .upgrade()
             .map(|node| node.names())
             .unwrap_or_default()
+    }
+
+    fn member(&self, name: &str) -> Option<AnyProxy> {
+        let export = match self.node.upgrade()?.find(name)? {
+            Published::Object(export) => export,
+            Published::Factory(factory) => caller()?.instance_of(&factory),
+        };
+        Some(AnyProxy::of_export(export))
     }
 
     fn describe(&self, name: &str) -> Result<InterfaceInfo, NotRegistered> {

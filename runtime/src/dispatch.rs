@@ -288,6 +288,17 @@ impl RawReply {
         }
     }
 
+    /// The same, to be passed on as it is.
+    pub(crate) fn into_reply(self) -> Reply {
+        Reply {
+            is_error: self.is_error,
+            codec: Some(self.codec),
+            body: self.body.to_vec(),
+            attachments: self.attachments,
+            transferred: self.transferred,
+        }
+    }
+
     fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
         let (codec, body, budget) = (self.codec, &self.body, &self.budget);
         references::resolve(&mut self.transferred, || codec::decode(codec, body, budget))

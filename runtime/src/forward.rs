@@ -1,6 +1,6 @@
 //! Passing calls on to an object that another process owns, without decoding them.
 
-use crate::dispatch::{HandlerFuture, Incoming, RawReply, Reply};
+use crate::dispatch::{HandlerFuture, Incoming, RawReply};
 use crate::far::{CallOptions, Encoded, FarCall, Label, MethodKey, OnewayMode};
 use crate::remote::Remote;
 
@@ -41,16 +41,6 @@ pub(crate) fn call(
         );
         let (reply, annotations) = call.finish().await;
         scope.put_reply_annotations(annotations);
-        reply.map(forwarded)
+        reply.map(RawReply::into_reply)
     })
-}
-
-fn forwarded(reply: RawReply) -> Reply {
-    Reply {
-        is_error: reply.is_error,
-        codec: Some(reply.codec),
-        body: reply.body.to_vec(),
-        attachments: reply.attachments,
-        transferred: reply.transferred,
-    }
 }

@@ -65,7 +65,8 @@
 //! | who calls me | [`CallContext`], [`Peer`] |
 //! | calling again and again | [`timer`] |
 //! | every call on its way | [`Interceptor`] |
-//! | calling without the trait | `DynProxy` |
+//! | calling without the trait | `DynProxy`, `DynPath` |
+//! | groups of objects | [`Module`] |
 //! | child processes that serve | the module `spawn` |
 //! | a daemon about itself | [`daemon_object`] |
 //! | finding objects by name and by tags | the module `names`, [`Resolver`], [`Choice`] |
@@ -117,6 +118,7 @@ pub mod life;
 pub mod listeners;
 mod local;
 mod loopback;
+mod module;
 #[cfg(feature = "names")]
 pub mod names;
 mod node;
@@ -155,6 +157,7 @@ mod transferred;
 mod transport;
 mod uri;
 mod versions;
+mod walking;
 mod wire;
 
 #[doc(hidden)]
@@ -181,12 +184,15 @@ pub use crate::descriptor::{
     ValueInfo,
 };
 #[cfg(feature = "dynamic")]
-pub use crate::dynamic::{DynProxy, DynReply, DynStream};
+pub use crate::dynamic::{DynPath, DynProxy, DynReply, DynStream};
 pub use crate::error::{CallError, Failure, Fault, FaultKind, Outcome, Result};
 pub use crate::handoff::HandOff;
 pub use crate::interceptor::{CallInfo, Direction, Intercepted, Interceptor};
 pub use crate::lend::Loan;
 pub use crate::listeners::Listeners;
+pub use crate::module::{
+    MemberInfo, Module, ModuleObject, ModuleObjectBlocking, ModuleObjectProxy,
+};
 pub use crate::object::Object;
 pub use crate::passing::{Passed, Wish};
 pub use crate::peer::{Identity, Peer, PeerAddress};

@@ -477,9 +477,23 @@ impl Exported {
         })
     }
 
+    /// Finds a method by its wire name, here or in an extended interface: its index there, and what it is.
+    pub(crate) fn find_named(&self, name: &str) -> Option<(u16, &'static Method)> {
+        find_named(self.interface, name)
+    }
+
     pub(crate) fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
         self.serve.serve(index, call)
     }
+}
+
+fn find_named(interface: &'static Interface, name: &str) -> Option<(u16, &'static Method)> {
+    let mut methods = interface.methods.iter().zip(0..);
+    if let Some((method, index)) = methods.find(|(method, _)| method.name == name) {
+        return Some((index, method));
+    }
+    let mut bases = interface.bases.iter();
+    bases.find_map(|base| find_named(base, name))
 }
 
 impl fmt::Debug for Export {

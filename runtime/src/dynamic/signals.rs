@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{DynProxy, bad_argument, no_such_method};
+use super::values::bad_argument;
+use super::{DynProxy, DynStream, no_such_method};
 use crate::codec::Codec;
+use crate::context::after;
 use crate::dispatch::{Incoming, Reply};
 use crate::error::{Fault, Result};
-use crate::far::{Label, MethodKey};
+use crate::far::{Encoded, FarCall, Label, MethodKey, OnewayMode};
 use crate::remote::Remote;
 use crate::shape;
-use crate::signal::by_description::DynReceiver;
-use crate::signal::{Event, Respond, SignalConnection};
+use crate::signal::by_description::{self, DynReceiver};
+use crate::signal::{CAPACITY, Event, Respond, SignalConnection, Subscription, WhenSlow};
 use crate::{FaultKind, MethodInfo, MethodKind};
 
 /// A signal of an object.
@@ -67,6 +69,59 @@ impl DynProxy {
     {
         let receiver = DynReceiver::new_async(receiver);
         self.connect_receiver(signal, receiver).await
+    }
+
+    /// Queues what the signal tells from now on, and takes it out as a stream of JSON values; see
+    /// [`SignalRef::subscribe`](crate::signal::SignalRef::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// `NoSuchMethod`, without a round trip, if the interface has no signal of this name; otherwise as any call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future subscribes to nothing.
+    pub async fn subscribe(&self, signal: &str) -> Result<Subscription<Value>> {
+        self.subscribe_with(signal, WhenSlow::Close, CAPACITY).await
+    }
+
+    /// The same with at most `capacity` events at the signal, between 1 and 4096; see
+    /// [`SignalRef::subscribe_with`](crate::signal::SignalRef::subscribe_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](DynProxy::subscribe).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future subscribes to nothing.
+    pub async fn subscribe_with(
+        &self,
+        signal: &str,
+        when_slow: WhenSlow,
+        capacity: usize,
+    ) -> Result<Subscription<Value>> {
+        let method = self.signal(signal)?;
+        let request = by_description::subscribe_request(when_slow, capacity);
+        let key = MethodKey {
+            index: method.index,
+            hash: method.hash,
+            shape: 0,
+        };
+        let encoded = Encoded::new(key, self.codec(), 1, |out| out.value("request", &request))?;
+        let call = FarCall::new(
+            self.remote.clone(),
+            Label::owned(method.interface.clone(), method.name.clone()),
+            encoded,
+            OnewayMode::Answered,
+            self.timeout.and_then(after),
+            Some(0),
+            None,
+        );
+        let reply = call.finish().await.0?;
+        let told = by_description::told_shape(&method.returns.shape);
+        let events = DynStream::answered(reply, told)?;
+        Ok(by_description::subscription(events))
     }
 
     async fn connect_receiver(

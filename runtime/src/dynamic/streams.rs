@@ -11,9 +11,11 @@ use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::Value;
 
-use super::{DynProxy, DynReply, bad_argument, bytes_of, misuse};
+use super::values::{self, bad_argument, bytes_of};
+use super::{DynProxy, DynReply, misuse};
 use crate::codec::{self, Budget, Codec};
 use crate::descriptor::{MethodInfo, ValueInfo};
+use crate::dispatch::RawReply;
 use crate::error::{CallError, Fault, Result};
 use crate::shape::{self, Shape};
 use crate::stream::{Feed, Items, Room, StreamWindow};
@@ -53,6 +55,18 @@ impl DynStream {
     /// Dropping the future loses no item.
     pub async fn next(&mut self) -> Option<Result<Value>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// The stream of items of this shape that a reply is.
+    pub(super) fn answered(reply: RawReply, items: Shape) -> Result<Self> {
+        let shape = Shape::Stream(Box::new(items));
+        let value = values::read(&reply, &shape)?;
+        let reply = DynReply {
+            value,
+            transferred: reply.transferred,
+            shape,
+        };
+        reply.stream().ok_or_else(no_stream)
     }
 
     fn decode(
@@ -140,12 +154,13 @@ impl DynProxy {
             return Err(misuse(message).into());
         }
         let reply = self.call_full(method, arguments).await?;
-        let stream = reply.stream();
-        stream.ok_or_else(|| {
-            let message = "the method ran, but its reply transfers no stream";
-            Fault::new(FaultKind::BadReply, Outcome::Ran, message).into()
-        })
+        reply.stream().ok_or_else(|| no_stream().into())
     }
+}
+
+pub(super) fn no_stream() -> Fault {
+    let message = "the method ran, but its reply transfers no stream";
+    Fault::new(FaultKind::BadReply, Outcome::Ran, message)
 }
 
 impl DynReply {

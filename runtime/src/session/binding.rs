@@ -12,7 +12,7 @@ use farref_proto::{
 use super::inbox::{Garbage, Work};
 use super::{Phase, Session, State};
 use crate::error::{Fault, Result};
-use crate::factory::Instance;
+use crate::factory::{Factory, Instance};
 use crate::node::Published;
 use crate::object::Export;
 use crate::remote::{no_such_object, other_interface};
@@ -54,6 +54,11 @@ impl Session {
         self.refused(state, &bind, fault.clone());
         let is_there = fault.kind() == FaultKind::Incompatible;
         state.exports.name_refused(bind.alias, bind.name, is_there);
+    }
+
+    /// What stands for the object that this factory makes for the session; it is made when it is first called.
+    pub(crate) fn instance_of(self: &Arc<Self>, factory: &Arc<Factory>) -> Arc<Export> {
+        self.lock().exports.instance(factory, self).1
     }
 
     fn refused(&self, state: &mut State, bind: &IncomingBind, fault: Fault) {

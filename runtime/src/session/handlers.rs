@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Session;
@@ -10,7 +11,7 @@ use super::serving::AnswerKind;
 use crate::call::deadline_exceeded;
 use crate::codec::Codec;
 use crate::context::{CallName, Notes, Scope};
-use crate::descriptor::{InterfaceInfo, MethodFlags};
+use crate::descriptor::{InterfaceInfo, Method, MethodFlags};
 use crate::dispatch::{HandlerFuture, HeldTable, Incoming, refuse};
 use crate::error::Fault;
 use crate::far::{MethodKey, OnewayMode};
@@ -19,6 +20,7 @@ use crate::interceptor::{self, CallInfo, Direction};
 use crate::object::{Export, ExportKind};
 use crate::peer::Peer;
 use crate::serve::Handler;
+use crate::walking::{self, WALK};
 use crate::{FaultKind, Outcome};
 
 /// The reserved method by which any object describes itself: FNV-1a of `farref.describe`.
@@ -49,6 +51,7 @@ impl Session {
             Some((exported, _, method)) => {
                 (CallName(exported.interface.name, method.name), method.flags)
             }
+            None if call.method_hash == WALK => (walking::NAME, walking::FLAGS),
             None => (CallName("", ""), MethodFlags::default()),
         };
         let scope = Scope::served(self, name, |scope| {
@@ -96,6 +99,9 @@ impl Session {
                         let info = InterfaceInfo::of(exported.interface);
                         Box::pin(async move { incoming.encode(false, &info) })
                     }
+                    (ExportKind::Object(_), None) if call.method_hash == WALK => {
+                        walking::serve(Arc::clone(self), Arc::clone(export), incoming)
+                    }
                     (ExportKind::Object(exported), None) => {
                         refuse(no_such_method(exported.interface.name, call.method_index))
                     }
@@ -123,6 +129,48 @@ impl Session {
             flags,
         };
         (handler, kind)
+    }
+
+    /// Makes the handler of a call that is a step of this call of the peer.
+    pub(crate) fn step(
+        self: &Arc<Self>,
+        export: &Arc<Export>,
+        (index, method): (u16, &'static Method),
+        arguments: Vec<u8>,
+        walk: &Scope,
+    ) -> Handler {
+        let found = match &export.kind {
+            ExportKind::Object(exported) => exported.find(usize::from(index), method.hash),
+            ExportKind::Forward(_) | ExportKind::Lent(_) => None,
+        };
+        // That which declares the method, as for any call.
+        let interface = found.map_or("", |(found, ..)| found.interface.name);
+        let scope = Scope::served(self, CallName(interface, method.name), |scope| {
+            scope.depth = walk.depth;
+            scope.deadline = walk.deadline;
+            scope.notes = Notes::given(walk.annotations().to_vec());
+            let _ = scope.chain.set(walk.chain());
+        });
+        let incoming = Incoming {
+            scope: Arc::clone(&scope),
+            codec: Codec::Json,
+            budget: self.node.budget,
+            body: Bytes::from(arguments).into(),
+            attachments: Vec::new(),
+            transferred: HeldTable::default(),
+        };
+        let future = match found {
+            _ if !self.node.incoming.is_empty() => {
+                self.intercepted(Arc::clone(export), index, method.hash, incoming)
+            }
+            Some((found, index, _)) => found.serve(index, incoming),
+            None => refuse(no_such_method(interface, index)),
+        };
+        Handler {
+            future,
+            scope,
+            flags: method.flags,
+        }
     }
 
     /// The same handler with the daemon's interceptors around it.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::identity::Sender;
+use super::sent_by::SentBy;
 
 /// A value that was sent, and by whom. It stands for the value, and cloning it copies a pointer.
 pub struct Event<T>(Arc<Sent<T>>);
@@ -21,7 +22,18 @@ impl<T> Event<T> {
         Event(Arc::new(Sent { value, sender }))
     }
 
-    /// Who sent it, if that was said.
+    /// The same, sent by this one, if nobody was said to have sent it.
+    pub(super) fn sent_by(self, sender: Option<SentBy>) -> Self {
+        let (None, Some(sender)) = (self.sender(), sender) else {
+            return self;
+        };
+        match Arc::try_unwrap(self.0) {
+            Ok(sent) => Event::new(sent.value, Some(sender.sender())),
+            Err(shared) => Event(shared),
+        }
+    }
+
+    /// Who sent it, if that was said. Another process learns it where it is an object that is known by more than a URI.
     pub fn sender(&self) -> Option<&Sender> {
         self.0.sender.as_ref()
     }

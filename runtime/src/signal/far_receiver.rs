@@ -11,12 +11,13 @@ use super::connection::{Connection, ScopedConnection};
 use super::event::Event;
 use super::near_receiver::{INTERFACE, RECEIVE};
 use super::receiver::BoxError;
+use super::sent_by::SentBy;
 use crate::any_error::AnyError;
 use crate::codec::Codec;
 use crate::context::Scope;
 use crate::dispatch::{self, ArgumentsOut, RawReply};
 use crate::error::{CallError, Fault, Result};
-use crate::far::{Encoded, FarCall, Label, OnewayMode};
+use crate::far::{CallOptions, Encoded, FarCall, Label, OnewayMode};
 use crate::remote::Remote;
 use crate::session::Session;
 
@@ -56,8 +57,9 @@ impl FarReceiver {
         decode: DecodeFn<R>,
     ) -> Result<R, BoxError> {
         let encoded = Encoded::new(RECEIVE, self.codec, 1, |out| put(out, "value", &event));
+        let sender = SentBy::of(event.sender());
         drop(event);
-        let reply = self.call(encoded).await?;
+        let reply = self.call(encoded, sender).await?;
         Ok(decode(reply)?)
     }
 
@@ -65,12 +67,17 @@ impl FarReceiver {
     fn call(
         self: Arc<Self>,
         encoded: Result<Encoded>,
+        sender: Option<SentBy>,
     ) -> Pin<Box<dyn Future<Output = Result<RawReply, CallError<AnyError>>> + Send>> {
         Box::pin(async move {
             let label = Label::Static {
                 interface: INTERFACE.name,
                 method: INTERFACE.methods[0].name,
             };
+            let mut options = sender.map(|sender| CallOptions {
+                annotations: vec![sender.to_note()],
+                ..CallOptions::default()
+            });
             let call = FarCall::new(
                 self.remote.clone(),
                 label,
@@ -78,7 +85,7 @@ impl FarReceiver {
                 OnewayMode::Answered,
                 Scope::current_deadline(),
                 Some(0),
-                None,
+                options.as_mut(),
             );
             match call.finish().await.0 {
                 Ok(reply) if reply.is_error => {

@@ -46,6 +46,33 @@ impl Sender {
         Sender(Identity::of_object(proxy))
     }
 
+    /// Whether it is the object behind this proxy. Unlike senders, which compare as proxies do, this knows an object also
+    /// behind a proxy that was made from a URI, once that has connected.
+    pub fn is<P: Proxy>(&self, proxy: &P) -> bool {
+        match self.as_object() {
+            Some((_, object)) => proxy::to_remote(proxy).identity() == Some(object),
+            None => *self == Sender::object(proxy),
+        }
+    }
+
+    /// Its interface and its identity, if it is an object whose identity is known.
+    pub(super) fn as_object(&self) -> Option<(u32, ObjectIdentity)> {
+        match &self.0 {
+            Identity::Object(referred) => Some((referred.interface, referred.object?)),
+            Identity::Number(_) | Identity::Shared(_) => None,
+        }
+    }
+
+    /// The sender that is this object of another process.
+    pub(super) fn elsewhere(interface: u32, object: ObjectIdentity) -> Self {
+        Sender(Identity::Object(Arc::new(Referred {
+            interface,
+            uri: None,
+            object: Some(object),
+            name: Cow::Borrowed("an object"),
+        })))
+    }
+
     /// The sender that is the object of this process, or of another, which a frame refers to.
     pub(super) fn of_reference(interface: u32, remote: &Remote) -> Self {
         let name = "an object".to_owned();

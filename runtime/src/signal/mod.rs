@@ -97,6 +97,7 @@ mod reference;
 mod registry;
 mod request;
 mod sending;
+mod sent_by;
 mod subscribers;
 mod subscription;
 
@@ -120,7 +121,7 @@ use self::registry::{Registry, Snapshot};
 use self::subscribers::Taking;
 
 /// How many events wait for a subscriber that does not say how many.
-const CAPACITY: usize = 128;
+pub(crate) const CAPACITY: usize = 128;
 
 /// What receivers answered: who, and what, in the order in which they connected.
 pub type Responses<R = ()> = Vec<(ReceiverId, R)>;

@@ -10,6 +10,7 @@ use super::error::ReceiverError;
 use super::event::Event;
 use super::identity::{ReceiverId, Sender};
 use super::receiver::Receiver;
+use super::sent_by::SentBy;
 use crate::any_error::AnyError;
 use crate::context::Storage;
 use crate::descriptor::{Interface, Method, MethodFlags, MethodKind, Returns, ShapeCache};
@@ -117,7 +118,8 @@ where
         reply: &(dyn Fn(&Incoming, R) -> Result<Reply> + Send + Sync),
     ) -> Result<Reply> {
         let received = self.receiver.as_ref();
-        let received = received.map(|receiver| receiver.call(&Event::new(value, None)));
+        let sender = SentBy::noted(call.scope.annotations()).map(SentBy::sender);
+        let received = received.map(|receiver| receiver.call(&Event::new(value, sender)));
         let response = match received {
             Some(received) => received.response().await,
             None => None,

@@ -34,8 +34,8 @@ type NearFn<'a, N, T, R> = fn(&'a N) -> NearFuture<'a, Signal<T, R>>;
 ///
 /// What another process is to be told of crosses the session of the proxy. A receiver is connected until it is
 /// disconnected, until the object drops its signal, or until the session ends. One whose process died, or whose
-/// connection broke, while it is being told is an error like another, and disconnected; a receiver does not learn which
-/// [`Sender`] an event of another process came from, but may listen to [one alone](SignalRef::from_sender).
+/// connection broke, while it is being told is an error like another, and disconnected. A receiver learns which
+/// [`Sender`] an event came from where that is an object, and may listen to [one alone](SignalRef::from_sender).
 ///
 /// ```
 /// use farref::prelude::*;

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::event::Event;
 use super::identity::Sender;
+use super::sent_by::SentBy;
 use crate::panics;
 use crate::roster::Roster;
 
@@ -36,8 +37,12 @@ pub enum WhenSlow {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
 pub(crate) enum Told<T> {
-    /// An event, and how many were missed since the beginning.
-    Event { missed: u64, value: Event<T> },
+    /// An event, how many were missed since the beginning, and who sent it.
+    Event {
+        missed: u64,
+        sender: Option<SentBy>,
+        value: Event<T>,
+    },
     /// Nothing more will come.
     Ended(Reason),
 }
@@ -211,7 +216,12 @@ impl<T> Stream for Taking<T> {
             let missed = queue.missed;
             drop(queue);
             self.subscriber.room.notify_waiters();
-            return Poll::Ready(Some(Told::Event { missed, value }));
+            let sender = SentBy::of(value.sender());
+            return Poll::Ready(Some(Told::Event {
+                missed,
+                sender,
+                value,
+            }));
         }
         match queue.ended {
             Some(reason) => {

@@ -100,9 +100,13 @@ impl<T: Send + Sync + 'static> Subscription<T> {
             return Poll::Ready(Err(ended.clone()));
         }
         let ended = match ready!(self.events.as_mut().poll_next(cx)) {
-            Some(Ok(Told::Event { missed, value })) => {
+            Some(Ok(Told::Event {
+                missed,
+                sender,
+                value,
+            })) => {
                 self.missed = missed;
-                return Poll::Ready(Ok(value));
+                return Poll::Ready(Ok(value.sent_by(sender)));
             }
             Some(Ok(Told::Ended(Reason::TooSlow))) => Ended::TooSlow,
             Some(Ok(Told::Ended(Reason::Complete))) | None => Ended::Complete,

@@ -1,10 +1,10 @@
 //! Subscribing to a signal: what it tells comes as a stream, under a declared policy for the slow.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use farref::prelude::*;
 use farref::signal::{Ended, ReceiverError, Sender, Signal, Subscription, WhenSlow};
-use farref::{FaultKind, Stream, StreamItem};
+use farref::{Codec, CodecSet, DynProxy, FaultKind, Stream, StreamItem};
 
 use crate::remote_signals::{Machine, PlayerProxy, Track, track};
 use crate::support::Pair;
@@ -239,4 +239,92 @@ async fn a_subscription_is_a_stream() {
     is_item(&event);
     assert_eq!(*event, 1);
     assert!(next().await.is_none() && next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_tool_subscribes_without_the_trait() {
+    for codecs in [CodecSet::default(), CodecSet::from(Codec::Postcard)] {
+        let daemon = Daemon::builder().accept_codecs(codecs);
+        let client = Client::builder().accept_codecs(codecs);
+        let pair = Pair::of_memory(daemon, client).await;
+        for (player, machine) in near_and_far(&pair).await {
+            let tool = DynProxy::of(&player).await.unwrap();
+            let fault = tool.subscribe("play").await.unwrap_err();
+            assert_eq!(fault.kind(), FaultKind::NoSuchMethod);
+            let mut told = tool.subscribe("song_changed").await.unwrap();
+            let mut few = tool
+                .subscribe_with("song_changed", WhenSlow::DropOldest, 1)
+                .await
+                .unwrap();
+            for title in ["Black", "Creep"] {
+                machine.song_changed.send(track(title)).await.unwrap();
+            }
+            for title in ["Black", "Creep"] {
+                let event = told.next().await.unwrap();
+                assert_eq!(event["title"], title, "{event:?}");
+            }
+            assert_eq!(told.missed(), 0);
+            // What is on its way is not dropped; what waits at the signal is.
+            let mut last = few.next().await.unwrap();
+            while last["title"] != "Creep" {
+                last = few.next().await.unwrap();
+            }
+            let one = PlayerProxy::new(Machine::default());
+            let sender = Sender::object(&one);
+            let song = track("Alive");
+            machine.song_changed.send_from(&sender, song).await.unwrap();
+            assert!(told.next().await.unwrap().sender().unwrap().is(&one));
+            drop((tool, told, few, last, player));
+        }
+        pair.at_baseline().await;
+    }
+}
+
+#[tokio::test]
+async fn receivers_and_subscribers_learn_who_sent() {
+    let pair = Pair::memory().await;
+    let one = pair
+        .serve("one", PlayerProxy::new(Machine::default()))
+        .await;
+    for (player, machine) in near_and_far(&pair).await {
+        let mut told = player.song_changed().subscribe().await.unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        player
+            .song_changed()
+            .connect({
+                let heard = Arc::clone(&heard);
+                move |event| {
+                    heard.lock().unwrap().push(event.sender().cloned());
+                    Ok::<_, std::convert::Infallible>(1)
+                }
+            })
+            .await
+            .unwrap();
+        player.play_as("Jeremy", one.clone()).await.unwrap();
+        player.play_as("Creep", player.clone()).await.unwrap();
+        player.play("Black").await.unwrap();
+        let mut senders = Vec::new();
+        for _ in 0..3 {
+            senders.push(told.next().await.unwrap().sender().cloned());
+        }
+        let heard = std::mem::take(&mut *heard.lock().unwrap());
+        assert_eq!(heard, senders);
+        let [Some(first), Some(second), None] = &senders[..] else {
+            panic!("{senders:?}")
+        };
+        assert!(first.is(&one) && !first.is(&player), "{first:?}");
+        assert!(second.is(&player) && !second.is(&one), "{second:?}");
+        // One that means nothing elsewhere is not told of there.
+        let somebody = Sender::unique();
+        machine
+            .song_changed
+            .send_from(&somebody, track("Alive"))
+            .await
+            .unwrap();
+        let sender = told.next().await.unwrap().sender().cloned();
+        assert_eq!(sender, player.is_near().then_some(somebody));
+        machine.disconnect_receivers();
+    }
+    drop(one);
+    pair.at_baseline().await;
 }
