@@ -22,12 +22,19 @@ pub(crate) const FAULTS: [&str; 10] = [
 /// The first of those after which sessions may be lost.
 const LOSES: usize = 8;
 
+/// Who is connected to whom.
+const LINKS: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
+
 /// How long a session needs at most to have a connection again once there is one to be had.
 const RECOVERY: Duration = Duration::from_secs(6);
 
 /// Has things go wrong, one after the other.
 pub(crate) async fn strike(world: &World, seed: u64) {
     let mut random = Random::new(seed, 1);
+    // Whatever is said takes its time.
+    for (one, other) in LINKS {
+        world.link(one, other).set_delay(random.millis(1, 60));
+    }
     let gentle = 3 + random.below(4);
     // Some programs never lose a session, and nothing of them may fail.
     let severe = random.below(3);
@@ -57,18 +64,18 @@ pub(crate) async fn strike(world: &World, seed: u64) {
             4 => link.silence(),
             5 => {
                 link.partition();
-                tokio::time::sleep(random.millis(10, 25_000)).await;
+                tokio::time::sleep(random.millis(10, 7000)).await;
                 link.heal();
             }
             6 => {
                 link.block(world.host(one));
-                tokio::time::sleep(random.millis(10, 25_000)).await;
+                tokio::time::sleep(random.millis(10, 7000)).await;
                 link.heal();
             }
-            7 => link.set_delay(random.millis(1, 1500)),
+            7 => link.set_delay(random.millis(1, 800)),
             8 => {
                 link.partition();
-                tokio::time::sleep(random.millis(55_000, 70_000)).await;
+                tokio::time::sleep(random.millis(24_000, 28_000)).await;
                 link.heal();
             }
             _ => {
@@ -79,7 +86,7 @@ pub(crate) async fn strike(world: &World, seed: u64) {
         }
         tokio::time::sleep(RECOVERY).await;
     }
-    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+    for (one, other) in LINKS {
         world.link(one, other).set_delay(Duration::ZERO);
     }
 }

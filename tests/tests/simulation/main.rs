@@ -2,7 +2,7 @@
 //! thread each. What goes wrong, when, and who does what meanwhile follows from a seed, and nothing else.
 //!
 //! `FARREF_SEED=17 cargo test -p farref-tests --test simulation -- --nocapture` runs one seed and prints what happened;
-//! `FARREF_SEEDS=10000` runs so many instead of the default.
+//! `FARREF_SEEDS=10000` runs so many instead of the default; `.ci/run` has 2000 run.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use faults::FAULTS;
 use operations::KINDS;
 
-/// How many seeds are run unless the environment says otherwise.
-const SEEDS: u64 = 2000;
+/// How many seeds are run unless the environment says otherwise: a few seconds' worth.
+const SEEDS: u64 = 300;
 /// What each seed has at least.
 const OPERATIONS: usize = 200;
 const STRIKES: usize = 3;
@@ -126,7 +126,7 @@ fn programs_under_faults_do_what_is_promised() {
         &sum.failures[..sum.failures.len().min(40)]
     );
     // A few seeds need not come across everything.
-    if count >= 200 {
+    if count >= 1000 {
         assert!(sum.table.iter().flatten().all(|count| *count > 0));
     }
 }

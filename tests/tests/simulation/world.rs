@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use farref::prelude::*;
 use farref::testing::{Host, Link, Network};
-use farref::{Peer, TableSizes};
+use farref::{Limits, Peer, TableSizes};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -21,7 +21,17 @@ const WORKERS: usize = 4;
 /// How many operations each of them begins at least.
 const QUOTA: usize = 18;
 /// How long it takes at most until nothing is left of what has ended.
-const SETTLES: Duration = Duration::from_secs(90);
+const SETTLES: Duration = Duration::from_secs(60);
+
+/// Times shorter than the defaults, so that a program takes little time, also where only clocks tick. The faults know
+/// them.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.beat_interval = Duration::from_secs(2);
+    limits.peer_timeout = Duration::from_secs(4);
+    limits.linger = Duration::from_secs(15);
+    limits
+}
 
 pub(crate) struct World {
     model: Arc<Model>,
@@ -110,10 +120,16 @@ impl World {
     }
 
     async fn bind(&self, process: usize) {
-        let daemon = self.hosts[process].daemon().bind().await.unwrap();
+        let daemon = self.hosts[process]
+            .daemon()
+            .limits(limits())
+            .bind()
+            .await
+            .unwrap();
         let shop = Counter::new(&self.model, format!("shop {process}"));
         daemon.register("shop", ShopProxy::new(shop)).unwrap();
-        let client = self.hosts[process].client().max_retries(2).build();
+        let client = self.hosts[process].client();
+        let client = client.limits(limits()).max_retries(2).build();
         let shops = Self::others(process).map(|other| {
             let uri = self.hosts[other].uri("shop");
             client.lazy(uri).unwrap()
@@ -155,7 +171,7 @@ impl World {
                 while done < QUOTA || !is_calm.load(Ordering::SeqCst) {
                     worker.work().await;
                     let (least, most) = if done < QUOTA {
-                        (0, 1500)
+                        (0, 2000)
                     } else {
                         (4000, 20_000)
                     };
