@@ -20,6 +20,7 @@ mod limits;
 mod liveness;
 mod pair;
 mod promises;
+mod reference_model;
 mod references;
 mod resuming;
 #[cfg(feature = "sabotage")]
