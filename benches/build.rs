@@ -38,6 +38,16 @@ fn generate_tonic() {
         .method(method("echo_record", "EchoRecord", "Record", "Record"))
         .method(method("spin", "Spin", "Empty", "Empty"))
         .method(method("wait", "Wait", "Empty", "Empty"))
+        .method(
+            Method::builder()
+                .name("count")
+                .route_name("Count")
+                .input_type("super::super::messages::Number")
+                .output_type("super::super::messages::Number")
+                .codec_path("tonic_prost::ProstCodec")
+                .server_streaming()
+                .build(),
+        )
         .build();
     Builder::new().compile(&[meter]);
 }

@@ -18,7 +18,7 @@ enum Bar {
 /// All bars.
 const BARS: &[Bar] = {
     use Bar::{Below, Beside};
-    use PeerName::{Raw, RawSpawn, Tarpc};
+    use PeerName::{Raw, RawSpawn, Tarpc, Tonic};
     &[
         Beside("A", Raw, 0.95),
         Beside("A", Tarpc, 1.2),
@@ -44,6 +44,7 @@ const BARS: &[Bar] = {
         Beside("H", Raw, 0.7),
         Beside("I", Raw, 0.9),
         Beside("I", Tarpc, 6.0),
+        Beside("I.batch", Raw, 3.0),
         Beside("J", Raw, 0.67),
         Beside("J", Tarpc, 2.0),
         Beside("K", Raw, 0.87),
@@ -51,6 +52,8 @@ const BARS: &[Bar] = {
         Beside("M", RawSpawn, 1.0),
         Beside("M", Tarpc, 1.0),
         Below("N", 100.0),
+        Beside("S", Raw, 0.5),
+        Beside("S", Tonic, 1.5),
     ]
 };
 

@@ -66,6 +66,10 @@ pub(crate) const FIGURES: &[Figure] = &[
     more("F", "record of 300 B x 64", "calls/s"),
     more("H", "oneway", "calls/s"),
     more("I", "1000 calls at once", "calls/s"),
+    Figure {
+        beside: Some("I"),
+        ..more("I.batch", "1000 calls in a batch", "calls/s")
+    },
     less("J", "memory per idle connection", "B"),
     less("K", "processor time per call", "µs"),
     less("M", "mixed load, p99 of fast calls", "µs"),
@@ -79,6 +83,11 @@ pub(crate) const FIGURES: &[Figure] = &[
         ..less("M.unmarked.p50", "the same unmarked, p50", "µs")
     },
     less("N", "near call", "ns"),
+    Figure {
+        beside: Some("A"),
+        ..less("P", "chain of three, pipelined, p50", "µs")
+    },
+    more("S", "stream of numbers", "items/s"),
 ];
 
 impl Figure {

@@ -21,7 +21,7 @@ pub(crate) enum Workload {
     F,
     /// Calls that are not answered.
     H,
-    /// A thousand calls started at once.
+    /// A thousand calls started at once, and as a batch.
     I,
     /// Memory of the server for each idle connection.
     J,
@@ -29,11 +29,15 @@ pub(crate) enum Workload {
     M,
     /// Calls within one process.
     N,
+    /// A call on the result of a call on the result of a call.
+    P,
+    /// A stream of numbers.
+    S,
 }
 
 impl Workload {
     /// All of them, in the order in which they are run and shown.
-    pub(crate) const ALL: [Workload; 11] = [
+    pub(crate) const ALL: [Workload; 13] = [
         Workload::A,
         Workload::B,
         Workload::C,
@@ -45,6 +49,8 @@ impl Workload {
         Workload::J,
         Workload::M,
         Workload::N,
+        Workload::P,
+        Workload::S,
     ];
 
     /// The workload of this letter. K is measured by B.

@@ -43,6 +43,11 @@ fn a_round_of_every_workload_gives_figures_of_every_peer_that_offers_it() {
             assert!(has("ratios", figure, peer), "{figure} of {peer}: {text}");
         }
     }
+    for peer in ["raw", "raw-best", "tonic", "remoc"] {
+        assert!(has("ratios", "S", peer), "S of {peer}: {text}");
+    }
+    assert!(has("ratios", "I.batch", "raw"), "{text}");
+    assert!(has("ratios", "P", "raw"), "{text}");
     for figure in ["H", "M.unmarked", "N"] {
         assert!(has("absolute", figure, "farref"), "{figure}: {text}");
     }

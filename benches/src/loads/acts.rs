@@ -4,6 +4,7 @@ use std::future::Future;
 
 use anyhow::Result;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 
 use crate::peers::{Client, expect_length};
 use crate::record::Record;
@@ -21,6 +22,64 @@ impl<C: Client> Act<C> for Add {
     async fn act(&mut self, client: &C) -> Result<()> {
         let sum = client.add(40_000, 2).await?;
         anyhow::ensure!(sum == 40_002, "40 000 + 2 = {sum}");
+        Ok(())
+    }
+}
+
+/// How many calls are made at once, or together.
+pub(super) const AT_ONCE: u32 = 1000;
+
+fn expect_sums(sums: &[u32]) -> Result<()> {
+    anyhow::ensure!(
+        sums.iter().copied().eq(1..=AT_ONCE),
+        "answers came to the wrong calls"
+    );
+    Ok(())
+}
+
+/// Small calls that are made at once, by one task that waits for all of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AddAll;
+
+impl<C: Client> Act<C> for AddAll {
+    async fn act(&mut self, client: &C) -> Result<()> {
+        expect_sums(&try_join_all((0..AT_ONCE).map(|number| client.add(number, 1))).await?)
+    }
+}
+
+/// The same as a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AddBatch;
+
+impl<C: Client> Act<C> for AddBatch {
+    async fn act(&mut self, client: &C) -> Result<()> {
+        expect_sums(&client.add_in_batch(AT_ONCE).await?)
+    }
+}
+
+/// A call on what a call returns on what a call returns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain;
+
+impl<C: Client> Act<C> for Chain {
+    async fn act(&mut self, client: &C) -> Result<()> {
+        let sum = client.add_at_the_end_of_a_chain(40_000, 2).await?;
+        anyhow::ensure!(sum == 40_002, "40 000 + 2 = {sum}");
+        Ok(())
+    }
+}
+
+/// How many items a stream has.
+pub(super) const ITEMS: u64 = 20_000;
+
+/// A stream, from its call to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count;
+
+impl<C: Client> Act<C> for Count {
+    async fn act(&mut self, client: &C) -> Result<()> {
+        let sum = client.count(ITEMS).await?;
+        anyhow::ensure!(sum == ITEMS * (ITEMS - 1) / 2, "the items make {sum}");
         Ok(())
     }
 }

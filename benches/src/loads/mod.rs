@@ -1,7 +1,6 @@
 //! The loads, run in the client's process: what is called, how often at once, and what is measured of it.
 
 mod acts;
-mod burst;
 mod callers;
 mod echo;
 mod memory;
@@ -37,7 +36,7 @@ pub(crate) async fn run<P: Peer>(errand: &Errand) -> Result<Measured> {
     let mut measured = Measured::new();
     match workload {
         Workload::A => {
-            let [p50, p99] = single::run::<P>(errand).await?;
+            let [p50, p99] = single::run::<P, _>(errand, acts::Add).await?;
             measured.insert("A".into(), p50);
             measured.insert("A.p99".into(), p99);
         }
@@ -64,7 +63,13 @@ pub(crate) async fn run<P: Peer>(errand: &Errand) -> Result<Measured> {
             measured.insert("H".into(), oneway::run::<P>(errand).await?);
         }
         Workload::I => {
-            measured.insert("I".into(), burst::run::<P>(errand).await?);
+            let sum = callers(1, 1).run::<P, _>(errand, acts::AddAll).await?;
+            let calls = f64::from(acts::AT_ONCE);
+            measured.insert("I".into(), sum.rate() * calls);
+            if errand.peer.batches() {
+                let sum = callers(1, 1).run::<P, _>(errand, acts::AddBatch).await?;
+                measured.insert("I.batch".into(), sum.rate() * calls);
+            }
         }
         Workload::J => {
             measured.insert("J".into(), memory::run::<P>(errand).await?);
@@ -72,6 +77,14 @@ pub(crate) async fn run<P: Peer>(errand: &Errand) -> Result<Measured> {
         Workload::M => measured = mixed::run::<P>(errand).await?,
         Workload::N => {
             measured.insert("N".into(), near::run(errand).await?);
+        }
+        Workload::P => {
+            let [p50, _] = single::run::<P, _>(errand, acts::Chain).await?;
+            measured.insert("P".into(), p50);
+        }
+        Workload::S => {
+            let sum = callers(1, 1).run::<P, _>(errand, acts::Count).await?;
+            measured.insert("S".into(), sum.rate() * acts::ITEMS as f64);
         }
     }
     Ok(measured)

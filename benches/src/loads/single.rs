@@ -5,13 +5,17 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::acts::{Act, Add};
+use super::acts::Act;
 use super::callers::{Phase, Window};
 use crate::peers::{Errand, Peer};
 use crate::statistics::percentile;
 
 /// The median and the 99th percentile of how long a call takes, in microseconds.
-pub(super) async fn run<P: Peer>(errand: &Errand) -> Result<[f64; 2]> {
+pub(super) async fn run<P, A>(errand: &Errand, mut act: A) -> Result<[f64; 2]>
+where
+    P: Peer,
+    A: Act<P::Client>,
+{
     let client = P::connect(&errand.address).await?;
     let window = Arc::new(Window::default());
     let seen = Arc::clone(&window);
@@ -19,7 +23,7 @@ pub(super) async fn run<P: Peer>(errand: &Errand) -> Result<[f64; 2]> {
         let mut times = Vec::with_capacity(1 << 20);
         loop {
             let begun = Instant::now();
-            Add.act(&client).await?;
+            act.act(&client).await?;
             let took = begun.elapsed();
             match seen.phase() {
                 Phase::WarmingUp => {}

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use bytes::Bytes;
-use farref::Limits;
 use farref::prelude::*;
+use farref::{Batch, Limits};
+use futures_util::Stream;
 
 use super::runtime::Threads;
 use super::{BEAT, Client as PeerClient, Peer, pause, spin};
@@ -35,6 +36,12 @@ pub(crate) trait Meter {
     fn note(&self, number: u32);
 
     fn noted(&self) -> u64;
+
+    /// Another object like this one.
+    fn another(&self) -> MeterProxy;
+
+    /// The numbers below this one.
+    fn count(&self, items: u64) -> impl Stream<Item = u64>;
 }
 
 /// Does what is asked of it.
@@ -78,6 +85,14 @@ impl Meter for Ruler {
 
     fn noted(&self) -> u64 {
         self.noted.load(Ordering::Relaxed)
+    }
+
+    fn another(&self) -> MeterProxy {
+        MeterProxy::new(Ruler::default())
+    }
+
+    fn count(&self, items: u64) -> impl Stream<Item = u64> {
+        futures_util::stream::iter(0..items)
     }
 }
 
@@ -168,6 +183,30 @@ impl PeerClient for FarrefClient {
 
     async fn noted(&self) -> Result<u64> {
         Ok(self.0.noted().await?)
+    }
+
+    async fn add_in_batch(&self, calls: u32) -> Result<Vec<u32>> {
+        let mut batch = Batch::new();
+        let sums: Vec<_> = (0..calls)
+            .map(|number| batch.add(self.0.add(number, 1)))
+            .collect();
+        batch.send().await?;
+        let sums: farref::Result<_> = sums.into_iter().map(|sum| sum.take()).collect();
+        Ok(sums?)
+    }
+
+    async fn add_at_the_end_of_a_chain(&self, a: u32, b: u32) -> Result<u32> {
+        let last = self.0.another().pipeline().another().pipeline();
+        Ok(last.add(a, b).await?)
+    }
+
+    async fn count(&self, items: u64) -> Result<u64> {
+        let mut numbers = self.0.count(items);
+        let mut sum = 0;
+        while let Some(number) = numbers.next().await {
+            sum += number?;
+        }
+        Ok(sum)
     }
 }
 

@@ -52,8 +52,7 @@ pub(crate) trait Peer: 'static {
 
 /// One connection to a server. Clones share the connection.
 ///
-/// A workload that is yet to come, such as streams, is a method here with a default that refuses, and a line in
-/// [`PeerName::offers`].
+/// What some peers have no means for is a method here with a default that refuses, and a line in [`PeerName::offers`].
 pub(crate) trait Client: Clone + Send + Sync + 'static {
     /// Adds two numbers: next to no work, next to no bytes.
     fn add(&self, a: u32, b: u32) -> impl Future<Output = Result<u32>> + Send;
@@ -79,6 +78,25 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
         std::future::ready(Err(anyhow::anyhow!(
             "this peer has only calls with answers"
         )))
+    }
+
+    /// Adds one to each of the numbers below this one, in a batch.
+    fn add_in_batch(&self, _calls: u32) -> impl Future<Output = Result<Vec<u32>>> + Send {
+        std::future::ready(Err(anyhow::anyhow!("this peer has no batches")))
+    }
+
+    /// Adds two numbers by an object that an object returns that the server returns, in one round trip.
+    fn add_at_the_end_of_a_chain(
+        &self,
+        _a: u32,
+        _b: u32,
+    ) -> impl Future<Output = Result<u32>> + Send {
+        std::future::ready(Err(anyhow::anyhow!("this peer does not pipeline calls")))
+    }
+
+    /// Has the server send the numbers below this one, each as an item of a stream, and adds them.
+    fn count(&self, _items: u64) -> impl Future<Output = Result<u64>> + Send {
+        std::future::ready(Err(anyhow::anyhow!("this peer has no streams")))
     }
 
     /// How many calls without an answer the server has seen.
@@ -190,18 +208,22 @@ impl PeerName {
 
     /// Whether this peer has the means for a workload, and whether it would tell anything.
     pub(crate) fn offers(self, workload: Workload) -> bool {
-        use Workload::{A, B, C, D, H, M, N};
+        use Workload::{A, B, C, D, H, M, N, P, S};
         match self {
             PeerName::Farref => true,
             PeerName::FarrefCurrent => matches!(workload, A | B | C | D),
             // A millisecond of work stops everything else on one thread, of whatever make.
-            PeerName::RawBest => !matches!(workload, M | N),
-            PeerName::Raw | PeerName::Raw2 => workload != N,
-            PeerName::RawSpawn => !matches!(workload, N),
-            PeerName::Tarpc | PeerName::Tonic | PeerName::Capnp | PeerName::Remoc => {
-                !matches!(workload, H | N)
-            }
+            PeerName::RawBest => !matches!(workload, M | N | P),
+            PeerName::Raw | PeerName::Raw2 => !matches!(workload, N | P),
+            PeerName::RawSpawn => !matches!(workload, N | P | S),
+            PeerName::Tonic | PeerName::Remoc => !matches!(workload, H | N | P),
+            PeerName::Tarpc | PeerName::Capnp => !matches!(workload, H | N | P | S),
         }
+    }
+
+    /// Whether its calls can be put into batches.
+    pub(crate) fn batches(self) -> bool {
+        self == PeerName::Farref
     }
 
     /// Whether its mixed load is also measured with the slow method unmarked.

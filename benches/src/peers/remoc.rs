@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ::remoc::prelude::*;
+use ::remoc::rch::mpsc;
 use ::remoc::rtc::CallError;
 use anyhow::Result;
 use bytes::Bytes;
@@ -19,6 +20,7 @@ trait Meter {
     async fn echo_record(&self, record: Record) -> Result<Record, CallError>;
     async fn spin(&self) -> Result<(), CallError>;
     async fn wait(&self) -> Result<(), CallError>;
+    async fn count(&self, items: u64) -> Result<mpsc::Receiver<u64>, CallError>;
 }
 
 #[derive(Default)]
@@ -49,6 +51,18 @@ impl Meter for Ruler {
     async fn wait(&self) -> Result<(), CallError> {
         pause().await;
         Ok(())
+    }
+
+    async fn count(&self, items: u64) -> Result<mpsc::Receiver<u64>, CallError> {
+        let (sender, receiver) = mpsc::channel();
+        tokio::spawn(async move {
+            for number in 0..items {
+                if sender.send(number).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(receiver)
     }
 }
 
@@ -119,5 +133,14 @@ impl PeerClient for RemocClient {
 
     async fn wait(&self) -> Result<()> {
         Ok(self.0.wait().await?)
+    }
+
+    async fn count(&self, items: u64) -> Result<u64> {
+        let mut numbers = self.0.count(items).await?;
+        let mut sum = 0;
+        while let Some(number) = numbers.recv().await? {
+            sum += number;
+        }
+        Ok(sum)
     }
 }

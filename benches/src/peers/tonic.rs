@@ -7,10 +7,11 @@ use ::tonic::transport::{Channel, Endpoint, Server};
 use ::tonic::{Request, Response, Status};
 use anyhow::Result;
 use bytes::Bytes;
+use futures_util::StreamExt;
 
 use self::generated::meter_client::MeterClient;
 use self::generated::meter_server::{Meter, MeterServer};
-use self::messages::{Empty, Owned, Pair, Shared, Sum};
+use self::messages::{Empty, Number, Owned, Pair, Shared, Sum};
 use super::{Client as PeerClient, Peer, pause, spin};
 use crate::record::Record;
 
@@ -44,6 +45,12 @@ mod messages {
     pub(crate) struct Sum {
         #[prost(uint32, tag = "1")]
         pub(crate) sum: u32,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(crate) struct Number {
+        #[prost(uint64, tag = "1")]
+        pub(crate) number: u64,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -115,8 +122,20 @@ struct Ruler;
 
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
+type Numbers = futures_util::stream::Map<
+    futures_util::stream::Iter<std::ops::Range<u64>>,
+    fn(u64) -> std::result::Result<Number, Status>,
+>;
+
 #[::tonic::async_trait]
 impl Meter for Ruler {
+    type CountStream = Numbers;
+
+    async fn count(&self, request: Request<Number>) -> Answer<Numbers> {
+        let numbers = futures_util::stream::iter(0..request.into_inner().number);
+        Ok(Response::new(numbers.map(|number| Ok(Number { number }))))
+    }
+
     async fn add(&self, request: Request<Pair>) -> Answer<Sum> {
         let Pair { a, b } = request.into_inner();
         Ok(Response::new(Sum {
@@ -204,5 +223,15 @@ impl PeerClient for TonicClient {
     async fn wait(&self) -> Result<()> {
         self.0.clone().wait(Empty {}).await?;
         Ok(())
+    }
+
+    async fn count(&self, items: u64) -> Result<u64> {
+        let reply = self.0.clone().count(Number { number: items }).await?;
+        let mut numbers = reply.into_inner();
+        let mut sum = 0;
+        while let Some(item) = numbers.message().await? {
+            sum += item.number;
+        }
+        Ok(sum)
     }
 }

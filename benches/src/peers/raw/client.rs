@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -188,6 +188,28 @@ impl Client for RawClient {
         })
         .await;
         Ok(())
+    }
+
+    async fn count(&self, items: u64) -> Result<u64> {
+        let shared = &self.0.shared;
+        let number = {
+            let mut state = shared.lock();
+            let number = state.begin(Waker::noop())?;
+            state.begin_counting(number);
+            state
+                .output
+                .put(number, method::COUNT, &items.to_le_bytes());
+            number
+        };
+        shared.wake.notify_one();
+        let (mut sum, mut seen, mut arrived) = (0, 0, Vec::new());
+        while seen < items {
+            poll_fn(|cx| shared.lock().poll_items(number, cx, &mut arrived)).await?;
+            seen += arrived.len() as u64;
+            sum += arrived.drain(..).sum::<u64>();
+        }
+        shared.lock().end(number);
+        Ok(sum)
     }
 
     async fn noted(&self) -> Result<u64> {

@@ -28,6 +28,7 @@ mod method {
     pub(super) const WAIT: u8 = 6;
     pub(super) const NOTE: u8 = 7;
     pub(super) const NOTED: u8 = 8;
+    pub(super) const COUNT: u8 = 9;
 }
 
 /// Two workers at each end, answers in place.

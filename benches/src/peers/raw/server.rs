@@ -22,6 +22,8 @@ pub(super) struct Service {
 enum Answer {
     Bytes(Payload),
     Record(Box<Record>),
+    /// The numbers below this one.
+    Numbers(u64),
     /// Nothing, but later.
     Late,
     /// Not even nothing.
@@ -40,7 +42,7 @@ impl Answer {
             Answer::Record(record) => output
                 .put_with(number, 0, |tail| postcard::to_extend(&*record, tail))
                 .map_err(io::Error::other)?,
-            Answer::Late | Answer::None => {}
+            Answer::Numbers(_) | Answer::Late | Answer::None => {}
         }
         Ok(())
     }
@@ -71,6 +73,10 @@ impl Service {
                 Answer::of(&[])
             }
             method::WAIT => Answer::Late,
+            method::COUNT => {
+                let items = body.as_slice().try_into();
+                Answer::Numbers(u64::from_le_bytes(items.map_err(io::Error::other)?))
+            }
             method::NOTE => {
                 self.noted.fetch_add(1, Ordering::Relaxed);
                 Answer::None
@@ -105,6 +111,14 @@ pub(super) async fn answer_in_place(stream: TcpStream, service: Service) -> io::
                     match service.answer(header.method, body)? {
                         Answer::Late => {
                             tokio::spawn(answer_late(Arc::clone(&late), header.number));
+                        }
+                        Answer::Numbers(items) => {
+                            for item in 0..items {
+                                output.put(header.number, 0, &item.to_le_bytes());
+                                if output.is_full() {
+                                    output.write_to(&mut writer).await?;
+                                }
+                            }
                         }
                         answer => answer.put(header.number, &mut output)?,
                     }

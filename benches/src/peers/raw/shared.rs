@@ -67,7 +67,7 @@ impl Output {
         self.chunks.is_empty() && self.tail.is_empty()
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.tail.len() > FULL
     }
 
@@ -172,6 +172,8 @@ enum Slot {
     Free,
     Waiting(Waker),
     Answered(Payload),
+    /// A stream, with the items that are not taken yet and who waits for more.
+    Counting(Vec<u64>, Option<Waker>),
     Lost,
 }
 
@@ -206,9 +208,44 @@ impl State {
         }
     }
 
+    /// Lets items arrive where an answer would.
+    pub(super) fn begin_counting(&mut self, number: u32) {
+        self.slots[number as usize] = Slot::Counting(Vec::new(), None);
+    }
+
+    /// Takes the items that have arrived.
+    pub(super) fn poll_items(
+        &mut self,
+        number: u32,
+        cx: &Context<'_>,
+        into: &mut Vec<u64>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.slots[number as usize] {
+            Slot::Counting(items, waker) if items.is_empty() => {
+                *waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Slot::Counting(items, _) => {
+                std::mem::swap(items, into);
+                Poll::Ready(Ok(()))
+            }
+            _ => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+        }
+    }
+
+    /// Gives the slot of a stream back.
+    pub(super) fn end(&mut self, number: u32) {
+        self.slots[number as usize] = Slot::Free;
+        self.free.push(number);
+    }
+
     /// Completes a call, and returns whom to wake.
     pub(super) fn complete(&mut self, number: u32, body: Body<'_>) -> Option<Waker> {
         let slot = self.slots.get_mut(number as usize)?;
+        if let Slot::Counting(items, waker) = slot {
+            items.push(u64::from_le_bytes(body.as_slice().try_into().ok()?));
+            return waker.take();
+        }
         match std::mem::replace(slot, Slot::Answered(Payload::of(body))) {
             Slot::Waiting(waker) => Some(waker),
             _ => None,
@@ -287,8 +324,9 @@ impl Shared {
         let mut state = self.lock();
         state.lost = true;
         for slot in &mut state.slots {
-            if let Slot::Waiting(waker) = std::mem::replace(slot, Slot::Lost) {
-                waker.wake();
+            match std::mem::replace(slot, Slot::Lost) {
+                Slot::Waiting(waker) | Slot::Counting(_, Some(waker)) => waker.wake(),
+                _ => {}
             }
         }
     }
