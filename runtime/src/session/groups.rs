@@ -10,7 +10,8 @@ use farref_proto::{
 
 use super::handing_off::Introducing;
 use super::inbox::Garbage;
-use super::sending::{overloaded, send_fault};
+use super::refusals::send_fault;
+use super::sending::overloaded;
 use super::{Session, State, Ticket};
 use crate::Outcome;
 use crate::context::Annotations;

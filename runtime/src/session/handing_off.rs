@@ -11,7 +11,8 @@ use farref_proto::{
 };
 
 use super::inbox::Garbage;
-use super::sending::{Place, send_fault};
+use super::refusals::send_fault;
+use super::sending::Place;
 use super::{Session, Ticket};
 use crate::dialling::Dialer;
 use crate::error::{Fault, Result};

@@ -24,6 +24,7 @@ mod ordered;
 mod promises;
 mod promising;
 mod questions;
+mod refusals;
 mod sending;
 mod serving;
 mod streams;

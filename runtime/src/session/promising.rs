@@ -7,7 +7,7 @@ use farref_proto::{CallId, IncomingReply, SendError};
 
 use super::inbox::Garbage;
 use super::questions::Asker;
-use super::sending::send_fault;
+use super::refusals::send_fault;
 use super::{Session, Ticket};
 use crate::Outcome;
 use crate::error::Result;

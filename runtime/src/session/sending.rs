@@ -9,9 +9,9 @@ use farref_proto::{
 
 use super::handing_off::Introducing;
 use super::inbox::Garbage;
+use super::refusals::send_fault;
 use super::{Question, SendState, Session, Ticket};
 use crate::Outcome;
-use crate::codec::Codec;
 use crate::error::{Fault, Result};
 use crate::far::{Encoded, Extras, OnewayMode};
 use crate::remote::{Bound, CallTarget};
@@ -236,28 +236,4 @@ pub(super) fn overloaded() -> Fault {
         "the peer has as many unfinished oneways as it takes, and a handler must not wait for them; call it instead, or \
          send it later",
     )
-}
-
-/// What a refusal of the protocol means to a caller.
-pub(super) fn send_fault(error: &SendError) -> Fault {
-    let kind = match error {
-        SendError::TooLarge { .. } | SendError::TooMany { .. } => FaultKind::TooLarge,
-        SendError::UnsupportedCodec(_) => FaultKind::UnsupportedCodec,
-        SendError::TooManyKept { .. } => FaultKind::Overloaded,
-        SendError::Draining => FaultKind::ShuttingDown,
-        SendError::Closed => FaultKind::SessionLost,
-        SendError::DepthExceeded { .. } => FaultKind::DepthExceeded,
-        SendError::TooManyExports { .. }
-        | SendError::TooManyStreams { .. }
-        | SendError::TooManyAliases { .. } => FaultKind::Overloaded,
-        _ => FaultKind::Internal,
-    };
-    let message = match error {
-        SendError::UnsupportedCodec(codec) => {
-            let name = Codec::from_id(*codec).map_or("this codec", Codec::name);
-            format!("the peer does not accept {name}; choose another with `with_codec`")
-        }
-        error => error.to_string(),
-    };
-    Fault::not_started(kind, message)
 }

@@ -16,6 +16,7 @@ use super::batches::Cancelling;
 use super::ending::{Served, ServedTogether};
 use super::handing_off::Introducing;
 use super::inbox::{Arrived, Garbage, Work};
+use super::refusals::kind_of;
 use super::streams::Pump;
 use super::under_way;
 use super::{IncomingCallId, Session, State};
@@ -540,11 +541,8 @@ impl Watch {
 }
 
 fn unsendable(scope: &Scope, error: &SendError) -> Fault {
-    let kind = match error {
-        SendError::TooLarge { .. } | SendError::TooMany { .. } => FaultKind::TooLarge,
-        SendError::TooManyExports { .. } | SendError::TooManyStreams { .. } => {
-            FaultKind::Overloaded
-        }
+    let kind = match kind_of(error) {
+        kind @ (FaultKind::TooLarge | FaultKind::Overloaded) => kind,
         _ => FaultKind::Unencodable,
     };
     Fault::new(
