@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
@@ -26,21 +26,15 @@ impl<T> Yielder<T> {
     /// Hands all items of the stream over, each when it is wanted.
     pub async fn all(self, stream: impl Stream<Item = T>) -> Result<()> {
         let mut stream = pin!(stream);
-        while let Some(item) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
-            let mut item = Some(item);
-            poll_fn(|_| {
-                let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                match item.take() {
-                    Some(item) => *place = Some(item),
-                    // Whoever took the last item polls for the next.
-                    None if place.is_none() => return Poll::Ready(()),
-                    None => {}
-                }
+        // Whoever polls took the last item, and wants the next.
+        poll_fn(|cx| match ready!(stream.as_mut().poll_next(cx)) {
+            Some(item) => {
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(item);
                 Poll::Pending
-            })
-            .await;
-        }
-        Ok(())
+            }
+            None => Poll::Ready(Ok(())),
+        })
+        .await
     }
 }
 

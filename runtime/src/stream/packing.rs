@@ -4,7 +4,7 @@ use std::any::{Any, TypeId};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use farref_proto::{FaultKind, LEAST_ITEM_COST};
 
 use super::StreamItem;
@@ -16,7 +16,7 @@ use crate::references;
 use crate::transferred::Transferred;
 
 /// Items in one frame at most: as many more wait for the next write anyhow.
-const MAX_ITEMS: u64 = 64;
+const MAX_ITEMS: u64 = 256;
 /// Bytes after which a frame takes no further item.
 const FULL: u64 = 32 << 10;
 
@@ -110,14 +110,16 @@ impl Packing {
 impl Items {
     /// Takes the next item.
     pub(super) fn next<T: StreamItem>(&mut self) -> Option<Result<T>> {
-        let (body, attachment) = self.take()?;
-        if let Some(item) = from_bytes(attachment.unwrap_or_default()) {
-            return Some(Ok(item));
+        if is_byte_string::<T>() {
+            let (_, attachment) = self.take()?;
+            return from_bytes(attachment.unwrap_or_default()).map(Ok);
         }
-        let (codec, budget) = (self.codec, &self.budget);
-        let item = references::resolve(&mut self.transferred, || {
-            codec::decode(codec, &body, budget)
-        });
+        let length = self.lengths.pop_front()? as usize;
+        let length = length.min(self.body.len());
+        let (codec, budget, body) = (self.codec, &self.budget, &self.body[..length]);
+        let item =
+            references::resolve(&mut self.transferred, || codec::decode(codec, body, budget));
+        self.body.advance(length);
         Some(item.map_err(|error| {
             Fault::new(
                 FaultKind::BadReply,

@@ -12,32 +12,70 @@ use crate::Outcome;
 use crate::codec::Codec;
 use crate::error::{Fault, Result};
 
-/// Items of another process, or of another type of this one.
+/// Items of another process, or of another type of this one, read one by one.
 pub(super) struct Reader {
-    feed: Mutex<Option<Arc<dyn Feed>>>,
-    /// What has been taken from the feed and not been read yet.
+    unread: Arc<Unread>,
+    /// The frame that is being read. Reading, which has the reader for itself, takes no lock.
     current: Mutex<Option<Items>>,
 }
 
 impl Reader {
     pub(super) fn new(feed: Arc<dyn Feed>) -> Self {
         Reader {
-            feed: Mutex::new(Some(feed)),
+            unread: Arc::new(Unread {
+                feed: Mutex::new(Some(feed)),
+                taken: Mutex::default(),
+            }),
             current: Mutex::new(None),
         }
     }
 
-    fn take(&self) -> Option<Items> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.take()
-    }
-
-    fn put(&self, items: Items) {
-        if !items.lengths.is_empty() {
-            *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(items);
+    pub(super) fn poll_item<T: StreamItem>(
+        &mut self,
+        cx: &mut Context<'_>,
+        window: StreamWindow,
+    ) -> Poll<Option<Result<T>>> {
+        let current = self
+            .current
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(item) = current.as_mut().and_then(Items::next) {
+                if item.is_err() {
+                    *current = None;
+                    self.unread.close();
+                }
+                return Poll::Ready(Some(item));
+            }
+            let polled = self.unread.poll_items(cx, Codec::Postcard, window.room());
+            *current = match ready!(polled) {
+                Some(Ok(items)) => Some(items),
+                ended => {
+                    self.unread.close();
+                    return Poll::Ready(ended.and_then(Result::err).map(Err));
+                }
+            };
         }
     }
 
+    /// What is still to come, with what was taken and not read, for somebody else.
+    pub(super) fn feed(&self) -> Arc<dyn Feed> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(items) = current.take() {
+            self.unread.put_back(items);
+        }
+        Arc::clone(&self.unread) as Arc<dyn Feed>
+    }
+}
+
+/// What has not been read.
+struct Unread {
+    feed: Mutex<Option<Arc<dyn Feed>>>,
+    /// What has been taken from the feed, in its order.
+    taken: Mutex<VecDeque<Items>>,
+}
+
+impl Unread {
     fn feed(&self) -> Option<Arc<dyn Feed>> {
         let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
         feed.clone()
@@ -50,41 +88,20 @@ impl Reader {
         drop(feed);
     }
 
-    pub(super) fn poll_item<T: StreamItem>(
-        &self,
-        cx: &mut Context<'_>,
-        window: StreamWindow,
-    ) -> Poll<Option<Result<T>>> {
-        loop {
-            if let Some(mut items) = self.take()
-                && let Some(item) = items.next()
-            {
-                match &item {
-                    Ok(_) => self.put(items),
-                    Err(_) => self.close(),
-                }
-                return Poll::Ready(Some(item));
-            }
-            let Some(feed) = self.feed() else {
-                return Poll::Ready(None);
-            };
-            let polled = feed.poll_items(cx, Codec::Postcard, window.room());
-            match ready!(polled) {
-                Some(Ok(items)) => self.put(items),
-                Some(Err(fault)) => {
-                    self.close();
-                    return Poll::Ready(Some(Err(fault)));
-                }
-                None => {
-                    self.close();
-                    return Poll::Ready(None);
-                }
-            }
+    fn take(&self) -> Option<Items> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.pop_front()
+    }
+
+    fn put_back(&self, items: Items) {
+        if !items.lengths.is_empty() {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.push_front(items);
         }
     }
 }
 
-impl Feed for Reader {
+impl Feed for Unread {
     fn poll_items(
         &self,
         cx: &mut Context<'_>,
@@ -94,7 +111,7 @@ impl Feed for Reader {
         if let Some(items) = self.take() {
             let (now, later) = split(items, room);
             if let Some(later) = later {
-                self.put(later);
+                self.put_back(later);
             }
             return Poll::Ready(Some(now));
         }

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
@@ -71,7 +71,7 @@ enum Inner<T> {
     Near(Arc<Produced<T>>),
     /// Its items arrive encoded.
     Encoded {
-        reader: Arc<Reader>,
+        reader: Reader,
         window: StreamWindow,
         items: PhantomData<fn() -> T>,
     },
@@ -103,7 +103,7 @@ impl<T: StreamItem> RemoteStream<T> {
 
     pub(super) fn encoded(feed: Arc<dyn Feed>) -> Self {
         RemoteStream(Inner::Encoded {
-            reader: Arc::new(Reader::new(feed)),
+            reader: Reader::new(feed),
             window: StreamWindow::default(),
             items: PhantomData,
         })
@@ -168,19 +168,16 @@ impl<T: StreamItem> RemoteStream<T> {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
-        match &self.0 {
+        match &mut self.0 {
             Inner::Near(produced) => produced.poll_item(cx),
-            Inner::Encoded { reader, window, .. } => {
-                let item = ready!(reader.poll_item(cx, *window));
-                Poll::Ready(item)
-            }
+            Inner::Encoded { reader, window, .. } => reader.poll_item(cx, *window),
         }
     }
 
     fn feed(&self) -> Arc<dyn Feed> {
         match &self.0 {
             Inner::Near(produced) => Arc::clone(produced) as Arc<dyn Feed>,
-            Inner::Encoded { reader, .. } => Arc::clone(reader) as Arc<dyn Feed>,
+            Inner::Encoded { reader, .. } => reader.feed(),
         }
     }
 }

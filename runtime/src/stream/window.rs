@@ -10,8 +10,8 @@ pub struct StreamWindow {
 }
 
 impl StreamWindow {
-    /// 256 items: a few frames of small ones.
-    pub const ITEMS: u32 = 256;
+    /// 1024 items: a few frames of small ones.
+    pub const ITEMS: u32 = 1024;
     /// 1 MiB: what a fast network carries in a few milliseconds, and no more memory than a large message.
     pub const BYTES: u64 = 1 << 20;
 
