@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use farref::prelude::*;
-use farref::{CallError, Codec, DynProxy, FaultKind, Outcome};
+use farref::{CallError, Codec, DynProxy, FaultKind, Outcome, StreamWindow};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -137,7 +137,7 @@ async fn nothing_is_made_ahead_without_bound_and_dropping_it_ends_the_stream() {
         assert_eq!(numbers.next().await.unwrap().unwrap(), json!(number));
     }
     pair.barrier().await;
-    assert!(shelf.made.load(Ordering::SeqCst) <= 3 * 256);
+    assert!(shelf.made.load(Ordering::SeqCst) <= 3 * StreamWindow::ITEMS as usize);
     assert_eq!(shelf.alive.load(Ordering::SeqCst), 1);
     drop(numbers);
     pair.until("the stream is over", |_| {
