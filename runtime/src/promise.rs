@@ -289,6 +289,10 @@ pub(crate) fn returned(reply: Result<RawReply>) -> Result<Remote> {
 
 /// The fault of calls on the result of a call that failed.
 pub(crate) fn broken(fault: &Fault) -> Fault {
+    // However long a chain of calls is, one of them is to blame.
+    if fault.kind() == FaultKind::BrokenPromise {
+        return fault.clone();
+    }
     let message = format!("the call that was to return the object failed: {fault}");
     Fault::new(FaultKind::BrokenPromise, Outcome::NotStarted, message).with_cause(fault)
 }
@@ -298,7 +302,7 @@ pub(crate) fn broken_by_error() -> Fault {
     Fault::new(
         FaultKind::BrokenPromise,
         Outcome::NotStarted,
-        "the call that was to return the object returned an error of its own; await it to see which",
+        "the call that was to return the object returned an error of its own; await that call instead of pipelining to see which",
     )
 }
 

@@ -193,9 +193,15 @@ async fn a_failed_promise_fails_the_calls_on_it_and_says_why() {
     let promised = maker.fallible("").pipeline();
     let deeper = promised.fast("b").pipeline();
     let (one, two) = tokio::join!(promised.note("x"), deeper.note("y"));
-    for fault in [one.unwrap_err(), two.unwrap_err()] {
-        assert_fault(&fault, FaultKind::BrokenPromise, Outcome::NotStarted);
+    let (one, two) = (one.unwrap_err(), two.unwrap_err());
+    for fault in [&one, &two] {
+        assert_fault(fault, FaultKind::BrokenPromise, Outcome::NotStarted);
     }
+    assert_eq!(
+        one.message(),
+        two.message(),
+        "a longer chain says no more of the culprit"
+    );
     // Also later, and to whoever waits for the object.
     for fault in [
         promised.note("z").await.unwrap_err(),
