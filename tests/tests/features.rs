@@ -29,7 +29,7 @@ const PLACES: [(&str, &str); 9] = [
     ("hostile", "tests/hostile"),
     ("simulation", "tests/simulation"),
     ("ui", "tests/ui.rs"),
-    ("examples", "tests/examples.rs"),
+    ("examples", "tests/examples"),
     ("proto", "../proto/tests/protocol"),
     ("uri", "../runtime/tests/uri.rs"),
     ("names", "../services/names/tests/names"),
