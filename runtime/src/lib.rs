@@ -83,7 +83,7 @@
 //! | `names` | no | `farname:` and `farmeta:` URIs that a name server resolves, and announcing objects there |
 //! | `msgpack` | no | MessagePack, by which peers whose types differ compatibly understand each other |
 //! | `schema` | no | JSON Schema in descriptions, for types that have one |
-//! | `testing` | no | [`testing`], a network in memory for tests of what faults do to an application |
+//! | `testing` | no | `farref::testing`, a network in memory for tests of what faults do to an application |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
