@@ -5,6 +5,7 @@
 mod announcing;
 mod directory;
 mod discovery;
+mod failover;
 mod finding;
 mod persistence;
 mod support;
