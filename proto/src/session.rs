@@ -35,6 +35,8 @@ pub(crate) struct Session {
     appended: u64,
     /// How many of them were handed to the transport.
     transmitted: u64,
+    /// How many were sent in vain, and again.
+    retransmitted: u64,
     /// How many of them the other side has, as far as it showed.
     acknowledged: u64,
     /// The same, as it said it last.
@@ -65,6 +67,7 @@ impl Session {
             sabotage: limits.sabotage,
             appended: 0,
             transmitted: 0,
+            retransmitted: 0,
             acknowledged: 0,
             stated: 0,
             received: 0,
@@ -106,6 +109,7 @@ impl Session {
         }
         self.acknowledge(received)?;
         // The other side reads the old connection no more, so what it has not received it has never seen.
+        self.retransmitted += self.transmitted.saturating_sub(received);
         self.transmitted = received;
         self.outbox.give_again();
         self.is_linked = true;
@@ -114,6 +118,11 @@ impl Session {
         self.last_heard = self.last_heard.max(now);
         self.next_beat = now + self.beat_interval;
         Ok(())
+    }
+
+    /// Returns how many bytes of session frames had to be sent again so far.
+    pub(crate) fn retransmitted(&self) -> u64 {
+        self.retransmitted
     }
 
     /// Tells whether there is a connection that session frames may be written to.

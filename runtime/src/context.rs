@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::far::{Extras, OnewayMode};
+use crate::measure::ServedMeter;
 use crate::proxy::Proxy;
 use crate::random;
 use crate::session::Session;
@@ -46,6 +47,8 @@ pub(crate) struct Scope {
     pub(crate) method: &'static str,
     /// Made when there is something to note: most calls have nothing.
     pub(crate) notes: OnceLock<Box<Notes>>,
+    /// Counts the call, if it is one of a peer.
+    pub(crate) meter: ServedMeter,
 }
 
 /// The notes beside a call's arguments and beside its reply.
@@ -220,6 +223,7 @@ impl Scope {
             interface: call.interface,
             method: call.method,
             notes: Notes::given(call.annotations().to_vec()),
+            meter: ServedMeter::default(),
         }))
     }
 
@@ -245,6 +249,7 @@ impl Scope {
             interface,
             method,
             notes: Notes::given(annotations),
+            meter: ServedMeter::default(),
         }
     }
 

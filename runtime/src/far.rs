@@ -37,6 +37,7 @@ use crate::dispatch::{ArgumentsOut, RawReply, buffer};
 use crate::error::{Fault, Result};
 use crate::interceptor::{self, CallInfo, Direction};
 use crate::loopback::Loopback;
+use crate::measure::CallMeter;
 use crate::object::ExportKind;
 use crate::references;
 use crate::remote::{Bound, FarReference, Remote, Turn};
@@ -189,6 +190,7 @@ pub(crate) struct FarCall {
     may_have_run: bool,
     label: Label,
     intercepted: Option<Box<CallInfo>>,
+    meter: CallMeter,
 }
 
 /// How often a call may be made again.
@@ -275,6 +277,7 @@ impl FarCall {
             may_have_run: false,
             label,
             intercepted: None,
+            meter: CallMeter::default(),
         }
     }
 
@@ -286,7 +289,8 @@ impl FarCall {
     }
 
     /// Waits for room in this session, in which it has a place in the queue.
-    pub(crate) fn wait_for_room(&mut self, bound: Arc<Bound>, ticket: Ticket) {
+    pub(crate) fn wait_for_room(&mut self, bound: Arc<Bound>, ticket: Ticket, meter: CallMeter) {
+        self.meter = meter;
         self.state = State::Queued {
             bound,
             ticket,
@@ -351,6 +355,8 @@ impl FarCall {
                     }
                     _ => fault,
                 });
+                self.meter
+                    .ended(result.as_ref().map(|reply| reply.is_error));
                 if let Some(info) = self.intercepted.take() {
                     interceptor::after(
                         &self.remote.interceptors(),
@@ -403,6 +409,7 @@ impl FarCall {
 
     /// Gives an attempt its time.
     fn begin_attempt(&mut self) {
+        self.meter.begin(|| self.label.names());
         if let Some(retries) = &self.retries
             && retries.attempt.is_some()
         {

@@ -118,6 +118,9 @@ pub mod life;
 pub mod listeners;
 mod local;
 mod loopback;
+mod measure;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod module;
 #[cfg(feature = "names")]
 pub mod names;

@@ -182,6 +182,12 @@ impl Connection {
         self.resumed(now, request.received(), request.hello.clock)
     }
 
+    /// Returns how many bytes were sent in vain over connections that were lost, and again over the next, since the session
+    /// began.
+    pub fn retransmitted(&self) -> u64 {
+        self.session.retransmitted()
+    }
+
     /// Answers a request to take up a session that is not here.
     pub fn refuse_resume(&mut self) {
         self.fail(&ConnectionError::SessionLost);

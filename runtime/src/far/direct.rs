@@ -13,6 +13,7 @@ use crate::context::Scope;
 use crate::descriptor::Method;
 use crate::dispatch::RawReply;
 use crate::error::Result;
+use crate::measure::CallMeter;
 use crate::proxy::ProxyOptions;
 use crate::remote::{Bound, Remote};
 use crate::session::{Question, SendState, Ticket};
@@ -22,6 +23,7 @@ pub(crate) struct Sent {
     bound: Arc<Bound>,
     /// Taken when the call is answered.
     question: Option<Question>,
+    meter: CallMeter,
 }
 
 /// What a call's first poll makes of it.
@@ -72,6 +74,8 @@ impl Plan<'_> {
             scope: Scope::current(),
             ..Extras::default()
         };
+        let mut meter = CallMeter::default();
+        meter.begin(|| (self.interface.into(), self.method.name.into()));
         let mut ticket = Ticket::none();
         let target = bound.target();
         let sent = bound
@@ -81,19 +85,28 @@ impl Plan<'_> {
             Ok(SendState::Sent(question)) => {
                 encoded.recycle();
                 let question = Some(question);
-                Begun::Sent(Sent { bound, question })
+                Begun::Sent(Sent {
+                    bound,
+                    question,
+                    meter,
+                })
             }
             Ok(SendState::Oneway) => {
                 encoded.recycle();
+                meter.ended(Ok(false));
                 Begun::Oneway
             }
             Ok(SendState::Queued) => {
                 let mut call = self.far_call(encoded, options);
-                call.wait_for_room(bound, ticket);
+                call.wait_for_room(bound, ticket, meter);
                 Begun::Far(call)
             }
             // The long way finds out whether anything can be done about it.
-            Err(_) => Begun::Far(self.far_call(encoded, options)),
+            Err(_) => {
+                let mut call = self.far_call(encoded, options);
+                call.meter = meter;
+                Begun::Far(call)
+            }
         }
     }
 
@@ -143,6 +156,7 @@ impl Sent {
         };
         let (reply, _) = ready!(self.bound.session.poll_question(question, cx));
         self.question = None;
+        self.meter.ended(reply.as_ref().map(|reply| reply.is_error));
         Poll::Ready(reply)
     }
 }

@@ -17,6 +17,7 @@ use super::serving::Batch;
 use super::writing::{Flushed, Output};
 use super::{Phase, Queued, Session};
 use crate::error::Fault;
+use crate::measure;
 use crate::task;
 use crate::transport::Transport;
 use crate::{FaultKind, Outcome};
@@ -88,7 +89,8 @@ impl Session {
                     return;
                 }
                 Ok(_) if self.is_closed() => input.bytes.clear(),
-                Ok(_) => {
+                Ok(count) => {
+                    measure::read(count);
                     let received = self.receive(link, &mut input.bytes, &mut batch);
                     self.perform(&mut batch);
                     if let Err(error) = received {
@@ -179,6 +181,7 @@ impl Session {
         let mut batch = Batch::new(self);
         let ticked = self.tick(&mut batch);
         self.perform(&mut batch);
+        self.table_meter.tell(|| self.tables());
         if let Err(error) = ticked {
             self.broken(&error);
             if matches!(error, ConnectionError::PeerTimeout) && self.is_closed() {

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use farref_proto::{CloseCode, CloseReason, DrainCode, DrainReason, FaultKind, ImportId};
+use farref_proto::{
+    CloseCode, CloseReason, DrainCode, DrainReason, FaultKind, ImportId, TableSizes,
+};
 
 use super::inbox::Garbage;
 use super::serving::Canceller;
@@ -15,6 +17,7 @@ use super::{Lifetime, Phase, Session, State};
 use crate::Outcome;
 use crate::error::{Fault, Result};
 use crate::handoff::provisions;
+use crate::measure;
 use crate::object::ObjectIdentity;
 
 /// What becomes of the frames that are queued when a session ends.
@@ -303,6 +306,8 @@ impl Session {
         // Who learns of the end may look for the names at once.
         self.node.withdraw_all(self);
         self.phase.send_replace(Phase::Closed(fault.clone()));
+        measure::session_ended();
+        self.table_meter.tell(TableSizes::default);
         for handler in handlers {
             handler.end();
         }

@@ -65,6 +65,7 @@ impl Session {
                 }
             }
         });
+        scope.meter.begin();
         let future: HandlerFuture = match (&target, codec) {
             (Err(fault), _) => refuse(fault.clone()),
             (_, None) => refuse(self.unsupported_codec(call.codec)),

@@ -13,6 +13,7 @@
 //! **Invariant:** the way out and the protocol's state change together, under both locks, so that no frame of one
 //! connection is written to another.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use super::writing::Writer;
 use super::{Phase, Session};
 use crate::client::jittered;
 use crate::error::{Fault, Result};
+use crate::measure;
 use crate::task;
 use crate::transport::Transport;
 use crate::{FaultKind, Outcome, random};
@@ -218,14 +220,22 @@ impl Session {
         state.has_link = true;
         let link = state.connection.link();
         let old = pipe.open(link, writer);
+        let again = state.connection.retransmitted();
         let garbage = self.take_resumed(&mut state);
         drop((state, pipe));
         drop(old);
+        self.count_resumption(again);
         self.stop_tasks();
         self.start(link, reader, Arc::clone(place));
         garbage.wake();
         tracing::debug!(session = self.number, peer = %self.address, "a session goes on");
         Ok(())
+    }
+
+    /// Counts that the session goes on, and what it has sent again since it began.
+    fn count_resumption(&self, again: u64) {
+        let before = self.sent_again.swap(again, Ordering::Relaxed);
+        measure::resumed(again.saturating_sub(before));
     }
 
     /// Dials until there is a connection, or until the session has ended.
@@ -252,6 +262,10 @@ impl Session {
                     }
                     // Its tasks end the session if its time passes meanwhile.
                     let _ = phase.changed().await;
+                    if matches!(*phase.borrow(), Phase::Open) {
+                        let again = self.lock().connection.retransmitted();
+                        self.count_resumption(again);
+                    }
                 }
                 Err(fault) => {
                     tracing::debug!(session = self.number, %fault, "connecting again failed");

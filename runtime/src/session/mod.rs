@@ -62,6 +62,7 @@ use crate::context::Storage;
 use crate::dialling::Dialer;
 use crate::error::{Fault, Result};
 use crate::interceptor::Interceptors;
+use crate::measure::{self, TableMeter};
 use crate::node::Node;
 use crate::peer::{Identity, PeerAddress};
 
@@ -126,6 +127,9 @@ pub(crate) struct Session {
     ordered: OrderedOneways,
     under_way: UnderWay,
     handing_off: HandingOff,
+    /// How many bytes it had sent again when that was last counted.
+    sent_again: AtomicU64,
+    table_meter: TableMeter,
 }
 
 pub(crate) struct State {
@@ -171,6 +175,7 @@ impl Session {
             ended_here: false,
             suspended_at: None,
         };
+        measure::session_begun();
         Arc::new_cyclic(|me| Session {
             me: Weak::clone(me),
             state: Mutex::new(state),
@@ -197,6 +202,8 @@ impl Session {
             ordered: OrderedOneways::default(),
             under_way: UnderWay::default(),
             handing_off: HandingOff::default(),
+            sent_again: AtomicU64::new(0),
+            table_meter: TableMeter::default(),
         })
     }
 

@@ -374,8 +374,10 @@ impl Session {
         finished.push(kind, scope, result);
     }
 
-    /// Says at home what the caller of a oneway never hears.
+    /// Counts a call that has ended, and says at home what the caller of a oneway never hears.
     fn report(&self, kind: &AnswerKind, scope: &Scope, result: &Result<Reply>) {
+        let measured = result.as_ref().map(|reply| reply.is_error);
+        scope.meter.ended(scope.interface, scope.method, measured);
         let AnswerKind::Oneway(_) = kind else {
             return;
         };

@@ -14,6 +14,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
 use super::{Session, State};
+use crate::measure;
 
 /// How many slices are written at once.
 const SLICES: usize = 64;
@@ -232,7 +233,8 @@ impl Session {
         if pipe.is_blocked || pipe.failed.is_some() || pipe.writer.is_none() {
             return false;
         }
-        match pipe.poll_flush(self, &mut Context::from_waker(Waker::noop())) {
+        let before = pipe.taken;
+        let flushed = match pipe.poll_flush(self, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(Flushed::Written)) => true,
             Poll::Ready(Err(error)) => {
                 pipe.failed = Some(error);
@@ -240,7 +242,11 @@ impl Session {
             }
             // Only the task that writes has a waker that the transport may keep.
             Poll::Ready(Ok(Flushed::Discarded | Flushed::Superseded)) | Poll::Pending => false,
-        }
+        };
+        let taken = pipe.taken - before;
+        drop(pipe);
+        measure::written(taken);
+        flushed
     }
 
     /// Writes all that waits, for the task that writes to the connection of this number.
@@ -249,7 +255,12 @@ impl Session {
         if pipe.link != Some(link) {
             return Poll::Ready(Ok(Flushed::Superseded));
         }
-        pipe.poll_flush(self, cx)
+        let before = pipe.taken;
+        let flushed = pipe.poll_flush(self, cx);
+        let taken = pipe.taken - before;
+        drop(pipe);
+        measure::written(taken);
+        flushed
     }
 
     /// Waits until there is something to write, for the task that writes to the connection of this number. Returns
