@@ -80,13 +80,17 @@ impl Shelf {
 
 impl Folder for Shelf {
     fn folder(&self, name: &str) -> Result<FolderProxy, NotFound> {
-        let folder = self.folders.get(name).cloned().map(FolderProxy::new);
-        folder.ok_or_else(|| NotFound(name.to_owned()))
+        match self.folders.get(name) {
+            Some(folder) => Ok(FolderProxy::new(folder.clone())),
+            None => Err(NotFound(name.to_owned())),
+        }
     }
 
     fn document(&self, name: &str) -> Result<DocumentProxy, NotFound> {
-        let document = self.documents.get(name).cloned().map(DocumentProxy::new);
-        document.ok_or_else(|| NotFound(name.to_owned()))
+        match self.documents.get(name) {
+            Some(document) => Ok(DocumentProxy::new(document.clone())),
+            None => Err(NotFound(name.to_owned())),
+        }
     }
 
     fn names(&self) -> Vec<String> {
