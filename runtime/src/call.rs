@@ -137,8 +137,8 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
         AnnotatedCall(self)
     }
 
-    /// Waits for the result on this thread, and serves the objects that are pinned to it meanwhile; for programs without
-    /// async, see [`blocking`](mod@crate::blocking).
+    /// Waits for the result on this thread, and serves the objects that are pinned to it meanwhile, and whatever is called
+    /// on this call's behalf; for programs without async, see [`blocking`](mod@crate::blocking).
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
             let call = CallName(P::DESCRIPTOR.name, self.method().name);
             return blocking::wait_closed(self, call)?;
         }
-        blocking::wait(self)?
+        blocking::wait_for_call(self)?
     }
 
     /// Whether a thread that [`wait`](Call::wait)s for this call serves others meanwhile; the default is that it does.
@@ -519,7 +519,7 @@ impl<P: Proxy, A, T, X: Failure<T>> AnnotatedCall<'_, P, A, T, X> {
     /// Waits on this thread for the result and the notes; see [`Call::wait`]. A call that may not wait here fails with
     /// `Misuse` and has no notes.
     pub fn wait(self) -> (std::result::Result<T, X>, Vec<(String, Bytes)>) {
-        match blocking::wait(self) {
+        match blocking::wait_for_call(self) {
             Ok(result) => result,
             Err(fault) => (Err(fault.into()), Vec::new()),
         }

@@ -368,7 +368,9 @@ pub struct CallContext(Arc<Scope>);
 impl CallContext {
     /// The call that this code runs on behalf of; `None` outside any call, also in a task that a handler spawned.
     pub fn current() -> Option<Self> {
-        Scope::current().map(CallContext)
+        let scope = Scope::current()?;
+        // What stands for the calls of a thread that waits is no call.
+        (!scope.interface.is_empty()).then_some(CallContext(scope))
     }
 
     /// The wire name of the interface that was called.

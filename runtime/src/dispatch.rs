@@ -363,13 +363,16 @@ pub fn decode_result<T, E>(
     Ok(decode(reply)?)
 }
 
-/// Serves a `#[blocking]` method on a thread where blocking is allowed.
+/// Serves a `#[blocking]` method on a thread where blocking is allowed: on this one, if it waits, else on another.
 pub fn blocking<A: crate::access::Access>(
     entry: Arc<Entry<A>>,
     call: Incoming,
     serve: fn(&Entry<A>, &Incoming) -> Result<Reply>,
 ) -> HandlerFuture {
     Box::pin(async move {
+        if crate::blocking::is_running() {
+            return serve(&entry, &call);
+        }
         let scope = Arc::clone(&call.scope);
         let thread = tokio::task::spawn_blocking(move || {
             let _entered = scope.enter();
@@ -392,7 +395,10 @@ pub fn blocking<A: crate::access::Access>(
 
 /// Waits for a future on a thread where blocking is allowed.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Handle::current().block_on(future)
+    match crate::blocking::is_running() {
+        true => crate::blocking::drive_within(future),
+        false => tokio::runtime::Handle::current().block_on(future),
+    }
 }
 
 /// Buffers for encoding, used again and again.

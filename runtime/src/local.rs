@@ -194,12 +194,7 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
                 Some(handler) => handler(Rc::clone(&entry), call),
                 None => continue,
             };
-            tasks.spawn(Serving {
-                future,
-                scope,
-                no_cancel,
-                reply: Some(reply),
-            });
+            tasks.spawn(Serving::new(future, scope, no_cancel, reply));
         }
     });
     let methods = Box::new(PinnedMethods {
@@ -256,15 +251,31 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
     Tasks::current().spawn(task);
 }
 
-/// A handler of a pinned object that runs. It ends when nobody waits for it any more.
-struct Serving {
-    future: LocalHandlerFuture,
+/// A handler that runs on a certain thread. It ends when nobody waits for it any more.
+pub(crate) struct Serving<F> {
+    future: F,
     scope: Arc<Scope>,
     no_cancel: bool,
     reply: Option<oneshot::Sender<Result<Reply>>>,
 }
 
-impl Future for Serving {
+impl<F> Serving<F> {
+    pub(crate) fn new(
+        future: F,
+        scope: Arc<Scope>,
+        no_cancel: bool,
+        reply: oneshot::Sender<Result<Reply>>,
+    ) -> Self {
+        Serving {
+            future,
+            scope,
+            no_cancel,
+            reply: Some(reply),
+        }
+    }
+}
+
+impl<F: Future<Output = Result<Reply>> + Unpin> Future for Serving<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -279,7 +290,7 @@ impl Future for Serving {
         }
         let polled = {
             let _entered = this.scope.enter();
-            panics::contain(|| this.future.as_mut().poll(cx))
+            panics::contain(|| Pin::new(&mut this.future).poll(cx))
         };
         let result = match polled {
             Ok(Poll::Pending) => return Poll::Pending,

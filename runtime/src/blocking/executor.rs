@@ -15,8 +15,26 @@ use std::thread::Thread;
 use crate::context::Scope;
 use crate::panics;
 use crate::serial::Held;
+use crate::task;
 
 type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A task that may go on elsewhere when this thread waits no more.
+pub(super) type Visitor = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+enum Task {
+    Local(LocalFuture),
+    Visitor(Visitor),
+}
+
+impl Task {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Task::Local(future) => future.as_mut().poll(cx),
+            Task::Visitor(future) => future.as_mut().poll(cx),
+        }
+    }
+}
 
 /// What an event loop is told when this thread has something to do.
 pub(super) type Notify = Arc<dyn Fn() + Send + Sync>;
@@ -46,7 +64,7 @@ struct Tasks {
 }
 
 enum Slot {
-    Idle(LocalFuture, Arc<TaskWaker>),
+    Idle(Task, Arc<TaskWaker>),
     /// Being polled, further out on this thread's stack.
     Polled {
         woken_again: bool,
@@ -54,7 +72,7 @@ enum Slot {
 }
 
 /// Where other threads say that a task can go on.
-struct Inbox {
+pub(super) struct Inbox {
     thread: Thread,
     woken: Mutex<Woken>,
 }
@@ -62,12 +80,35 @@ struct Inbox {
 #[derive(Default)]
 struct Woken {
     tasks: VecDeque<u64>,
+    /// Tasks that have come and are not among those of the thread yet.
+    visitors: VecDeque<Visitor>,
+    /// How many waits take visitors.
+    open: usize,
+    /// How many waits take none, whatever those around them do.
+    closed: usize,
     notify: Option<Notify>,
 }
 
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, Woken> {
         self.woken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes visitors from now on.
+    pub(super) fn open(&self) {
+        self.lock().open += 1;
+    }
+
+    /// Gives the thread a task, if it takes any.
+    pub(super) fn visit(&self, visitor: Visitor) -> Result<(), Visitor> {
+        let mut woken = self.lock();
+        if woken.open == 0 || woken.closed > 0 {
+            return Err(visitor);
+        }
+        woken.visitors.push_back(visitor);
+        drop(woken);
+        self.thread.unpark();
+        Ok(())
     }
 
     fn push(&self, task: u64) {
@@ -131,17 +172,67 @@ pub(crate) fn door() -> Option<Arc<Held>> {
     TASKS.try_with(|tasks| Arc::clone(&tasks.door)).ok()
 }
 
+/// Where others say what this thread is to do; `None` if the thread is ending.
+pub(super) fn inbox() -> Option<Arc<Inbox>> {
+    TASKS.try_with(|tasks| Arc::clone(&tasks.inbox)).ok()
+}
+
+/// Takes no visitors for one wait less; after the last, those that are left go on in the runtime.
+pub(super) fn leave(inbox: &Arc<Inbox>) {
+    let mut woken = inbox.lock();
+    woken.open -= 1;
+    if woken.open > 0 {
+        return;
+    }
+    let mut left = std::mem::take(&mut woken.visitors);
+    drop(woken);
+    let _ = TASKS.try_with(|tasks| {
+        let mut slots = tasks.slots.borrow_mut();
+        let is_visitor = |_: &u64, slot: &mut Slot| matches!(slot, Slot::Idle(Task::Visitor(_), _));
+        for (_, slot) in slots.extract_if(is_visitor) {
+            if let Slot::Idle(Task::Visitor(visitor), _) = slot {
+                left.push_back(visitor);
+            }
+        }
+    });
+    for visitor in left {
+        task::spawn(visitor);
+    }
+}
+
+/// Takes no visitors until it is dropped.
+pub(super) struct Shut(Arc<Inbox>);
+
+impl Shut {
+    /// `None` if the thread is ending.
+    pub(super) fn begin() -> Option<Self> {
+        let inbox = inbox()?;
+        inbox.lock().closed += 1;
+        Some(Shut(inbox))
+    }
+}
+
+impl Drop for Shut {
+    fn drop(&mut self) {
+        self.0.lock().closed -= 1;
+    }
+}
+
 /// Gives this thread a task, which runs when the thread waits.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+    add(Task::Local(Box::pin(future)));
+}
+
+fn add(task: Task) {
     let waker = TASKS.try_with(|tasks| {
-        let task = tasks.next.replace(tasks.next.get() + 1);
+        let number = tasks.next.replace(tasks.next.get() + 1);
         let waker = Arc::new(TaskWaker {
             inbox: Arc::clone(&tasks.inbox),
-            task,
+            task: number,
             is_queued: AtomicBool::new(false),
         });
-        let slot = Slot::Idle(Box::pin(future), Arc::clone(&waker));
-        tasks.slots.borrow_mut().insert(task, slot);
+        let slot = Slot::Idle(task, Arc::clone(&waker));
+        tasks.slots.borrow_mut().insert(number, slot);
         waker
     });
     // A thread that ends takes no more tasks.
@@ -177,6 +268,10 @@ pub(super) fn notify_of_the_rest() {
 
 /// Polls each task that could go on when this was called, and returns whether there was one.
 pub(super) fn run_ready() -> bool {
+    let visitors = TASKS.try_with(|tasks| std::mem::take(&mut tasks.inbox.lock().visitors));
+    for visitor in visitors.into_iter().flatten() {
+        add(Task::Visitor(visitor));
+    }
     let count = TASKS.try_with(|tasks| tasks.inbox.lock().tasks.len());
     let mut ran = false;
     for _ in 0..count.unwrap_or(0) {
@@ -199,7 +294,7 @@ fn run(task: u64) {
         let _left = Scope::leave();
         panics::contain(|| {
             let waker = Waker::from(Arc::clone(&waker));
-            future.as_mut().poll(&mut Context::from_waker(&waker))
+            future.poll(&mut Context::from_waker(&waker))
         })
     };
     if let Ok(Poll::Pending) = polled {
@@ -215,7 +310,7 @@ fn run(task: u64) {
 }
 
 /// Takes a task out of its slot; `None` if it has ended, or is being polled.
-fn take(task: u64) -> Option<(LocalFuture, Arc<TaskWaker>)> {
+fn take(task: u64) -> Option<(Task, Arc<TaskWaker>)> {
     let taken = TASKS.try_with(|tasks| {
         let mut slots = tasks.slots.borrow_mut();
         let slot = slots.get_mut(&task)?;
@@ -228,7 +323,7 @@ fn take(task: u64) -> Option<(LocalFuture, Arc<TaskWaker>)> {
     taken.ok().flatten()
 }
 
-fn put_back(task: u64, future: LocalFuture, waker: Arc<TaskWaker>) {
+fn put_back(task: u64, future: Task, waker: Arc<TaskWaker>) {
     let _ = TASKS.try_with(|tasks| {
         let mut slots = tasks.slots.borrow_mut();
         let slot = slots.insert(task, Slot::Idle(future, waker));

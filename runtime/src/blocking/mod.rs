@@ -88,6 +88,11 @@
 //! # Ok::<(), Fault>(())
 //! ```
 //!
+//! The same holds for an object that is not pinned, where it is called on behalf of a call that a thread waits for by
+//! [`Call::wait`](crate::Call::wait) or through a blocking proxy: its handler runs on that thread, also one that is marked
+//! `#[blocking]`. What nobody waits for, an oneway or a call that was made by a task apart, runs in the runtime, and so does the rest of
+//! a handler that is not done when the call is.
+//!
 //! While a handler waits, whatever else arrives is served within that wait, on top of it on the stack. The handler goes
 //! on when what it waits for is there *and* those on top of it have ended. [`Call::reentrant`](crate::Call::reentrant)
 //! makes a thread serve nobody while it waits for a call; what would then wait for ever is refused.
@@ -106,10 +111,11 @@
 mod background;
 mod executor;
 mod proxy;
+mod visiting;
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -126,6 +132,7 @@ use crate::{Daemon, FaultKind, Outcome};
 
 pub(crate) use executor::{door, is_running, spawn};
 pub use proxy::{BlockingProxy, Connect, Items};
+pub(crate) use visiting::at_home;
 
 /// Connects to the object at this URI and makes sure that it is there: [`farref::connect`](crate::connect), waited for.
 ///
@@ -159,8 +166,18 @@ pub fn bind(uri: impl TryInto<Uri, Error: Into<UriError>>) -> Result<Daemon> {
 ///
 /// `Misuse`, `NotStarted`, on a thread that drives a runtime; nothing was polled then.
 pub fn wait<F: Future>(future: F) -> Result<F::Output> {
-    let _running = begin()?;
-    drive(future, None, true).ok_or_else(timed_out)
+    let _begun = begin()?;
+    Ok(drive(future, true))
+}
+
+/// Waits for a call, and serves what is called on its behalf, too.
+pub(crate) fn wait_for_call<F: Future>(call: F) -> Result<F::Output> {
+    let _begun = begin()?;
+    // Outside any call, one stands for all that comes of this.
+    let scope = Scope::current().unwrap_or_default();
+    let _entered = scope.enter();
+    let _here = visiting::Here::begin(scope.chain()).ok_or_else(ending)?;
+    Ok(drive(call, true))
 }
 
 /// Waits as [`wait`] does, but not longer than this. The future is dropped then.
@@ -171,8 +188,9 @@ pub fn wait<F: Future>(future: F) -> Result<F::Output> {
 ///
 /// As [`wait`]; and `DeadlineExceeded`. A handler that is being served is not interrupted.
 pub fn wait_timeout<F: Future>(future: F, timeout: Duration) -> Result<F::Output> {
-    let _running = begin()?;
-    drive(future, Instant::now().checked_add(timeout), true).ok_or_else(timed_out)
+    let _begun = begin()?;
+    let until = Instant::now().checked_add(timeout);
+    drive_until(pin!(future), until, true).ok_or_else(timed_out)
 }
 
 /// Serves what has arrived for the objects that are pinned to this thread, without waiting for more. Returns whether
@@ -182,7 +200,7 @@ pub fn wait_timeout<F: Future>(future: F, timeout: Duration) -> Result<F::Output
 ///
 /// `Misuse`, on a thread that drives a runtime.
 pub fn poll_once() -> Result<bool> {
-    let _running = begin()?;
+    let _begun = begin()?;
     let ran = executor::run_ready();
     executor::notify_of_the_rest();
     Ok(ran)
@@ -205,12 +223,13 @@ pub fn spawn_local(future: impl Future<Output = ()> + 'static) {
 
 /// Waits for a call, and serves nobody meanwhile.
 pub(crate) fn wait_closed<F: Future>(future: F, call: CallName) -> Result<F::Output> {
-    let _running = begin()?;
+    let _begun = begin()?;
     // Outside any call, one stands for all that comes of this.
     let scope = Scope::current().unwrap_or_default();
     let _entered = scope.enter();
     let _closed = Closed::by(call)?;
-    drive(future, None, false).ok_or_else(timed_out)
+    let _shut = executor::Shut::begin().ok_or_else(ending)?;
+    Ok(drive(future, false))
 }
 
 /// The closed door of this thread, until it is dropped.
@@ -233,14 +252,32 @@ impl Drop for Closed {
     }
 }
 
-/// Polls `future` until it ends, and the tasks of this thread if it `serves`. Returns nothing when time is up.
-fn drive<F: Future>(future: F, until: Option<Instant>, serves: bool) -> Option<F::Output> {
+/// Polls `future` until it ends, and the tasks of this thread if it `serves`.
+fn drive<F: Future>(future: F, serves: bool) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Some(output) = drive_until(future.as_mut(), None, serves) {
+            return output;
+        }
+    }
+}
+
+/// The same, on a thread that serves already.
+pub(crate) fn drive_within<F: Future>(future: F) -> F::Output {
+    drive(future, true)
+}
+
+/// The same. Returns nothing when time is up.
+fn drive_until<F: Future>(
+    mut future: Pin<&mut F>,
+    until: Option<Instant>,
+    serves: bool,
+) -> Option<F::Output> {
     let waiting = Arc::new(Waiting {
         thread: std::thread::current(),
         is_woken: AtomicBool::new(true),
     });
     let waker = Waker::from(Arc::clone(&waiting));
-    let mut future = pin!(future);
     loop {
         let is_woken = waiting.is_woken.swap(false, Ordering::AcqRel);
         if is_woken
@@ -286,7 +323,7 @@ pub(crate) fn enter() -> Result<EnterGuard<'static>> {
 }
 
 /// Makes sure that this thread may wait, and that there is a runtime.
-fn begin() -> Result<(Option<EnterGuard<'static>>, executor::Running)> {
+fn begin() -> Result<Begun> {
     if !is_running() && drives_a_runtime() {
         return Err(misuse(
             "this thread drives a runtime, which waiting would stop; `.await` the call instead, or wait on a thread of \
@@ -299,7 +336,16 @@ fn begin() -> Result<(Option<EnterGuard<'static>>, executor::Running)> {
         Err(error) if error.is_thread_local_destroyed() => return Err(ending()),
         Err(_) => Some(background()?),
     };
-    Ok((entered, running))
+    Ok(Begun {
+        _running: running,
+        _entered: entered,
+    })
+}
+
+/// What a thread holds while it waits.
+struct Begun {
+    _running: executor::Running,
+    _entered: Option<EnterGuard<'static>>,
 }
 
 fn ending() -> Fault {

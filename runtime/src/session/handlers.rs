@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::Session;
 use super::inbox::Arrived;
 use super::serving::AnswerKind;
+use crate::blocking;
 use crate::call::deadline_exceeded;
 use crate::codec::Codec;
 use crate::context::{CallName, Notes, Scope};
@@ -123,6 +124,10 @@ impl Session {
                     }
                 }
             }
+        };
+        let future = match &kind {
+            AnswerKind::Call(_) => blocking::at_home(&scope, flags.runs_to_its_end(), future),
+            AnswerKind::Oneway(_) | AnswerKind::Answered => future,
         };
         let handler = Handler {
             future,

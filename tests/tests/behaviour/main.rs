@@ -26,6 +26,7 @@ mod flights;
 mod futures;
 mod handoffs;
 mod handover;
+mod home_threads;
 mod inspection;
 mod interceptors;
 mod interfaces;
