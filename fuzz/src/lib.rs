@@ -289,6 +289,7 @@ impl Play {
         while matches!(self.connection.stream_room(*stream), Ok((1.., 1..))) {
             let items = OutgoingItems {
                 codec: CODEC,
+                extensions: Extensions::NONE,
                 lengths: &[1],
                 table: &[],
                 body: b"i",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use farref_proto::{
-    BatchMode, CallFlags, CallId, Connection, ConnectionError, Event, ExportId, ImportId,
-    IncomingCall, IncomingRef, Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems,
+    BatchMode, CallFlags, CallId, Connection, ConnectionError, Event, ExportId, Extensions,
+    ImportId, IncomingCall, IncomingRef, Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems,
     OutgoingReply, ResumeRequest, StreamEnding, StreamNumber, Time,
 };
 
@@ -171,6 +171,7 @@ impl Side {
         while matches!(self.connection.stream_room(*stream), Ok((1.., 1..))) {
             let items = OutgoingItems {
                 codec: CODEC,
+                extensions: Extensions::NONE,
                 lengths: &[1],
                 table: &[],
                 body: &[*next],

@@ -177,6 +177,7 @@ impl Connection {
             ..
         } = items;
         let Sections {
+            mut extensions,
             table,
             body,
             attachments,
@@ -184,7 +185,7 @@ impl Connection {
         } = sections;
         let costs = item_costs(&lengths, &attachments);
         let received = self.consumed.received(number, costs, lengths.len())?;
-        let table = self.take_table(&table, &mut None)?;
+        let table = self.take_table(&table, &mut extensions)?;
         match received {
             Received::Wanted => self.events.push_back(Event::StreamItems(IncomingItems {
                 stream: StreamNumber::new(number),

@@ -31,6 +31,8 @@ pub struct StreamItems {
 pub struct OutgoingItems<'a> {
     /// What the items are encoded with.
     pub codec: u8,
+    /// What travels beside them: introductions.
+    pub extensions: &'a Extensions,
     /// The length of each item in the body.
     pub lengths: &'a [u32],
     /// The references and streams in the items.
@@ -44,7 +46,7 @@ pub struct OutgoingItems<'a> {
 impl<'a> OutgoingItems<'a> {
     pub(crate) fn sections(&self) -> SectionsView<'a> {
         SectionsView {
-            extensions: Extensions::NONE,
+            extensions: self.extensions,
             table: self.table,
             body: self.body,
             attachments: self.attachments,
@@ -69,6 +71,11 @@ impl StreamItems {
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         let items = OutgoingItems {
             codec: self.codec,
+            extensions: self
+                .sections
+                .extensions
+                .as_deref()
+                .unwrap_or(Extensions::NONE),
             lengths: &self.lengths,
             table: &self.sections.table,
             body: &self.sections.body,
@@ -83,7 +90,7 @@ impl StreamItems {
         frame: &Bytes,
         grants: &Grants,
     ) -> Result<Self, DecodeError> {
-        header.require_flags(TABLE | ATTACHMENTS)?;
+        header.require_flags(ALL_SECTIONS)?;
         if header.aux != 0 {
             return Err(DecodeError::Reserved("the header"));
         }
@@ -97,6 +104,13 @@ impl StreamItems {
             .map(|_| reader.u32("the items"))
             .collect::<Result<Vec<_>, _>>()?;
         let sections = Sections::decode(reader, header.flags, grants)?;
+        if let Some(tag) = sections.unknown_extension {
+            // Nobody could be told that the items were not understood.
+            return Err(DecodeError::BadValue {
+                field: "an extension of items",
+                value: tag.into(),
+            });
+        }
         let total: u64 = lengths.iter().copied().map(u64::from).sum();
         if total != sections.body.len() as u64 {
             return Err(DecodeError::BadValue {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use farref_proto::{
-    BatchMode, CallId, Connection, Event, ImportId, IncomingRef, OutgoingCall, OutgoingItems,
-    OutgoingReply, StreamEnding, StreamNumber,
+    BatchMode, CallId, Connection, Event, Extensions, ImportId, IncomingRef, OutgoingCall,
+    OutgoingItems, OutgoingReply, StreamEnding, StreamNumber,
 };
 
 use crate::pair::{CLIENT, CODEC, SERVER, call, describe, reply};
@@ -210,6 +210,7 @@ fn send_items(connection: &mut Connection, stream: StreamNumber, mut item: u8, c
     while item < count && connection.stream_room(stream).unwrap().0 > 0 {
         let items = OutgoingItems {
             codec: CODEC,
+            extensions: Extensions::NONE,
             lengths: &[1],
             table: &[],
             body: &[item],

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use farref_proto::message::{Message, StreamCancel, StreamCredit, StreamEnd, StreamItems};
 use farref_proto::{
-    ConnectionError, Event, FaultKind, FaultMessage, IncomingItems, IncomingRef, Outcome,
-    OutgoingCall, OutgoingItems, OutgoingReply, SendError, StreamEnding, StreamNumber, TableEntry,
-    Violation,
+    ConnectionError, Event, Extensions, FaultKind, FaultMessage, IncomingItems, IncomingRef,
+    Outcome, OutgoingCall, OutgoingItems, OutgoingReply, SendError, StreamEnding, StreamNumber,
+    TableEntry, Violation,
 };
 use proptest::prelude::*;
 
@@ -18,6 +18,7 @@ const THEIRS: u32 = 1 << 31;
 fn items<'a>(lengths: &'a [u32], body: &'a [u8]) -> OutgoingItems<'a> {
     OutgoingItems {
         codec: CODEC,
+        extensions: Extensions::NONE,
         lengths,
         table: &[],
         body,

@@ -212,7 +212,7 @@ impl Exports {
         connection: &mut Connection,
         reference: &Remote,
         session: &Session,
-        introducing: Option<(&mut Introducing, usize)>,
+        (introducing, index): (&mut Introducing, usize),
     ) -> Result<TableEntry, SendError> {
         match reference {
             Remote::Dead(_) => Ok(TableEntry::DEAD),
@@ -223,9 +223,7 @@ impl Exports {
                 None => {
                     let entry = self.export(connection, &forward(reference))?;
                     let is_introduced = reference.identity().is_some()
-                        && introducing.is_some_and(|(introducing, index)| {
-                            introducing.introduce(far, index, session)
-                        });
+                        && introducing.introduce(far, index, session);
                     Ok(match is_introduced {
                         true => Connection::introduced_entry(entry),
                         false => entry,

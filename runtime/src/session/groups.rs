@@ -398,7 +398,7 @@ impl Session {
             &made
         };
         let mut introducing = Introducing::default();
-        let transferred = state.transfer_introducing(
+        let transferred = state.transfer(
             &encoded.transferred,
             encoded.codec,
             self,

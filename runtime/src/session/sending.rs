@@ -86,7 +86,7 @@ impl Session {
         let mut introducing = Introducing::default();
         let transferred = match encoded.transferred.as_slice() {
             [] => Ok(Vec::new()),
-            transferred => state.transfer_introducing(
+            transferred => state.transfer(
                 transferred,
                 encoded.codec,
                 self,

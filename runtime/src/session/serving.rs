@@ -461,7 +461,7 @@ impl Session {
         let codec = reply.codec.unwrap_or(Codec::Postcard);
         let mut introducing = Introducing::default();
         let transferred =
-            state.transfer_introducing(&reply.transferred, codec, self, &mut introducing, garbage);
+            state.transfer(&reply.transferred, codec, self, &mut introducing, garbage);
         let table = match transferred {
             Ok(table) => table,
             Err(error) => {

@@ -15,35 +15,13 @@ use crate::transferred::Transferred;
 
 impl State {
     /// Makes the table of a frame that transfers this, and takes it into the books. Items of streams in it will be
-    /// encoded as the frame is.
+    /// encoded as the frame is. Its receiver is introduced to third processes where that is possible.
     pub(super) fn transfer(
         &mut self,
         transferred: &[Transferred],
         codec: Codec,
         session: &Session,
-        garbage: &mut Garbage,
-    ) -> Result<Vec<TableEntry>, SendError> {
-        self.fill(transferred, codec, session, None, garbage)
-    }
-
-    /// The same for a frame that may introduce its receiver to third processes.
-    pub(super) fn transfer_introducing(
-        &mut self,
-        transferred: &[Transferred],
-        codec: Codec,
-        session: &Session,
         introducing: &mut Introducing,
-        garbage: &mut Garbage,
-    ) -> Result<Vec<TableEntry>, SendError> {
-        self.fill(transferred, codec, session, Some(introducing), garbage)
-    }
-
-    fn fill(
-        &mut self,
-        transferred: &[Transferred],
-        codec: Codec,
-        session: &Session,
-        mut introducing: Option<&mut Introducing>,
         garbage: &mut Garbage,
     ) -> Result<Vec<TableEntry>, SendError> {
         if transferred.is_empty() {
@@ -54,8 +32,7 @@ impl State {
             let connection = &mut self.connection;
             let entry = match entry {
                 Transferred::Reference(remote) => {
-                    let introducing = introducing.as_deref_mut();
-                    let introducing = introducing.map(|introducing| (introducing, table.len()));
+                    let introducing = (&mut *introducing, table.len());
                     self.exports
                         .transfer(connection, remote, session, introducing)
                 }

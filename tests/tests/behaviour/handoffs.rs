@@ -37,6 +37,10 @@ pub(crate) trait Post {
     async fn flood(&self, calls: u32) -> Result<Vec<u32>, String>;
     /// Fetches so many objects from one process and gives them to another, and keeps nothing.
     async fn carry(&self, from: String, to: String, count: u32) -> Result<(), String>;
+    /// The same, one by one in a stream.
+    async fn deliver(&self, from: String, to: String, count: u32) -> Result<(), String>;
+    /// Keeps what comes.
+    async fn collect(&self, parcels: RemoteStream<ParcelProxy>) -> Result<(), String>;
     /// Gives what is kept to another process.
     async fn pass_on(&self, to: String) -> Result<(), String>;
     /// Whether the first that is kept is the one that this process always gives.
@@ -151,6 +155,23 @@ impl Post for Office {
             parcels.push(from.parcel().await.map_err(text)?);
         }
         to.keep(parcels).await.map_err(text)
+    }
+    async fn deliver(&self, from: String, to: String, count: u32) -> Result<(), String> {
+        let (from, to) = (self.connect(from).await?, self.connect(to).await?);
+        let mut parcels = Vec::new();
+        for _ in 0..count {
+            parcels.push(from.parcel().await.map_err(text)?);
+        }
+        let delivered = to.collect(RemoteStream::from_iter(parcels)).await;
+        delivered.map_err(|error| error.to_string())
+    }
+    async fn collect(&self, mut parcels: RemoteStream<ParcelProxy>) -> Result<(), String> {
+        let mut collected = Vec::new();
+        while let Some(parcel) = parcels.next().await {
+            collected.push(parcel.map_err(text)?);
+        }
+        self.keep(collected).await;
+        Ok(())
     }
     async fn pass_on(&self, to: String) -> Result<(), String> {
         let to = self.connect(to).await?;
@@ -279,6 +300,23 @@ async fn a_reference_that_was_passed_on_needs_no_middleman() {
         [Ok(owner.pid)],
         "it is a grant of its own, and leads there directly"
     );
+    receiver.post.forget().await.unwrap();
+    owner.at_baseline().await;
+    receiver.at_baseline().await;
+}
+
+#[tokio::test]
+async fn references_in_a_stream_need_no_middleman_either() {
+    let (owner, mut middle, receiver) = three(&[]).await;
+    let delivered = middle
+        .post
+        .deliver(owner.uri.clone(), receiver.uri.clone(), 3)
+        .await;
+    delivered.unwrap();
+    let direct = vec![Ok(owner.pid); 3];
+    assert_eq!(receiver.post.ask().await.unwrap(), direct);
+    middle.process.kill();
+    assert_eq!(receiver.post.ask().await.unwrap(), direct);
     receiver.post.forget().await.unwrap();
     owner.at_baseline().await;
     receiver.at_baseline().await;

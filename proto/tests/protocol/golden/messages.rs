@@ -367,6 +367,15 @@ pub(super) fn messages() -> Vec<(&'static str, Message)> {
             }),
         ),
         (
+            "stream-items-introducing",
+            Message::StreamItems(StreamItems {
+                stream: 4,
+                codec: 1,
+                lengths: vec![0],
+                sections: introducing.clone(),
+            }),
+        ),
+        (
             "stream-credit",
             Message::StreamCredit(StreamCredit {
                 stream: ALIAS_BIT | 4,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use farref_proto::{FaultKind, OutgoingItems, SendError, StreamNumber};
+use farref_proto::{Extensions, FaultKind, OutgoingItems, SendError, StreamNumber};
 use tokio::time::Sleep;
 
+use super::super::handing_off::Introducing;
 use super::super::inbox::Garbage;
 use super::super::refusals::kind_of;
 use super::super::{Session, State};
@@ -171,10 +172,13 @@ impl Session {
         let mut garbage = Garbage::default();
         let mut guard = self.lock();
         let state = &mut *guard;
-        let table = state.transfer(&transferred, codec, self, &mut garbage);
+        let mut introducing = Introducing::default();
+        let table = state.transfer(&transferred, codec, self, &mut introducing, &mut garbage);
+        let introduced = introducing.extensions(Extensions::NONE);
         let sent = table.and_then(|table| {
             let outgoing = OutgoingItems {
                 codec: codec.id(),
+                extensions: introduced.as_ref().unwrap_or(Extensions::NONE),
                 lengths: &lengths,
                 table: &table,
                 body: &body,
@@ -186,6 +190,7 @@ impl Session {
             }
             sent
         });
+        introducing.end(sent.is_ok(), &mut garbage);
         Self::unlock_and_write(guard);
         drop(garbage);
         sent.map_err(|error| unsendable(&error))
