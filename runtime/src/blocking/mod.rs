@@ -176,7 +176,7 @@ pub(crate) fn wait_for_call<F: Future>(call: F) -> Result<F::Output> {
     // Outside any call, one stands for all that comes of this.
     let scope = Scope::current().unwrap_or_default();
     let _entered = scope.enter();
-    let _here = visiting::Here::begin(scope.chain()).ok_or_else(ending)?;
+    let _here = visiting::Here::begin(&scope).ok_or_else(ending)?;
     Ok(drive(call, true))
 }
 

@@ -19,31 +19,49 @@ use crate::error::Fault;
 use crate::local::Serving;
 
 /// The threads that wait, by the chain of the call that each waits for, the innermost wait last.
-static WAITS: LazyLock<Mutex<HashMap<ChainId, Vec<Arc<Inbox>>>>> = LazyLock::new(Mutex::default);
+static WAITS: LazyLock<Mutex<Waits>> = LazyLock::new(Mutex::default);
+
+type Waits = HashMap<ChainId, Vec<Wait>>;
+
+/// A thread, and how deep in its chain the call is that it waits for. What that brings about lies deeper.
+struct Wait {
+    depth: u16,
+    inbox: Arc<Inbox>,
+}
 
 /// How many there are: with none, no handler looks for one.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-fn waits() -> MutexGuard<'static, HashMap<ChainId, Vec<Arc<Inbox>>>> {
+fn waits() -> MutexGuard<'static, Waits> {
     WAITS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says that this thread waits for a call of a chain, until it is dropped.
 pub(super) struct Here {
     chain: ChainId,
+    depth: u16,
     inbox: Arc<Inbox>,
 }
 
 impl Here {
     /// `None` if the thread is ending.
-    pub(super) fn begin(chain: ChainId) -> Option<Self> {
+    pub(super) fn begin(scope: &Scope) -> Option<Self> {
+        let chain = scope.chain();
+        let depth = scope.depth.saturating_add(scope.is_served.into());
         let inbox = executor::inbox()?;
         inbox.open();
         COUNT.fetch_add(1, Ordering::SeqCst);
         let mut waits = waits();
-        waits.entry(chain).or_default().push(Arc::clone(&inbox));
+        waits.entry(chain).or_default().push(Wait {
+            depth,
+            inbox: Arc::clone(&inbox),
+        });
         drop(waits);
-        Some(Here { chain, inbox })
+        Some(Here {
+            chain,
+            depth,
+            inbox,
+        })
     }
 }
 
@@ -51,9 +69,9 @@ impl Drop for Here {
     fn drop(&mut self) {
         let mut waits = waits();
         if let Some(threads) = waits.get_mut(&self.chain) {
-            let here = threads
-                .iter()
-                .rposition(|thread| Arc::ptr_eq(thread, &self.inbox));
+            let here = threads.iter().rposition(|wait| {
+                wait.depth == self.depth && Arc::ptr_eq(&wait.inbox, &self.inbox)
+            });
             here.map(|here| threads.remove(here));
             if threads.is_empty() {
                 waits.remove(&self.chain);
@@ -76,7 +94,9 @@ pub(crate) fn at_home(
     }
     let thread = scope.chain.get().and_then(|chain| {
         let waits = waits();
-        waits.get(chain)?.last().cloned()
+        let mut waits = waits.get(chain)?.iter().rev();
+        let wait = waits.find(|wait| wait.depth < scope.depth)?;
+        Some(Arc::clone(&wait.inbox))
     });
     let Some(thread) = thread else {
         return future;
