@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::call::{ReplyStatus, end_with_attachments};
 use super::extensions::Extensions;
 use super::reader::Reader;
-use super::sections::{ALL_SECTIONS, ATTACHMENTS, Sections, SectionsView, TABLE, TableEntry};
+use super::sections::{ALL_SECTIONS, Sections, SectionsView, TableEntry};
 use crate::error::DecodeError;
 use crate::frame::{FrameWriter, HEADER_LENGTH, Header, Kind};
 use crate::limits::Grants;

@@ -253,7 +253,7 @@ pub(super) fn messages() -> Vec<(&'static str, Message)> {
         ),
         (
             "call-that-introduces",
-            Message::Call(plain_call(introducing)),
+            Message::Call(plain_call(introducing.clone())),
         ),
         (
             "call-pipelined-kept-batched",
@@ -372,7 +372,7 @@ pub(super) fn messages() -> Vec<(&'static str, Message)> {
                 stream: 4,
                 codec: 1,
                 lengths: vec![0],
-                sections: introducing.clone(),
+                sections: introducing,
             }),
         ),
         (
