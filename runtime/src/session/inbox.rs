@@ -236,14 +236,8 @@ impl Session {
                     |table: &[IncomingRef]| transfer::receive(exports, streams, self, table);
                 state.questions.answer(reply, receive, garbage);
             }
-            Event::Call(call) => {
-                let arrived = self.arrived(state, call, None);
-                work.extend(self.sorted(state, arrived));
-            }
-            Event::Oneway(call, receipt) => {
-                let arrived = self.arrived(state, call, Some(receipt));
-                work.extend(self.sorted(state, arrived));
-            }
+            Event::Call(call) => self.take_call(state, call, None, work),
+            Event::Oneway(call, receipt) => self.take_call(state, call, Some(receipt), work),
             Event::Finished(call) => state.promises.finish(call, garbage),
             Event::Batch(batch) => work.push(self.arrived_batch(state, batch)),
             Event::Bind(bind) => self.serve_bind(state, bind, garbage, work),
@@ -324,6 +318,23 @@ impl Session {
             }
             opened
         });
+    }
+
+    /// Takes a call or a oneway that arrived.
+    #[inline]
+    fn take_call(
+        self: &Arc<Self>,
+        state: &mut State,
+        call: IncomingCall,
+        receipt: Option<OnewayReceipt>,
+        work: &mut Vec<Work>,
+    ) {
+        let concerns_promises = call.pipelined || call.keep_answer;
+        let arrived = self.arrived(state, call, receipt);
+        match concerns_promises {
+            false => work.push(Work::Call(arrived)),
+            true => work.extend(self.sorted(state, arrived)),
+        }
     }
 
     pub(super) fn arrived(

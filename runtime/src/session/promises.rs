@@ -162,8 +162,8 @@ impl Promises {
 }
 
 impl Session {
-    /// Notes a call that arrived. Returns nothing if it waits for the answer of another one.
-    #[inline]
+    /// Notes a call that arrived, whose target or answer is a promise. Returns nothing if it waits for the answer of
+    /// another one.
     pub(super) fn sorted(
         self: &Arc<Self>,
         state: &mut State,
