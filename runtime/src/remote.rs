@@ -42,7 +42,7 @@ impl Remote {
     /// Where the object was found, if it is known by a URI.
     pub(crate) fn uri(&self) -> Option<&Uri> {
         match self {
-            Remote::Far(reference) => match &reference.0 {
+            Remote::Far(reference) => match reference.kind() {
                 Kind::Named(named) => Some(&named.uri),
                 Kind::Held(_) | Kind::Introduced(_) | Kind::Promised(_) => None,
             },
@@ -53,7 +53,7 @@ impl Remote {
     /// FNV-1a of the wire name of the interface that is expected of the object; 0 if that is not known.
     pub(crate) fn interface(&self) -> u32 {
         match self {
-            Remote::Far(reference) => match &reference.0 {
+            Remote::Far(reference) => match reference.kind() {
                 Kind::Named(named) => named.interface,
                 Kind::Held(bound) => bound.interface,
                 Kind::Introduced(introduced) => introduced.interface,
@@ -83,7 +83,7 @@ impl Remote {
     /// What the object is, as far as that is known without a round trip.
     pub(crate) fn identity(&self) -> Option<ObjectIdentity> {
         match self {
-            Remote::Far(reference) => match &reference.0 {
+            Remote::Far(reference) => match reference.kind() {
                 Kind::Introduced(introduced) => Some(introduced.identity),
                 _ => reference.with_place(|bound| bound.found.get()?.as_ref().ok().copied())?,
             },
@@ -102,7 +102,7 @@ impl Remote {
 
     fn client(&self) -> Option<&Client> {
         match self {
-            Remote::Far(reference) => match &reference.0 {
+            Remote::Far(reference) => match reference.kind() {
                 Kind::Named(named) => Some(&named.client),
                 Kind::Held(_) | Kind::Introduced(_) | Kind::Promised(_) => None,
             },
@@ -185,7 +185,7 @@ impl Remote {
         let Remote::Far(reference) = self else {
             return None;
         };
-        let Kind::Named(named) = &reference.0 else {
+        let Kind::Named(named) = reference.kind() else {
             return None;
         };
         let finding = match &named.finding {

@@ -75,7 +75,7 @@ impl Remote {
     /// Gives the place in the session back; a named object is found again at the next call.
     pub(crate) fn disconnect(&self) {
         if let Remote::Far(reference) = self
-            && let Kind::Named(named) = &reference.0
+            && let Kind::Named(named) = reference.kind()
         {
             let old = named.bound_mut().take();
             drop(old);

@@ -16,7 +16,22 @@ use crate::session::Session;
 use crate::uri::{Address, Uri};
 
 /// A reference to an object of another process.
-pub struct FarReference(pub(super) Kind);
+///
+/// What it consists of is behind a `dyn`: sessions, nodes and references hold each other in many ways, and a compiler that
+/// asks whether a proxy is `Send` would follow them all. With an error in the application's code, where it remembers
+/// nothing of what it found, it would not come to an end.
+pub struct FarReference(Box<dyn IsKind>);
+
+trait IsKind: Send + Sync {
+    fn kind(&self) -> &Kind;
+}
+
+impl IsKind for Kind {
+    #[inline]
+    fn kind(&self) -> &Kind {
+        self
+    }
+}
 
 pub(super) enum Kind {
     /// A reference that arrived in a frame. It lives and dies with its session.
@@ -48,20 +63,29 @@ pub(crate) enum Finding {
 }
 
 impl FarReference {
+    fn new(kind: Kind) -> Arc<Self> {
+        Arc::new(FarReference(Box::new(kind)))
+    }
+
+    #[inline]
+    pub(super) fn kind(&self) -> &Kind {
+        self.0.kind()
+    }
+
     /// A reference that arrived in a frame.
     pub(crate) fn held(bound: Arc<Bound>) -> Arc<Self> {
-        Arc::new(FarReference(Kind::Held(bound)))
+        FarReference::new(Kind::Held(bound))
     }
 
     /// A reference to an object of a third process, until it is known how it is reached best.
     pub(crate) fn introduced_by(identity: ObjectIdentity, through: Arc<Bound>) -> Arc<Self> {
         let introduced = Introduced::new(identity, through);
-        Arc::new(FarReference(Kind::Introduced(introduced)))
+        FarReference::new(Kind::Introduced(introduced))
     }
 
     /// What is known of an object to which this process was introduced.
     pub(crate) fn introduced(&self) -> Option<&Introduced> {
-        match &self.0 {
+        match self.kind() {
             Kind::Introduced(introduced) => Some(introduced),
             Kind::Held(_) | Kind::Named(_) | Kind::Promised(_) => None,
         }
@@ -69,19 +93,19 @@ impl FarReference {
 
     /// An object known by its URI. Does no I/O.
     pub(crate) fn named(client: Client, uri: Uri, interface: u32, finding: Finding) -> Arc<Self> {
-        Arc::new(FarReference(Kind::Named(Named {
+        FarReference::new(Kind::Named(Named {
             client,
             uri,
             interface,
             finding,
             bound: RwLock::new(None),
             turns: Turns::default(),
-        })))
+        }))
     }
 
     /// The place in a live session, if there is one already and nobody is about to use it first.
     pub(crate) fn ready(&self) -> Result<Option<Arc<Bound>>> {
-        match &self.0 {
+        match self.kind() {
             Kind::Held(bound) if bound.session.is_closed() => Err(stale()),
             Kind::Held(bound) => Ok(Some(Arc::clone(bound))),
             Kind::Named(named) if named.turns.are_taken() => Ok(None),
@@ -102,7 +126,7 @@ impl FarReference {
     ///
     /// The caller keeps the turn that comes with the place until its call is sent: those that asked later come later.
     pub(crate) async fn bind(self: Arc<Self>) -> Result<(Arc<Bound>, Option<Turn>)> {
-        let named = match &self.0 {
+        let named = match self.kind() {
             Kind::Held(_) => return Ok((self.ready()?.ok_or_else(stale)?, None)),
             Kind::Introduced(introduced) => {
                 let turn = introduced.turns.take().await;
@@ -137,7 +161,7 @@ impl FarReference {
     /// Looks at the place in a session, if there is one. Nothing that is looked at is kept: the last hold on a place
     /// must not be dropped by somebody who has the session's lock.
     pub(crate) fn with_place<R>(&self, look: impl FnOnce(&Arc<Bound>) -> R) -> Option<R> {
-        match &self.0 {
+        match self.kind() {
             Kind::Held(bound) => Some(look(bound)),
             Kind::Named(named) => named.bound().as_ref().map(look),
             Kind::Introduced(introduced) => introduced.with_place(look),
@@ -159,11 +183,11 @@ impl FarReference {
 
     /// What a call will return.
     pub(crate) fn promised(promised: Promised) -> Arc<Self> {
-        Arc::new(FarReference(Kind::Promised(promised)))
+        FarReference::new(Kind::Promised(promised))
     }
 
     pub(crate) fn promise(&self) -> Option<&Promised> {
-        match &self.0 {
+        match self.kind() {
             Kind::Promised(promised) => Some(promised),
             Kind::Held(_) | Kind::Named(_) | Kind::Introduced(_) => None,
         }
@@ -197,7 +221,7 @@ impl Named {
 
 impl fmt::Debug for FarReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match self.kind() {
             Kind::Held(bound) => write!(
                 f,
                 "far (import {} of {})",
