@@ -25,8 +25,7 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
             }
         }
         if pool.used + N > BULK {
-            // Nothing else is safe if the system cannot give random bytes: ids must not be guessable.
-            getrandom::fill(&mut pool.bytes).expect("the operating system gives random bytes");
+            fill(&mut pool.bytes);
             pool.used = 0;
         }
         let mut bytes = [0; N];
@@ -45,9 +44,18 @@ pub(crate) fn chain_id() -> ChainId {
 
 /// The id of this process, the same for as long as it lives.
 pub(crate) fn instance_id() -> InstanceId {
-    static INSTANCE: std::sync::LazyLock<InstanceId> =
-        std::sync::LazyLock::new(|| InstanceId::from_bytes(bytes()));
+    // Not out of a pool: whichever thread asks first would have one draw less from its seed than the next.
+    static INSTANCE: std::sync::LazyLock<InstanceId> = std::sync::LazyLock::new(|| {
+        let mut id = [0; 16];
+        fill(&mut id);
+        InstanceId::from_bytes(id)
+    });
     *INSTANCE
+}
+
+fn fill(bytes: &mut [u8]) {
+    // Nothing else is safe if the system cannot give random bytes: ids must not be guessable.
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
 }
 
 /// Makes what is drawn on this thread the same whenever it begins with this seed.
