@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use farref::prelude::*;
-use farref::{FaultKind, blocking, chain};
+use farref::{blocking, chain};
 use tokio::sync::Notify;
 
 #[expose]
@@ -16,6 +16,8 @@ trait Talker {
     async fn thread_after_a_while(&self) -> String;
     fn panic(&self);
     async fn wait(&self);
+    /// Waits until the one that waits has been given up.
+    async fn given_up(&self);
     /// Says where it ends.
     async fn finish(&self);
     #[no_cancel]
@@ -28,7 +30,8 @@ trait Host {
     async fn ask(&self, talker: TalkerProxy) -> Result<Vec<String>, String>;
     async fn ask_apart(&self, talker: TalkerProxy) -> Result<String, String>;
     async fn let_it_panic(&self, talker: TalkerProxy) -> String;
-    async fn give_up(&self, talker: TalkerProxy) -> bool;
+    /// Gives the talker up while it waits.
+    async fn give_up(&self, talker: TalkerProxy) -> Result<(), String>;
     /// Returns while the talker is at it.
     async fn leave(&self, talker: TalkerProxy, whatever_happens: bool);
 }
@@ -55,10 +58,11 @@ struct Mouth {
     said: mpsc::Sender<String>,
 }
 
-struct Says(mpsc::Sender<String>);
+struct Says(mpsc::Sender<String>, Signs);
 impl Drop for Says {
     fn drop(&mut self) {
         let _ = self.0.send(this_thread());
+        self.1.go.notify_one();
     }
 }
 
@@ -77,8 +81,12 @@ impl Talker for Mouth {
         panic!("as the test wants it");
     }
     async fn wait(&self) {
-        let _says = Says(self.said.clone());
+        let _says = Says(self.said.clone(), self.signs.clone());
+        self.signs.begun.notify_one();
         std::future::pending().await
+    }
+    async fn given_up(&self) {
+        self.signs.go.notified().await;
     }
     async fn finish(&self) {
         self.signs.begun.notify_one();
@@ -108,9 +116,13 @@ impl Host for Desk {
     async fn let_it_panic(&self, talker: TalkerProxy) -> String {
         format!("{:?}", talker.panic().await.unwrap_err().kind())
     }
-    async fn give_up(&self, talker: TalkerProxy) -> bool {
-        let given_up = talker.wait().timeout(Duration::from_millis(20)).await;
-        given_up.unwrap_err().kind() == FaultKind::DeadlineExceeded
+    async fn give_up(&self, talker: TalkerProxy) -> Result<(), String> {
+        tokio::select! {
+            ended = talker.wait() => return Err(format!("ended with {ended:?}")),
+            () = self.0.begun.notified() => {}
+        }
+        let given_up = talker.given_up().await;
+        given_up.map_err(|fault| fault.to_string())
     }
     async fn leave(&self, talker: TalkerProxy, whatever_happens: bool) {
         let calling = tokio::spawn(chain::scope(async move {
@@ -191,11 +203,9 @@ fn a_callback_that_panics_on_the_thread_that_waits_leaves_it_waiting() {
 #[test]
 fn a_callback_that_is_given_up_is_dropped_on_the_thread_that_waits() {
     let scene = scene();
-    assert!(scene.host.give_up(scene.talker.clone()).wait().unwrap());
-    while scene.said.try_recv().ok() != Some(this_thread()) {
-        // The news may be on its way.
-        scene.host.ask(scene.talker.clone()).wait().unwrap();
-    }
+    let given_up = scene.host.give_up(scene.talker.clone());
+    given_up.wait().unwrap();
+    assert_eq!(scene.said.try_recv(), Ok(this_thread()));
 }
 
 #[test]
