@@ -28,7 +28,7 @@ use farref_proto::FaultKind;
 use tokio::time::{Instant, Sleep};
 
 pub(crate) use self::direct::{Begun, Plan, Sent};
-pub(crate) use self::grouped::GroupCall;
+pub(crate) use self::grouped::ReadyCall;
 use crate::Outcome;
 use crate::call::deadline_exceeded;
 use crate::codec::{ArgumentsEncoder, Codec};
@@ -476,15 +476,13 @@ impl FarCall {
                     let Some(encoded) = &self.encoded else {
                         return Poll::Ready(Err(already_sent()));
                     };
-                    let sent = bound.session.send(
-                        bound.target(),
+                    let call = ReadyCall {
+                        target: bound.target(),
                         encoded,
-                        self.oneway,
-                        &self.extras,
-                        ticket,
-                        cx,
-                    );
-                    match sent {
+                        oneway: self.oneway,
+                        extras: &self.extras,
+                    };
+                    match bound.session.send(&call, ticket, cx) {
                         Ok(SendState::Queued) => return Poll::Pending,
                         Ok(SendState::Sent(question)) => {
                             let bound = Arc::clone(bound);

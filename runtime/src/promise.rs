@@ -6,21 +6,18 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use farref_proto::{CallId, FaultKind};
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::Outcome;
-use crate::blocking;
 use crate::codec::Codec;
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
 use crate::far::FarCall;
 use crate::interceptor::{self, CallInfo, Interceptors};
-use crate::remote::{Bound, FarReference, Remote, Turns};
+use crate::remote::{Bound, FarReference, Remote, Turns, stale};
 use crate::task;
 use crate::transferred::Transferred;
 
@@ -156,7 +153,7 @@ impl Promised {
                 drop(old);
                 Ok(Way::Direct(remote))
             }
-            _ if bound.session.is_closed() => Err(lost()),
+            _ if bound.session.is_closed() => Err(stale()),
             _ => Ok(Way::Answer(Arc::clone(bound))),
         }
     }
@@ -195,7 +192,7 @@ impl Promised {
         let bound = match &*self.lock() {
             Path::Direct(result) => return result.clone(),
             Path::Answer(bound) => Arc::clone(bound),
-            Path::Unknown => return Err(lost()),
+            Path::Unknown => return Err(stale()),
         };
         bound.kept().await
     }
@@ -212,23 +209,11 @@ pub(crate) fn make(call: FarCall, defaults: Defaults) -> Remote {
     let promised = Promised::new(defaults);
     let gone = Arc::clone(&promised.gone);
     let reference = FarReference::promised(promised);
-    let entered = match Handle::try_current() {
-        Ok(_) => None,
-        // Programs without async have a runtime in the background.
-        Err(_) => match blocking::enter() {
-            Ok(entered) => Some(entered),
-            Err(fault) => return Remote::Dead(fault),
-        },
-    };
-    let mut driving = Box::pin(drive(call, Arc::downgrade(&reference), gone));
-    // What can be sent at once is sent at once, in order with the calls that follow.
-    let polled = std::pin::pin!(tokio::task::unconstrained(driving.as_mut()))
-        .poll(&mut Context::from_waker(Waker::noop()));
-    if polled.is_pending() {
-        task::spawn(driving);
+    // What can be sent at once is in order with the calls that follow.
+    match task::start_now(drive(call, Arc::downgrade(&reference), gone)) {
+        Ok(_) => Remote::Far(reference),
+        Err(fault) => Remote::Dead(fault),
     }
-    drop(entered);
-    Remote::Far(reference)
 }
 
 /// Sends the call, and says where its result will be.
@@ -303,13 +288,5 @@ pub(crate) fn broken_by_error() -> Fault {
         FaultKind::BrokenPromise,
         Outcome::NotStarted,
         "the call that was to return the object returned an error of its own; await that call instead of pipelining to see which",
-    )
-}
-
-fn lost() -> Fault {
-    Fault::new(
-        FaultKind::StaleReference,
-        Outcome::NotStarted,
-        "the session that this reference belongs to is gone, and the object with it; get the reference anew",
     )
 }

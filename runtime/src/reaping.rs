@@ -84,6 +84,12 @@ pub(crate) struct Reaping {
     decide: Option<Decide>,
 }
 
+impl Reaping {
+    fn begin(&mut self, idle: Duration) {
+        self.after = Some(idle).filter(|idle| !idle.is_zero());
+    }
+}
+
 impl DaemonBuilder {
     /// Reaps objects that were passed to peers and that none of them has called for this long: references to them end. The
     /// default, and zero, is never: an object lives for as long as somebody holds a reference to it.
@@ -92,7 +98,7 @@ impl DaemonBuilder {
     /// Objects that have a name, or are held by one, are exempt, and so are [callbacks](crate::callback), which wait to be
     /// called. Objects are looked at four times within `idle`, so one may live on for a quarter of it.
     pub fn reap(mut self, idle: Duration) -> Self {
-        self.node.reaping.after = Some(idle).filter(|idle| !idle.is_zero());
+        self.node.reaping.begin(idle);
         self
     }
 
@@ -126,7 +132,7 @@ impl ClientBuilder {
     /// Reaps objects of this process that were passed to daemons and that none of them has called for this long; see
     /// [`DaemonBuilder::reap`].
     pub fn reap(mut self, idle: Duration) -> Self {
-        self.node.reaping.after = Some(idle).filter(|idle| !idle.is_zero());
+        self.node.reaping.begin(idle);
         self
     }
 

@@ -211,7 +211,8 @@ impl fmt::Debug for Remote {
     }
 }
 
-fn stale() -> Fault {
+/// The fault of a reference whose session is gone.
+pub(crate) fn stale() -> Fault {
     Fault::not_started(
         FaultKind::StaleReference,
         "the session that this reference belongs to is gone, and the object with it; get the reference anew",

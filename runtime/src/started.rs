@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -165,28 +164,19 @@ where
         ended: Notify::new(),
         task: OnceLock::new(),
     });
-    let entered = match Handle::try_current() {
-        Ok(_) => None,
-        Err(_) => match blocking::enter() {
-            Ok(entered) => Some(entered),
-            Err(fault) => {
-                shared.end(Err(fault.into()));
-                return Started { shared };
-            }
-        },
-    };
-    let ending = Ending(Arc::clone(&shared));
-    let mut running = Box::pin(async move {
+    let ended = Arc::clone(&shared);
+    // A call that can be sent at once is in order with those that follow.
+    let started = task::start_now(async move {
+        let ending = Ending(ended);
         let result = future.await;
         ending.0.end(result);
     });
-    // A call that can be sent at once is sent at once, in order with those that follow.
-    let polled = std::pin::pin!(tokio::task::unconstrained(running.as_mut()))
-        .poll(&mut Context::from_waker(Waker::noop()));
-    if polled.is_pending() {
-        let _ = shared.task.set(task::spawn(running).abort_handle());
+    match started {
+        Ok(task) => {
+            let _ = task.map(|task| shared.task.set(task.abort_handle()));
+        }
+        Err(fault) => shared.end(Err(fault.into())),
     }
-    drop(entered);
     Started { shared }
 }
 

@@ -1,9 +1,13 @@
 //! Tasks that are not on the way of every call.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Waker};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+
+use crate::blocking;
+use crate::error::Result;
 
 /// Starts a task.
 ///
@@ -12,6 +16,25 @@ use tokio::task::JoinHandle;
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     let future: Boxed = Box::pin(future);
     tokio::spawn(future)
+}
+
+/// Runs a future until it has to wait, now, and what is left of it in a task; without a runtime, on the one in the
+/// background. What it can send at once is sent in order with what its caller sends next.
+///
+/// # Errors
+///
+/// There is no runtime, and none can be started.
+pub(crate) fn start_now(
+    future: impl Future<Output = ()> + Send + 'static,
+) -> Result<Option<JoinHandle<()>>> {
+    let _entered = match Handle::try_current() {
+        Ok(_) => None,
+        Err(_) => Some(blocking::enter()?),
+    };
+    let mut future: Boxed = Box::pin(future);
+    let polled = pin!(tokio::task::unconstrained(future.as_mut()))
+        .poll(&mut Context::from_waker(Waker::noop()));
+    Ok(polled.is_pending().then(|| tokio::spawn(future)))
 }
 
 /// Starts a task on this runtime.

@@ -14,7 +14,7 @@ use crate::call::member::{Ended, Member, skipped};
 use crate::context::{CallName, after};
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
-use crate::far::GroupCall;
+use crate::far::ReadyCall;
 use crate::session::{Answer, GroupSent, Session, Ticket, WaitingGroup};
 use crate::{FaultKind, Outcome};
 
@@ -304,7 +304,7 @@ async fn send_group(
     poll_fn(|cx| {
         // `Send` is asked of the members, and nothing else.
         let members = &mut *members;
-        let calls: Vec<GroupCall<'_>> = members
+        let calls: Vec<ReadyCall<'_>> = members
             .iter()
             .map_while(|member| member.group_call())
             .collect();

@@ -13,7 +13,7 @@ use crate::codec::Codec;
 use crate::context::{CallName, earlier};
 use crate::dispatch::RawReply;
 use crate::error::{Failure, Fault, Result};
-use crate::far::{FarCall, GroupCall};
+use crate::far::{FarCall, ReadyCall};
 use crate::proxy::Proxy;
 use crate::{FaultKind, versions};
 
@@ -61,7 +61,7 @@ pub(crate) trait Member: Send {
     fn far(&mut self) -> Option<&mut FarCall>;
 
     /// The call as it is sent, once it has been brought to where it can be.
-    fn group_call(&self) -> Option<GroupCall<'_>>;
+    fn group_call(&self) -> Option<ReadyCall<'_>>;
 
     /// Makes the near call.
     fn poll_near(&mut self, cx: &mut Context<'_>) -> Poll<Ended>;
@@ -116,7 +116,7 @@ where
         }
     }
 
-    fn group_call(&self) -> Option<GroupCall<'_>> {
+    fn group_call(&self) -> Option<ReadyCall<'_>> {
         match &self.call.state {
             State::Far(far) => far.group_call(),
             _ => None,
@@ -215,7 +215,7 @@ where
         self.call.far.as_mut().ok()
     }
 
-    fn group_call(&self) -> Option<GroupCall<'_>> {
+    fn group_call(&self) -> Option<ReadyCall<'_>> {
         Detached::far(self)?.group_call()
     }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
-use super::{CallOptions, Encoded, Extras, FarCall, Label, OnewayMode};
+use super::{CallOptions, Encoded, Extras, FarCall, Label, OnewayMode, ReadyCall};
 use crate::codec::Codec;
 use crate::context::Scope;
 use crate::descriptor::Method;
@@ -77,11 +77,13 @@ impl Plan<'_> {
         let mut meter = CallMeter::default();
         meter.begin(|| (self.interface.into(), self.method.name.into()));
         let mut ticket = Ticket::none();
-        let target = bound.target();
-        let sent = bound
-            .session
-            .send(target, &encoded, self.oneway, &extras, &mut ticket, cx);
-        match sent {
+        let call = ReadyCall {
+            target: bound.target(),
+            encoded: &encoded,
+            oneway: self.oneway,
+            extras: &extras,
+        };
+        match bound.session.send(&call, &mut ticket, cx) {
             Ok(SendState::Sent(question)) => {
                 encoded.recycle();
                 let question = Some(question);

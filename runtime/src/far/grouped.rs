@@ -16,7 +16,7 @@ use crate::remote::{Bound, CallTarget, Remote};
 use crate::session::{Session, Ticket};
 
 /// A call that is ready to be sent.
-pub(crate) struct GroupCall<'a> {
+pub(crate) struct ReadyCall<'a> {
     pub(crate) target: CallTarget,
     pub(crate) encoded: &'a Encoded,
     pub(crate) oneway: OnewayMode,
@@ -35,7 +35,7 @@ impl Found {
     }
 }
 
-impl GroupCall<'_> {
+impl ReadyCall<'_> {
     /// How deep the call lies, for the room that it needs.
     pub(crate) fn depth(&self) -> u16 {
         match self.oneway {
@@ -161,9 +161,9 @@ impl FarCall {
     }
 
     /// The call as it is sent, once it has been brought there.
-    pub(crate) fn group_call(&self) -> Option<GroupCall<'_>> {
+    pub(crate) fn group_call(&self) -> Option<ReadyCall<'_>> {
         match (&self.state, &self.encoded) {
-            (State::Queued { bound, .. }, Some(encoded)) => Some(GroupCall {
+            (State::Queued { bound, .. }, Some(encoded)) => Some(ReadyCall {
                 target: bound.target(),
                 encoded,
                 oneway: self.oneway,

@@ -74,7 +74,7 @@ impl FarCall {
             let Some(encoded) = &self.encoded else {
                 return Poll::Ready(Err(already_sent()));
             };
-            let call = super::GroupCall {
+            let call = super::ReadyCall {
                 target: bound.target(),
                 encoded,
                 oneway: self.oneway,

@@ -3,21 +3,17 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use farref_proto::{
-    BatchMode, CallFlags, CallId, Chain, Extensions, FaultKind, IncomingReply, OutgoingCall,
-    SendError,
-};
+use farref_proto::{BatchMode, CallId, FaultKind, IncomingReply, SendError};
 
-use super::handing_off::Introducing;
 use super::inbox::Garbage;
 use super::refusals::send_fault;
 use super::sending::overloaded;
-use super::{Session, State, Ticket};
+use super::{Session, Ticket};
 use crate::Outcome;
 use crate::context::Annotations;
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
-use crate::far::{GroupCall, OnewayMode};
+use crate::far::{OnewayMode, ReadyCall};
 use crate::transferred::Transferred;
 
 /// The groups that wait for answers.
@@ -249,7 +245,7 @@ impl Session {
     pub(crate) fn send_group(
         self: &Arc<Self>,
         mode: BatchMode,
-        calls: &[GroupCall<'_>],
+        calls: &[ReadyCall<'_>],
         ticket: &mut Ticket,
         cx: &Context<'_>,
     ) -> Result<GroupSent> {
@@ -288,7 +284,7 @@ impl Session {
                 Err(error) => return Err(send_fault(&error)),
             }
         }
-        let mut garbage = Garbage::default();
+        let mut garbage = None;
         let mut members = Vec::with_capacity(calls.len().min(1024));
         let mut refused = None;
         let group = state.questions.groups.next();
@@ -361,89 +357,6 @@ impl Session {
             sent,
         };
         GroupSent::Sent { waiting, refused }
-    }
-
-    /// Appends a call for which there may be room. What fails has transferred nothing.
-    pub(super) fn append(
-        &self,
-        state: &mut State,
-        call: &GroupCall<'_>,
-        keep_answer: bool,
-        garbage: &mut Garbage,
-    ) -> std::result::Result<Option<CallId>, SendError> {
-        let GroupCall {
-            target,
-            encoded,
-            oneway,
-            extras,
-        } = *call;
-        // A oneway starts a chain of its own.
-        let chain = extras
-            .scope
-            .as_ref()
-            .filter(|_| oneway == OnewayMode::Answered);
-        let made;
-        let extensions = if extras.is_plain() && chain.is_none() {
-            Extensions::NONE
-        } else {
-            made = Extensions {
-                deadline: extras.deadline.map(|deadline| self.time(deadline)),
-                chain: chain.map(|scope| Chain {
-                    id: scope.chain(),
-                    depth: extras.depth(),
-                }),
-                annotations: extras.annotations.clone(),
-                ..Extensions::default()
-            };
-            &made
-        };
-        let mut introducing = Introducing::default();
-        let transferred = state.transfer(
-            &encoded.transferred,
-            encoded.codec,
-            self,
-            &mut introducing,
-            garbage,
-        );
-        let table = match transferred {
-            Ok(table) => table,
-            Err(error) => {
-                introducing.end(false, garbage);
-                return Err(error);
-            }
-        };
-        let introduced = introducing.extensions(extensions);
-        let extensions = introduced.as_ref().unwrap_or(extensions);
-        let connection = &mut state.connection;
-        let outgoing = OutgoingCall {
-            target: target.id,
-            method_index: encoded.key.index,
-            method_hash: encoded.key.hash,
-            shape: encoded.key.shape,
-            codec: encoded.codec.id(),
-            extensions,
-            table: &table,
-            body: &encoded.body,
-            attachments: &encoded.attachments,
-        };
-        let flags = CallFlags {
-            pipelined: target.pipelined,
-            keep_answer,
-        };
-        let sent = match oneway {
-            OnewayMode::Answered => connection.call_with(&outgoing, flags).map(Some),
-            OnewayMode::Plain => connection
-                .oneway_with(&outgoing, false, flags)
-                .map(|()| None),
-            OnewayMode::Ordered => connection
-                .oneway_with(&outgoing, true, flags)
-                .map(|()| None),
-        };
-        introducing.end(sent.is_ok(), garbage);
-        if sent.is_err() {
-            state.take_back(&table, garbage);
-        }
-        sent
     }
 }
 

@@ -1,9 +1,7 @@
 //! Hand-off over a session: introducing its peer to third processes, promising its objects, claiming those of others.
 
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
 use farref_proto::{
     Extensions, ImportId, IncomingClaim, IncomingIntroduction, IncomingProvide, InstanceId,
@@ -11,8 +9,6 @@ use farref_proto::{
 };
 
 use super::inbox::Garbage;
-use super::refusals::send_fault;
-use super::sending::Place;
 use super::{Session, Ticket};
 use crate::dialling::Dialer;
 use crate::error::{Fault, Result};
@@ -298,39 +294,18 @@ impl Session {
 
     /// The same, waiting for room.
     async fn provide_later(&self, promise: &Promised, lifetime_ms: u32) -> Result<(), Fault> {
-        let mut place = Place::of(self);
-        let sent = poll_fn(|cx| {
-            let mut guard = self.lock();
-            let state = &mut *guard;
-            if let Some(fault) = &state.closed {
-                return Poll::Ready(Err(fault.clone()));
-            }
-            let import = promise.import;
-            let sent = match state.questions.may_send(0, &place.ticket) {
-                true => {
-                    state
-                        .connection
-                        .provide(import, promise.grant, promise.recipient, lifetime_ms)
-                }
-                false => Err(SendError::NoCredit),
-            };
-            match sent {
-                Ok(_) => {
-                    let next = state.questions.dequeue(0, &mut place.ticket);
-                    Self::unlock_and_write(guard);
-                    if let Some(waker) = next {
-                        waker.wake();
-                    }
-                    Poll::Ready(Ok(()))
-                }
-                Err(SendError::NoCredit | SendError::NotEstablished) => {
-                    state.questions.queue(0, &mut place.ticket, cx.waker());
-                    Poll::Pending
-                }
-                Err(error) => Poll::Ready(Err(send_fault(&error))),
-            }
+        let provided = self.with_room(|state| {
+            let Promised {
+                import,
+                grant,
+                recipient,
+                ..
+            } = *promise;
+            state
+                .connection
+                .provide(import, grant, recipient, lifetime_ms)
         });
-        sent.await
+        provided.await.map(drop)
     }
 }
 

@@ -11,7 +11,7 @@ use super::refusals::send_fault;
 use super::{Session, Ticket};
 use crate::Outcome;
 use crate::error::Result;
-use crate::far::GroupCall;
+use crate::far::ReadyCall;
 use crate::promise;
 use crate::remote::{Bound, Remote};
 use crate::transferred::Transferred;
@@ -21,12 +21,12 @@ impl Session {
     /// room, and returns nothing.
     pub(crate) fn send_keeping(
         self: &Arc<Self>,
-        call: &GroupCall<'_>,
+        call: &ReadyCall<'_>,
         ticket: &mut Ticket,
         cx: &Context<'_>,
     ) -> Result<Option<Arc<Bound>>> {
         let depth = call.depth();
-        let mut garbage = Garbage::default();
+        let mut garbage = None;
         let mut guard = self.lock();
         let state = &mut *guard;
         if let Some(fault) = &state.closed {
@@ -54,7 +54,7 @@ impl Session {
             _ => state.questions.dequeue(depth, ticket),
         };
         Self::unlock_and_write(guard);
-        drop(garbage);
+        drop::<Option<Garbage>>(garbage);
         next.into_iter().for_each(Waker::wake);
         sent
     }

@@ -10,20 +10,20 @@ use farref_proto::{
 use super::handing_off::Introducing;
 use super::inbox::Garbage;
 use super::refusals::send_fault;
-use super::{Question, SendState, Session, Ticket};
+use super::{Question, SendState, Session, State, Ticket};
 use crate::Outcome;
 use crate::error::{Fault, Result};
-use crate::far::{Encoded, Extras, OnewayMode};
-use crate::remote::{Bound, CallTarget};
+use crate::far::{OnewayMode, ReadyCall};
+use crate::remote::Bound;
 
-/// A place in the queue for room of those who ask for names, given up when it is dropped.
-pub(super) struct Place<'a> {
+/// A place in the queue for room of those who are in no chain, given up when it is dropped.
+struct Place<'a> {
     session: &'a Session,
-    pub(super) ticket: Ticket,
+    ticket: Ticket,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn of(session: &'a Session) -> Self {
+    fn of(session: &'a Session) -> Self {
         Place {
             session,
             ticket: Ticket::none(),
@@ -42,112 +42,40 @@ impl Session {
     /// Sends a call if there is room, or queues for room.
     pub(crate) fn send(
         &self,
-        target: CallTarget,
-        encoded: &Encoded,
-        oneway: OnewayMode,
-        extras: &Extras,
+        call: &ReadyCall<'_>,
         ticket: &mut Ticket,
         cx: &Context<'_>,
     ) -> Result<SendState> {
-        let is_nested = extras.depth() > 0;
-        let is_oneway = oneway != OnewayMode::Answered;
-        let depth = if is_oneway { 0 } else { extras.depth() };
-        let chain = extras.scope.as_ref().filter(|_| !is_oneway);
-        let made;
-        let extensions = if extras.is_plain() && chain.is_none() {
-            Extensions::NONE
-        } else {
-            made = Extensions {
-                deadline: extras.deadline.map(|deadline| self.time(deadline)),
-                // A oneway starts a chain of its own.
-                chain: chain.map(|scope| Chain {
-                    id: scope.chain(),
-                    depth,
-                }),
-                annotations: extras.annotations.clone(),
-                ..Extensions::default()
-            };
-            &made
-        };
+        // Whoever serves a call must not wait for a oneway: two sides could wait for each other.
+        let must_not_wait = call.oneway != OnewayMode::Answered && call.extras.depth() > 0;
+        let depth = call.depth();
         let mut guard = self.lock();
         let state = &mut *guard;
         if let Some(fault) = &state.closed {
             return Err(fault.clone().with_outcome(Outcome::NotStarted));
         }
         if !state.questions.may_send(depth, ticket) {
-            if is_oneway && is_nested && state.connection.is_established() {
+            if must_not_wait && state.connection.is_established() {
                 return Err(overloaded());
             }
             state.questions.queue(depth, ticket, cx.waker());
             return Ok(SendState::Queued);
         }
-        // Few calls transfer anything, and few fail.
         let mut garbage = None;
-        let mut introducing = Introducing::default();
-        let transferred = match encoded.transferred.as_slice() {
-            [] => Ok(Vec::new()),
-            transferred => state.transfer(
-                transferred,
-                encoded.codec,
-                self,
-                &mut introducing,
-                garbage.get_or_insert_default(),
-            ),
-        };
-        let introduced = introducing.extensions(extensions);
-        let extensions = introduced.as_ref().unwrap_or(extensions);
-        let table = transferred.as_deref().unwrap_or_default();
-        let call = OutgoingCall {
-            target: target.id,
-            method_index: encoded.key.index,
-            method_hash: encoded.key.hash,
-            shape: encoded.key.shape,
-            codec: encoded.codec.id(),
-            extensions,
-            table,
-            body: &encoded.body,
-            attachments: &encoded.attachments,
-        };
-        let flags = CallFlags {
-            pipelined: target.pipelined,
-            keep_answer: false,
-        };
-        let sent = match (&transferred, oneway) {
-            (Err(error), _) => Err(error.clone()),
-            (Ok(_), OnewayMode::Answered) => state.connection.call_with(&call, flags).map(Some),
-            (Ok(_), OnewayMode::Plain) => state
-                .connection
-                .oneway_with(&call, false, flags)
-                .map(|()| None),
-            (Ok(_), OnewayMode::Ordered) => state
-                .connection
-                .oneway_with(&call, true, flags)
-                .map(|()| None),
-        };
-        let outcome = match sent {
+        let outcome = match self.append(state, call, false, &mut garbage) {
             Ok(Some(id)) => Ok(SendState::Sent(state.questions.ask(id, cx.waker()))),
             Ok(None) => Ok(SendState::Oneway),
-            // Whoever serves a call must not wait for a oneway: two sides could wait for each other.
-            Err(SendError::NoCredit) if is_oneway && is_nested => Err(overloaded()),
+            Err(SendError::NoCredit) if must_not_wait => Err(overloaded()),
             Err(SendError::NoCredit | SendError::NotEstablished) => Ok(SendState::Queued),
             Err(error) => Err(send_fault(&error)),
         };
-        let mut next = None;
-        match outcome {
+        let next = match outcome {
             Ok(SendState::Queued) => {
-                state.take_back(table, garbage.get_or_insert_default());
                 state.questions.queue(depth, ticket, cx.waker());
+                None
             }
-            Ok(_) => next = state.questions.dequeue(depth, ticket),
-            Err(_) => {
-                state.take_back(table, garbage.get_or_insert_default());
-                next = state.questions.dequeue(depth, ticket);
-            }
-        }
-        let is_sent = matches!(outcome, Ok(SendState::Sent(_) | SendState::Oneway));
-        if let Some(garbage) = &mut garbage {
-            introducing.end(is_sent, garbage);
-        }
+            _ => state.questions.dequeue(depth, ticket),
+        };
         match outcome {
             // A caller who is alone need not wait for the task that writes.
             Ok(SendState::Sent(_)) if state.questions.at_most_one() => {
@@ -160,6 +88,95 @@ impl Session {
             waker.wake();
         }
         outcome
+    }
+
+    /// Appends a call for which there may be room. What fails has transferred nothing. There is garbage only of calls that
+    /// transfer something, which few do.
+    #[inline]
+    pub(super) fn append(
+        &self,
+        state: &mut State,
+        call: &ReadyCall<'_>,
+        keep_answer: bool,
+        garbage: &mut Option<Garbage>,
+    ) -> std::result::Result<Option<CallId>, SendError> {
+        let ReadyCall {
+            target,
+            encoded,
+            oneway,
+            extras,
+        } = *call;
+        // A oneway starts a chain of its own.
+        let chain = extras
+            .scope
+            .as_ref()
+            .filter(|_| oneway == OnewayMode::Answered);
+        let made;
+        let extensions = if extras.is_plain() && chain.is_none() {
+            Extensions::NONE
+        } else {
+            made = Extensions {
+                deadline: extras.deadline.map(|deadline| self.time(deadline)),
+                chain: chain.map(|scope| Chain {
+                    id: scope.chain(),
+                    depth: extras.depth(),
+                }),
+                annotations: extras.annotations.clone(),
+                ..Extensions::default()
+            };
+            &made
+        };
+        let mut introducing = Introducing::default();
+        let transferred = match encoded.transferred.as_slice() {
+            [] => Ok(Vec::new()),
+            transferred => state.transfer(
+                transferred,
+                encoded.codec,
+                self,
+                &mut introducing,
+                garbage.get_or_insert_default(),
+            ),
+        };
+        let table = match transferred {
+            Ok(table) => table,
+            Err(error) => {
+                introducing.end(false, garbage.get_or_insert_default());
+                return Err(error);
+            }
+        };
+        let introduced = introducing.extensions(extensions);
+        let outgoing = OutgoingCall {
+            target: target.id,
+            method_index: encoded.key.index,
+            method_hash: encoded.key.hash,
+            shape: encoded.key.shape,
+            codec: encoded.codec.id(),
+            extensions: introduced.as_ref().unwrap_or(extensions),
+            table: &table,
+            body: &encoded.body,
+            attachments: &encoded.attachments,
+        };
+        let flags = CallFlags {
+            pipelined: target.pipelined,
+            keep_answer,
+        };
+        let connection = &mut state.connection;
+        let sent = match oneway {
+            OnewayMode::Answered => connection.call_with(&outgoing, flags).map(Some),
+            OnewayMode::Plain => connection
+                .oneway_with(&outgoing, false, flags)
+                .map(|()| None),
+            OnewayMode::Ordered => connection
+                .oneway_with(&outgoing, true, flags)
+                .map(|()| None),
+        };
+        if let Some(garbage) = garbage {
+            introducing.end(sent.is_ok(), garbage);
+            if sent.is_err() {
+                state.take_back(&table, garbage);
+            }
+        }
+        sent
     }
 
     /// Gives a place in the queue for room up.
@@ -182,28 +199,39 @@ impl Session {
         interface: u32,
         mut ask: impl FnMut(&mut Connection) -> Result<(CallId, ImportId), SendError>,
     ) -> Result<Arc<Bound>> {
+        let asked = self.with_room(|state| {
+            let (call, import) = ask(&mut state.connection)?;
+            let bound = Bound::asked(Arc::clone(self), import, interface);
+            state.questions.ask_for(call, Arc::downgrade(&bound));
+            Ok(bound)
+        });
+        asked.await
+    }
+
+    /// Waits for room for something that is in no chain of calls, and does it.
+    pub(super) async fn with_room<R>(
+        &self,
+        mut send: impl FnMut(&mut State) -> Result<R, SendError>,
+    ) -> Result<R> {
         let mut place = Place::of(self);
-        let asked = std::future::poll_fn(|cx| {
+        let sent = std::future::poll_fn(|cx| {
             let mut guard = self.lock();
             let state = &mut *guard;
             if let Some(fault) = &state.closed {
                 return Poll::Ready(Err(fault.clone().with_outcome(Outcome::NotStarted)));
             }
-            let asked = if state.questions.may_send(0, &place.ticket) {
-                ask(&mut state.connection)
-            } else {
-                Err(SendError::NoCredit)
+            let sent = match state.questions.may_send(0, &place.ticket) {
+                true => send(state),
+                false => Err(SendError::NoCredit),
             };
-            match asked {
-                Ok((call, import)) => {
-                    let bound = Bound::asked(Arc::clone(self), import, interface);
-                    state.questions.ask_for(call, Arc::downgrade(&bound));
+            match sent {
+                Ok(sent) => {
                     let next = state.questions.dequeue(0, &mut place.ticket);
                     Self::unlock_and_write(guard);
                     if let Some(waker) = next {
                         waker.wake();
                     }
-                    Poll::Ready(Ok(bound))
+                    Poll::Ready(Ok(sent))
                 }
                 Err(SendError::NoCredit | SendError::NotEstablished) => {
                     state.questions.queue(0, &mut place.ticket, cx.waker());
@@ -212,7 +240,7 @@ impl Session {
                 Err(error) => Poll::Ready(Err(send_fault(&error))),
             }
         });
-        asked.await
+        sent.await
     }
 
     /// Forgets a call whose caller gave up, and asks the peer to cancel it.
