@@ -21,6 +21,7 @@ use crate::measure::ServedMeter;
 use crate::proxy::Proxy;
 use crate::random;
 use crate::session::Session;
+use crate::spans::{EnteredSpan, ServedSpan};
 
 use crate::peer::Peer;
 
@@ -49,6 +50,8 @@ pub(crate) struct Scope {
     pub(crate) notes: OnceLock<Box<Notes>>,
     /// Counts the call, if it is one of a peer.
     pub(crate) meter: ServedMeter,
+    /// Where it is in its trace.
+    pub(crate) span: ServedSpan,
 }
 
 /// The notes beside a call's arguments and beside its reply.
@@ -128,11 +131,14 @@ thread_local! {
 }
 
 /// Makes the scope that was current before current again.
-pub(crate) struct Entered(Option<Arc<Scope>>);
+pub(crate) struct Entered {
+    before: Option<Arc<Scope>>,
+    _span: EnteredSpan,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.with(|current| *current.borrow_mut() = self.0.take());
+        CURRENT.with(|current| *current.borrow_mut() = self.before.take());
     }
 }
 
@@ -148,20 +154,29 @@ impl Scope {
 
     /// Makes this scope current on this thread until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> Entered {
-        Self::replace(Some(Arc::clone(self)))
+        Self::replace(Some(Arc::clone(self)), self.span.enter())
     }
 
     /// Leaves the current scope on this thread until the guard is dropped.
     pub(crate) fn leave() -> Entered {
-        Self::replace(None)
+        Self::replace(None, EnteredSpan::NONE)
     }
 
     pub(crate) fn is_current() -> bool {
         CURRENT.with(|current| current.borrow().is_some())
     }
 
-    fn replace(scope: Option<Arc<Scope>>) -> Entered {
-        CURRENT.with(|current| Entered(std::mem::replace(&mut *current.borrow_mut(), scope)))
+    fn replace(scope: Option<Arc<Scope>>, span: EnteredSpan) -> Entered {
+        CURRENT.with(|current| Entered {
+            before: std::mem::replace(&mut *current.borrow_mut(), scope),
+            _span: span,
+        })
+    }
+
+    /// The place of the current call in its trace.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn current_trace() -> Option<Arc<crate::trace::TraceContext>> {
+        CURRENT.with_borrow(|current| current.as_ref()?.span.context())
     }
 
     /// The chain that this call belongs to; begins one if it has none.
@@ -181,13 +196,10 @@ impl Scope {
         annotations: Annotations,
     ) -> Arc<Scope> {
         let outer = Scope::current();
-        Scope::place(Scope::within(
-            outer.as_deref(),
-            interface,
-            method,
-            deadline,
-            annotations,
-        ))
+        Scope::place(Scope {
+            span: ServedSpan::here(),
+            ..Scope::within(outer.as_deref(), interface, method, deadline, annotations)
+        })
     }
 
     /// The scope of a call that crosses no process but is encoded.
@@ -196,16 +208,20 @@ impl Scope {
         method: &'static str,
         oneway: OnewayMode,
         extras: Extras,
+        span: ServedSpan,
     ) -> Arc<Scope> {
         // A oneway starts a chain of its own.
         let outer = extras.scope.filter(|_| oneway == OnewayMode::Answered);
-        Arc::new(Scope::within(
-            outer.as_deref(),
-            interface,
-            method,
-            extras.deadline,
-            extras.annotations,
-        ))
+        Arc::new(Scope {
+            span,
+            ..Scope::within(
+                outer.as_deref(),
+                interface,
+                method,
+                extras.deadline,
+                extras.annotations,
+            )
+        })
     }
 
     /// The scope of a stream that the current call makes: who called what, without the deadline, which is the call's, and
@@ -224,6 +240,7 @@ impl Scope {
             method: call.method,
             notes: Notes::given(call.annotations().to_vec()),
             meter: ServedMeter::default(),
+            span: call.span.clone(),
         }))
     }
 
@@ -250,6 +267,7 @@ impl Scope {
             method,
             notes: Notes::given(annotations),
             meter: ServedMeter::default(),
+            span: ServedSpan::default(),
         }
     }
 
@@ -390,6 +408,12 @@ impl CallContext {
 
     pub(crate) fn session(&self) -> Option<Arc<Session>> {
         self.0.session.clone()
+    }
+
+    /// The place of this call in its trace; `None` if it belongs to none.
+    #[cfg(feature = "tracing")]
+    pub fn trace(&self) -> Option<crate::trace::TraceContext> {
+        self.0.span.context().map(Arc::unwrap_or_clone)
     }
 
     /// When the caller stops waiting; every call made from here ends by then, too.

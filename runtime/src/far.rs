@@ -37,11 +37,12 @@ use crate::dispatch::{ArgumentsOut, RawReply, buffer};
 use crate::error::{Fault, Result};
 use crate::interceptor::{self, CallInfo, Direction};
 use crate::loopback::Loopback;
-use crate::measure::CallMeter;
 use crate::object::ExportKind;
+use crate::observed::Observed;
 use crate::references;
 use crate::remote::{Bound, FarReference, Remote, Turn};
 use crate::session::{Question, SendState, Ticket};
+use crate::spans::SentTrace;
 use crate::transferred::Transferred;
 
 /// How a method is named on the wire.
@@ -157,12 +158,13 @@ pub(crate) struct Extras {
     pub(crate) annotations: Annotations,
     /// The call on whose behalf this one is made.
     pub(crate) scope: Option<Arc<Scope>>,
+    pub(crate) trace: SentTrace,
 }
 
 impl Extras {
     /// Whether nothing is said beside the arguments, a chain aside.
     pub(crate) fn is_plain(&self) -> bool {
-        self.deadline.is_none() && self.annotations.is_empty()
+        self.deadline.is_none() && self.annotations.is_empty() && self.trace.is_none()
     }
 
     /// How deep the call lies in its chain. Near calls that nobody else asked for count for nothing.
@@ -190,7 +192,7 @@ pub(crate) struct FarCall {
     may_have_run: bool,
     label: Label,
     intercepted: Option<Box<CallInfo>>,
-    meter: CallMeter,
+    observed: Observed,
 }
 
 /// How often a call may be made again.
@@ -267,6 +269,7 @@ impl FarCall {
                 deadline,
                 annotations,
                 scope: Scope::current(),
+                trace: SentTrace::default(),
             },
             retries,
             state: State::Start,
@@ -277,7 +280,7 @@ impl FarCall {
             may_have_run: false,
             label,
             intercepted: None,
-            meter: CallMeter::default(),
+            observed: Observed::here(),
         }
     }
 
@@ -289,8 +292,9 @@ impl FarCall {
     }
 
     /// Waits for room in this session, in which it has a place in the queue.
-    pub(crate) fn wait_for_room(&mut self, bound: Arc<Bound>, ticket: Ticket, meter: CallMeter) {
-        self.meter = meter;
+    pub(crate) fn wait_for_room(&mut self, bound: Arc<Bound>, ticket: Ticket, observed: Observed) {
+        self.observed = observed;
+        self.observe();
         self.state = State::Queued {
             bound,
             ticket,
@@ -355,7 +359,7 @@ impl FarCall {
                     }
                     _ => fault,
                 });
-                self.meter
+                self.observed
                     .ended(result.as_ref().map(|reply| reply.is_error));
                 if let Some(info) = self.intercepted.take() {
                     interceptor::after(
@@ -407,9 +411,18 @@ impl FarCall {
         }
     }
 
+    /// Has the call seen from now on.
+    fn observe(&mut self) {
+        // What stays in this process crosses nothing, and is part of what makes it.
+        if self.stays_here() {
+            return;
+        }
+        self.extras.trace = self.observed.begin(|| self.label.names());
+    }
+
     /// Gives an attempt its time.
     fn begin_attempt(&mut self) {
-        self.meter.begin(|| self.label.names());
+        self.observe();
         if let Some(retries) = &self.retries
             && retries.attempt.is_some()
         {
@@ -485,12 +498,14 @@ impl FarCall {
                     match bound.session.send(&call, ticket, cx) {
                         Ok(SendState::Queued) => return Poll::Pending,
                         Ok(SendState::Sent(question)) => {
+                            self.observed.is_for(&bound.session);
                             let bound = Arc::clone(bound);
                             self.forget_encoded();
                             self.state = State::Waiting(bound, question);
                             return Poll::Pending;
                         }
                         Ok(SendState::Oneway) => {
+                            self.observed.is_for(&bound.session);
                             if let Some(answer) = bound.kept_answer() {
                                 answer.note_oneway();
                             }
@@ -546,7 +561,8 @@ impl FarCall {
                 let encoded = self.encoded.take().ok_or_else(already_sent)?;
                 let extras = std::mem::take(&mut self.extras);
                 self.extras.deadline = extras.deadline;
-                Loopback::start(&export, encoded, self.oneway, extras).map(State::Loopback)
+                let span = self.observed.around();
+                Loopback::start(&export, encoded, self.oneway, extras, span).map(State::Loopback)
             }
             Remote::Far(reference) if reference.promise().is_some() => {
                 let reference = Arc::clone(reference);

@@ -27,7 +27,7 @@ pub(crate) fn call(
             ..CallOptions::default()
         };
         let label = Label::Static {
-            interface: "forwarded",
+            interface: "",
             method: "",
         };
         let call = FarCall::new(

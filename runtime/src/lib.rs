@@ -63,6 +63,7 @@
 //! | errors that come home | [`AnyError`] |
 //! | what happens to daemons and sessions | [`life`] |
 //! | who calls me | [`CallContext`], [`Peer`] |
+//! | spans for collectors | the module `trace` |
 //! | calling again and again | [`timer`] |
 //! | every call on its way | [`Interceptor`] |
 //! | calling without the trait | `DynProxy`, `DynPath` |
@@ -81,6 +82,8 @@
 //! | `signal` | no | `shutdown_signal` |
 //! | `spawn` | no | on Unix, `Client::spawn`: child processes that serve their parent |
 //! | `names` | no | `farname:` and `farmeta:` URIs that a name server resolves, and announcing objects there |
+//! | `metrics` | no | counts of calls, bytes and sessions, for any recorder of the crate `metrics` |
+//! | `tracing` | no | a span for every call, joined across processes by W3C Trace Context; the module `trace` |
 //! | `msgpack` | no | MessagePack, by which peers whose types differ compatibly understand each other |
 //! | `schema` | no | JSON Schema in descriptions, for types that have one |
 //! | `testing` | no | `farref::testing`, a network in memory for tests of what faults do to an application |
@@ -126,6 +129,7 @@ mod module;
 pub mod names;
 mod node;
 mod object;
+mod observed;
 mod panics;
 mod passing;
 mod peer;
@@ -146,6 +150,7 @@ mod serve;
 mod session;
 pub mod shape;
 pub mod signal;
+mod spans;
 #[cfg(all(unix, feature = "spawn"))]
 pub mod spawn;
 mod start_queue;
@@ -156,6 +161,8 @@ mod task;
 pub mod testing;
 pub mod timer;
 pub mod topic;
+#[cfg(feature = "tracing")]
+pub mod trace;
 mod transferred;
 mod transport;
 mod uri;

@@ -19,6 +19,7 @@ use crate::error::{Fault, Result};
 use crate::far::{Encoded, Extras, OnewayMode};
 use crate::object::{Export, ExportKind};
 use crate::serve::{Answer, Handler, Running};
+use crate::spans::ServedSpan;
 use crate::start_queue::Cancel;
 
 /// A call under way within this process.
@@ -51,6 +52,7 @@ impl Loopback {
         encoded: Encoded,
         oneway: OnewayMode,
         extras: Extras,
+        span: ServedSpan,
     ) -> Result<Self> {
         let ExportKind::Object(exported) = &export.kind else {
             return Err(Fault::not_started(
@@ -72,7 +74,7 @@ impl Loopback {
                     "the object does not serve this method",
                 )
             })?;
-        let scope = Scope::loopback(exported.interface.name, method.name, oneway, extras);
+        let scope = Scope::loopback(exported.interface.name, method.name, oneway, extras, span);
         let incoming = Incoming {
             scope: Arc::clone(&scope),
             codec: encoded.codec,

@@ -7,6 +7,31 @@ pub(crate) use self::imp::{
     CallMeter, ServedMeter, TableMeter, read, resumed, session_begun, session_ended, written,
 };
 
+/// How a call ended, in a word.
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub(crate) fn outcome(
+    result: Result<bool, &crate::error::Fault>,
+) -> std::borrow::Cow<'static, str> {
+    match result {
+        Ok(false) => "ok".into(),
+        Ok(true) => "error".into(),
+        Err(fault) => snake(&format!("{:?}", fault.kind())).into(),
+    }
+}
+
+/// `NoSuchObject` as `no_such_object`.
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+fn snake(name: &str) -> String {
+    let mut text = String::with_capacity(name.len() + 4);
+    for (place, character) in name.char_indices() {
+        if character.is_ascii_uppercase() && place > 0 {
+            text.push('_');
+        }
+        text.push(character.to_ascii_lowercase());
+    }
+    text
+}
+
 #[cfg(feature = "metrics")]
 mod imp {
     use std::borrow::Cow;
@@ -18,6 +43,8 @@ mod imp {
 
     use crate::error::Fault;
     use crate::metrics as names;
+
+    use super::outcome;
 
     /// Which way something goes, seen from this process.
     #[derive(Clone, Copy, Debug)]
@@ -136,14 +163,6 @@ mod imp {
         counter!(names::CALLS, labels).increment(1);
     }
 
-    fn outcome(result: Result<bool, &Fault>) -> Cow<'static, str> {
-        match result {
-            Ok(false) => "ok".into(),
-            Ok(true) => "error".into(),
-            Err(fault) => snake(&format!("{:?}", fault.kind())).into(),
-        }
-    }
-
     /// Bytes came from a transport.
     pub(crate) fn read(bytes: usize) {
         counter!(names::BYTES, [Way::In.label()].iter()).increment(bytes as u64);
@@ -206,18 +225,6 @@ mod imp {
     pub(crate) fn resumed(again: u64) {
         counter!(names::RESUMES).increment(1);
         counter!(names::RETRANSMITTED_BYTES).increment(again);
-    }
-
-    /// `NoSuchObject` as `no_such_object`.
-    fn snake(name: &str) -> String {
-        let mut text = String::with_capacity(name.len() + 4);
-        for (place, character) in name.char_indices() {
-            if character.is_ascii_uppercase() && place > 0 {
-                text.push('_');
-            }
-            text.push(character.to_ascii_lowercase());
-        }
-        text
     }
 }
 

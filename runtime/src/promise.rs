@@ -17,6 +17,7 @@ use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
 use crate::far::FarCall;
 use crate::interceptor::{self, CallInfo, Interceptors};
+use crate::observed::Observed;
 use crate::remote::{Bound, FarReference, Remote, Turns, stale};
 use crate::task;
 use crate::transferred::Transferred;
@@ -65,7 +66,22 @@ pub(crate) struct KeptAnswer {
     /// Whether oneways went here: nobody learns when they have started.
     has_oneways: AtomicBool,
     /// What sees the end of the call.
-    seen: Mutex<Option<(Interceptors, Box<CallInfo>)>>,
+    seen: Mutex<Option<Seeing>>,
+}
+
+/// What sees the end of a call.
+pub(crate) struct Seeing {
+    pub(crate) intercepted: Option<(Interceptors, Box<CallInfo>)>,
+    pub(crate) observed: Observed,
+}
+
+impl Seeing {
+    fn ended(mut self, result: &Result<Remote>) {
+        if let Some((interceptors, info)) = self.intercepted {
+            interceptor::after(&interceptors, &info, result.as_ref().map(drop));
+        }
+        self.observed.ended(result.as_ref().map(|_| false));
+    }
 }
 
 impl KeptAnswer {
@@ -89,20 +105,28 @@ impl KeptAnswer {
 
     /// Takes the result of the call. Returns whether it is the first one.
     pub(crate) fn settle(&self, result: Result<Remote>) -> bool {
-        let seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some((interceptors, info)) = seen {
-            interceptor::after(&interceptors, &info, result.as_ref().map(drop));
-        }
-        self.result.set(result).is_ok()
+        let is_first = self.result.set(result).is_ok();
+        self.tell();
+        is_first
     }
 
-    fn watch(&self, interceptors: Interceptors, info: Box<CallInfo>) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Some((interceptors, info));
+    /// Has this see the end of the call, which may have come.
+    fn watch(&self, seeing: Seeing) {
+        *self.lock_seen() = Some(seeing);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        if let Some(result) = self.result.get() {
+            let seen = self.lock_seen().take();
+            if let Some(seen) = seen {
+                seen.ended(result);
+            }
+        }
+    }
+
+    fn lock_seen(&self) -> MutexGuard<'_, Option<Seeing>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -240,10 +264,8 @@ async fn send(call: &mut FarCall) -> Path {
     };
     match sent.await {
         Ok(Some(bound)) => {
-            if let Some((interceptors, info)) = call.take_intercepted()
-                && let Some(answer) = bound.kept_answer()
-            {
-                answer.watch(interceptors, info);
+            if let Some(answer) = bound.kept_answer() {
+                answer.watch(call.take_seeing());
             }
             Path::Answer(bound)
         }

@@ -221,6 +221,37 @@ async fn calls_are_counted_on_both_sides_by_how_they_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_of_batches_and_on_promises_are_counted_and_near_ones_are_not() {
+    let told = Told::default();
+    let _recording = metrics::set_default_local_recorder(&told);
+    let (_pair, clock) = clock().await;
+    let mut batch = farref::Batch::new();
+    let failed = (batch.add(clock.tick()), batch.add(clock.fail()));
+    let skipped = batch.add(clock.tick());
+    batch.send().await.unwrap_err();
+    assert!(failed.0.take().is_ok() && failed.1.take().is_err() && skipped.take().is_err());
+    let another = clock.another().pipeline();
+    another.note().await.unwrap();
+    let near = ClockProxy::new(Object);
+    near.note().await.unwrap();
+    near.tick().start().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for direction in ["out", "in"] {
+        told.assert(&[
+            (&call(direction, "tick", "ok"), 1.0),
+            (&call(direction, "fail", "error"), 1.0),
+            (&call(direction, "tick", "skipped"), 1.0),
+            (&call(direction, "another", "ok"), 1.0),
+            (&call(direction, "note", "ok"), 1.0),
+            (
+                &format!("farref_calls_in_flight{{direction={direction}}}"),
+                0.0,
+            ),
+        ]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_is_made_again_counts_once_where_it_is_made() {
     let told = Told::default();
     let _recording = metrics::set_default_local_recorder(&told);

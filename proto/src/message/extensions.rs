@@ -216,7 +216,7 @@ impl Extensions {
                     });
                     field.finish()?;
                 }
-                TRACE => extensions.trace = Some(TraceContext::decode(field)?),
+                TRACE => extensions.trace = TraceContext::decode(field),
                 ANNOTATIONS => extensions.annotations = decode_annotations(field, grants)?,
                 INTRODUCTIONS => extensions.introductions = decode_introductions(field)?,
                 tag if tag >= MANDATORY => unknown = Some(tag),
@@ -228,26 +228,20 @@ impl Extensions {
 }
 
 impl TraceContext {
-    fn decode(mut field: Reader) -> Result<Self, DecodeError> {
-        let trace_id = field.array("the trace")?;
-        let span_id = field.array("the trace")?;
-        let flags = field.u8("the trace")?;
-        let state = field.raw(field.left(), "the trace")?;
+    /// Reads what travels for others to see, and must not fail a call: `None` if it is not as it should be.
+    fn decode(mut field: Reader) -> Option<Self> {
+        let trace_id = field.array("the trace").ok()?;
+        let span_id = field.array("the trace").ok()?;
+        let flags = field.u8("the trace").ok()?;
+        let state = field.raw(field.left(), "the trace").ok()?;
         if state.len() > MAX_TRACE_STATE {
-            let what = "bytes of trace state";
-            return Err(DecodeError::TooMany {
-                what,
-                count: state.len(),
-                limit: MAX_TRACE_STATE,
-            });
+            return None;
         }
-        let state =
-            std::str::from_utf8(state).map_err(|_| DecodeError::NotUtf8("the trace state"))?;
-        Ok(Self {
+        Some(Self {
             trace_id,
             span_id,
             flags,
-            state: state.to_owned(),
+            state: std::str::from_utf8(state).ok()?.to_owned(),
         })
     }
 }

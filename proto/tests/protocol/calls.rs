@@ -388,6 +388,34 @@ fn extensions_that_must_be_understood_fail_that_call_only() {
 }
 
 #[test]
+fn a_place_in_a_trace_that_makes_no_sense_is_as_if_it_were_not_there() {
+    let mut pair = Pair::established();
+    let mut arrived = |id: u8, field: &[u8]| {
+        let mut bytes = frame(&Message::Call(forged_call(id.into()))).to_vec();
+        bytes[5] = 1;
+        let length = field.len() as u16;
+        bytes.extend_from_slice(&(length + 3).to_le_bytes());
+        bytes.push(3);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(field);
+        let frame_length = u32::from_le_bytes(bytes[..4].try_into().unwrap());
+        let longer = frame_length + u32::from(length) + 5;
+        bytes[..4].copy_from_slice(&longer.to_le_bytes());
+        assert_eq!(pair.forge_to_server(&bytes), None);
+        pair.server.incoming_call().extensions().trace.clone()
+    };
+    let place = [7; 25];
+    let whole = arrived(0, &place).unwrap();
+    assert_eq!((whole.trace_id, whole.span_id), ([7; 16], [7; 8]));
+    assert_eq!((whole.flags, whole.state.as_str()), (7, ""));
+    assert_eq!(arrived(1, &place[..24]), None, "too short");
+    assert_eq!(arrived(2, &[]), None, "nothing at all");
+    assert_eq!(arrived(3, &[&place[..], &[0xff]].concat()), None);
+    assert_eq!(arrived(4, &[&place[..], &[b'a'; 513]].concat()), None);
+    assert!(arrived(5, &[&place[..], &[b'a'; 512]].concat()).is_some());
+}
+
+#[test]
 fn forged_ids_end_the_connection() {
     let forged = |id| frame(&Message::Call(forged_call(id)));
     let mut pair = Pair::established();

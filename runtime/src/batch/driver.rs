@@ -201,7 +201,7 @@ impl Driver<'_> {
         }
         for member in &mut self.members[first..sent] {
             if let Some(far) = member.far() {
-                far.note_oneway();
+                far.oneway_is_sent();
             }
         }
         let answers = wait(&mut waiting, &mut self.members[first..sent]).await;
@@ -250,7 +250,11 @@ impl Driver<'_> {
         }
         let reply = match member.far() {
             Some(far) if self.failed.is_none() => far.answered(reply),
-            _ => Some(reply),
+            Some(far) => {
+                far.is_over(&reply);
+                Some(reply)
+            }
+            None => Some(reply),
         };
         if let Some(reply) = reply {
             self.settle(index, reply);

@@ -13,7 +13,7 @@ use crate::context::Scope;
 use crate::descriptor::Method;
 use crate::dispatch::RawReply;
 use crate::error::Result;
-use crate::measure::CallMeter;
+use crate::observed::Observed;
 use crate::proxy::ProxyOptions;
 use crate::remote::{Bound, Remote};
 use crate::session::{Question, SendState, Ticket};
@@ -23,7 +23,7 @@ pub(crate) struct Sent {
     bound: Arc<Bound>,
     /// Taken when the call is answered.
     question: Option<Question>,
-    meter: CallMeter,
+    observed: Observed,
 }
 
 /// What a call's first poll makes of it.
@@ -70,12 +70,14 @@ impl Plan<'_> {
         let (Some(bound), Some(cx)) = (bound, cx) else {
             return Begun::Far(self.far_call(encoded, options));
         };
+        let mut observed = Observed::default();
+        let names = || (self.interface.into(), self.method.name.into());
         let extras = Extras {
             scope: Scope::current(),
+            trace: observed.begin(names),
             ..Extras::default()
         };
-        let mut meter = CallMeter::default();
-        meter.begin(|| (self.interface.into(), self.method.name.into()));
+        observed.is_for(&bound.session);
         let mut ticket = Ticket::none();
         let call = ReadyCall {
             target: bound.target(),
@@ -90,23 +92,23 @@ impl Plan<'_> {
                 Begun::Sent(Sent {
                     bound,
                     question,
-                    meter,
+                    observed,
                 })
             }
             Ok(SendState::Oneway) => {
                 encoded.recycle();
-                meter.ended(Ok(false));
+                observed.ended(Ok(false));
                 Begun::Oneway
             }
             Ok(SendState::Queued) => {
                 let mut call = self.far_call(encoded, options);
-                call.wait_for_room(bound, ticket, meter);
+                call.wait_for_room(bound, ticket, observed);
                 Begun::Far(call)
             }
             // The long way finds out whether anything can be done about it.
             Err(_) => {
                 let mut call = self.far_call(encoded, options);
-                call.meter = meter;
+                call.observed = observed;
                 Begun::Far(call)
             }
         }
@@ -158,7 +160,8 @@ impl Sent {
         };
         let (reply, _) = ready!(self.bound.session.poll_question(question, cx));
         self.question = None;
-        self.meter.ended(reply.as_ref().map(|reply| reply.is_error));
+        self.observed
+            .ended(reply.as_ref().map(|reply| reply.is_error));
         Poll::Ready(reply)
     }
 }

@@ -111,6 +111,7 @@ impl FarCall {
     /// Brings the call to where it can be sent, and returns where that is. Keeps its turn to call the object. Returns
     /// nothing if it turns out to be under way in this process: it is to be polled then.
     pub(crate) async fn find(&mut self) -> Result<Option<Found>> {
+        self.observe();
         let deadline = self.extras.deadline;
         within(deadline, async {
             let mut state = self.begin()?;
@@ -128,10 +129,13 @@ impl FarCall {
                 };
             }
             match &self.state {
-                State::Queued { bound, .. } => Ok(Some(Found {
-                    remote: self.remote.clone(),
-                    bound: Arc::clone(bound),
-                })),
+                State::Queued { bound, .. } => {
+                    self.observed.is_for(&bound.session);
+                    Ok(Some(Found {
+                        remote: self.remote.clone(),
+                        bound: Arc::clone(bound),
+                    }))
+                }
                 State::Loopback(_) => Ok(None),
                 _ => Err(already_sent()),
             }
@@ -152,6 +156,8 @@ impl FarCall {
                 _ => return false,
             },
         };
+        self.observe();
+        self.observed.is_for(&bound.session);
         self.state = State::Queued {
             bound,
             ticket: Ticket::none(),
@@ -190,14 +196,23 @@ impl FarCall {
         self.extras.deadline = earlier(self.extras.deadline, deadline);
     }
 
-    /// Notes at what was promised that a call went there whose start nobody hears of.
-    pub(crate) fn note_oneway(&self) {
-        if self.oneway != OnewayMode::Answered
-            && let State::Queued { bound, .. } = &self.state
+    /// A call whose start nobody hears of was sent: notes that at what was promised, if it went there.
+    pub(crate) fn oneway_is_sent(&mut self) {
+        if self.oneway == OnewayMode::Answered {
+            return;
+        }
+        self.observed.ended(Ok(false));
+        if let State::Queued { bound, .. } = &self.state
             && let Some(answer) = bound.kept_answer()
         {
             answer.note_oneway();
         }
+    }
+
+    /// The call is over, whatever could be done about that.
+    pub(crate) fn is_over(&mut self, result: &Result<RawReply>) {
+        self.observed
+            .ended(result.as_ref().map(|reply| reply.is_error));
     }
 
     /// Keeps the notes beside the answer.

@@ -9,8 +9,7 @@ use crate::Outcome;
 use crate::call::deadline_exceeded;
 use crate::codec::Codec;
 use crate::error::Result;
-use crate::interceptor::{CallInfo, Interceptors};
-use crate::promise::{Defaults, Way};
+use crate::promise::{Defaults, Seeing, Way};
 use crate::remote::{Bound, FarReference, Turn};
 use crate::session::Ticket;
 
@@ -100,8 +99,11 @@ impl FarCall {
     }
 
     /// Gives away what is to see the end of the call.
-    pub(crate) fn take_intercepted(&mut self) -> Option<(Interceptors, Box<CallInfo>)> {
-        let info = self.intercepted.take()?;
-        Some((self.remote.interceptors(), info))
+    pub(crate) fn take_seeing(&mut self) -> Seeing {
+        let intercepted = self.intercepted.take();
+        Seeing {
+            intercepted: intercepted.map(|info| (self.remote.interceptors(), info)),
+            observed: std::mem::take(&mut self.observed),
+        }
     }
 }

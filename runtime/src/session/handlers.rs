@@ -21,6 +21,7 @@ use crate::interceptor::{self, CallInfo, Direction};
 use crate::object::{Export, ExportKind};
 use crate::peer::Peer;
 use crate::serve::Handler;
+use crate::spans::ServedSpan;
 use crate::walking::{self, WALK};
 use crate::{FaultKind, Outcome};
 
@@ -57,7 +58,10 @@ impl Session {
         };
         let scope = Scope::served(self, name, |scope| {
             scope.target = Some(call.target);
-            if let Some(extensions) = call.extensions {
+            let extensions = call.extensions;
+            let trace = extensions.as_ref().and_then(|known| known.trace.as_ref());
+            scope.span = ServedSpan::begin(name.0, name.1, self.peer_address(), trace);
+            if let Some(extensions) = extensions {
                 scope.depth = extensions.depth();
                 scope.deadline = extensions.deadline.map(|deadline| self.instant(deadline));
                 scope.notes = Notes::given(extensions.annotations);
@@ -155,6 +159,7 @@ impl Session {
             scope.depth = walk.depth;
             scope.deadline = walk.deadline;
             scope.notes = Notes::given(walk.annotations().to_vec());
+            scope.span = walk.span.clone();
             let _ = scope.chain.set(walk.chain());
         });
         let incoming = Incoming {

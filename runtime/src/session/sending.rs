@@ -121,6 +121,7 @@ impl Session {
                     id: scope.chain(),
                     depth: extras.depth(),
                 }),
+                trace: extras.trace.to_proto(),
                 annotations: extras.annotations.clone(),
                 ..Extensions::default()
             };

@@ -378,6 +378,7 @@ impl Session {
     fn report(&self, kind: &AnswerKind, scope: &Scope, result: &Result<Reply>) {
         let measured = result.as_ref().map(|reply| reply.is_error);
         scope.meter.ended(scope.interface, scope.method, measured);
+        scope.span.ended(measured);
         let AnswerKind::Oneway(_) = kind else {
             return;
         };
