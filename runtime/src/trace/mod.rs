@@ -27,7 +27,7 @@
 //!
 //! ```ignore
 //! use farref::trace::{Propagator, TraceContext};
-//! use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+//! use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId};
 //! use opentelemetry::Context;
 //! use tracing_opentelemetry::OpenTelemetrySpanExt;
 //!
@@ -47,8 +47,8 @@
 //!
 //!     fn extract(&self, span: &tracing::Span, parent: &TraceContext) {
 //!         let parent = SpanContext::new(
-//!             parent.trace_id().into(),
-//!             parent.span_id().into(),
+//!             TraceId::from_bytes(parent.trace_id()),
+//!             SpanId::from_bytes(parent.span_id()),
 //!             TraceFlags::new(parent.flags()),
 //!             true,
 //!             parent.state().parse().unwrap_or_default(),
