@@ -53,5 +53,5 @@ pub use crate::message::{
     TableEntry, TraceContext,
 };
 pub use crate::reason::{CloseCode, CloseReason, DrainCode, DrainReason, Refusal, RefusalCode};
-pub use crate::streams::{LEAST_ITEM_COST, item_costs};
+pub use crate::streams::{LEAST_ITEM_COST, StreamCost, item_costs};
 pub use crate::time::Time;

@@ -12,8 +12,9 @@ use bytes::Bytes;
 pub(crate) use self::consumed::{Consumed, Received};
 pub(crate) use self::produced::{Produced, Unsendable};
 
-/// What an item costs of the credit in bytes at least. So a stream of empty items is bounded, too.
-pub const LEAST_ITEM_COST: u64 = 256;
+/// What an item costs of the credit in bytes at least: what its receiver keeps of it beside its bytes. So a stream of
+/// empty items is bounded, too.
+pub const LEAST_ITEM_COST: u64 = 32;
 
 /// Returns what each item of a message costs of the credit in bytes: its length, with its attachment where there is one
 /// for each item. Attachments that belong to no item in particular are charged to the last.
@@ -34,6 +35,55 @@ pub fn item_costs<'a>(
     })
 }
 
+/// What the items of a message cost together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamCost {
+    /// How many they are.
+    pub items: u64,
+    /// The bytes of all but the last, which may overdraw the credit.
+    before_last: u64,
+    last: u64,
+}
+
+impl StreamCost {
+    /// Adds up what [`item_costs`] says.
+    #[must_use]
+    pub fn of(lengths: &[u32], attachments: &[Bytes]) -> Self {
+        let items = lengths.len() as u64;
+        let Some((last, others)) = lengths.split_last() else {
+            return Self {
+                items,
+                before_last: 0,
+                last: 0,
+            };
+        };
+        if attachments.is_empty() {
+            let cost = |length: &u32| u64::from(*length).max(LEAST_ITEM_COST);
+            return Self {
+                items,
+                before_last: others.iter().map(cost).sum(),
+                last: cost(last),
+            };
+        }
+        let (mut before_last, mut last) = (0, 0);
+        for cost in item_costs(lengths, attachments) {
+            before_last += last;
+            last = cost;
+        }
+        Self {
+            items,
+            before_last,
+            last,
+        }
+    }
+
+    /// The bytes of all.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.before_last.saturating_add(self.last)
+    }
+}
+
 /// The credit of a stream. An item may be sent while there is some of both, and may overdraw the bytes once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Credit {
@@ -49,16 +99,14 @@ impl Credit {
     }
 
     /// Takes what these items cost. Returns false, and takes nothing, if one of them may not be sent.
-    pub(crate) fn spend(&mut self, costs: impl Iterator<Item = u64>) -> bool {
-        let mut left = *self;
-        for cost in costs {
-            if !left.has_room() {
-                return false;
-            }
-            left.items -= 1;
-            left.bytes = left.bytes.saturating_sub_unsigned(cost);
+    pub(crate) fn spend(&mut self, cost: StreamCost) -> bool {
+        // If the last may begin, all before it might.
+        let left = self.bytes.saturating_sub_unsigned(cost.before_last);
+        if cost.items > 0 && (cost.items > self.items || left <= 0) {
+            return false;
         }
-        *self = left;
+        self.items -= cost.items;
+        self.bytes = left.saturating_sub_unsigned(cost.last);
         true
     }
 
@@ -83,26 +131,45 @@ mod tests {
         };
         let large = Bytes::from(vec![0; 1000]);
         assert_eq!(costs(&[], &[]), [] as [u64; 0]);
-        assert_eq!(costs(&[0, 300], &[]), [256, 300]);
-        assert_eq!(costs(&[0, 0], &[large.clone(), Bytes::new()]), [1000, 256]);
-        assert_eq!(costs(&[1, 0], std::slice::from_ref(&large)), [256, 1000]);
+        assert_eq!(costs(&[0, 300], &[]), [32, 300]);
+        assert_eq!(costs(&[0, 0], &[large.clone(), Bytes::new()]), [1000, 32]);
+        assert_eq!(costs(&[1, 0], std::slice::from_ref(&large)), [32, 1000]);
         assert_eq!(costs(&[5], &[large.clone(), large]), [2005]);
+    }
+
+    #[test]
+    fn the_cost_of_a_message_is_that_of_its_items() {
+        let large = Bytes::from(vec![0; 1000]);
+        for (lengths, attachments) in [
+            (&[][..], &[][..]),
+            (&[0, 300, 7], &[]),
+            (&[0, 0], &[large.clone(), Bytes::new()]),
+            (&[1, 700], std::slice::from_ref(&large)),
+        ] {
+            let all: Vec<_> = item_costs(lengths, attachments).collect();
+            let cost = StreamCost::of(lengths, attachments);
+            assert_eq!(cost.items, all.len() as u64);
+            assert_eq!(cost.bytes(), all.iter().sum::<u64>());
+            assert_eq!(cost.last, all.last().copied().unwrap_or(0));
+        }
+    }
+
+    /// The cost of items of these lengths.
+    fn cost(lengths: &[u32]) -> StreamCost {
+        StreamCost::of(lengths, &[])
     }
 
     #[test]
     fn an_item_begins_on_any_credit_and_overdraws_it_once() {
         let mut credit = Credit::default();
-        assert!(!credit.spend([256].into_iter()));
+        assert!(!credit.spend(cost(&[256])));
         credit.add(2, 300);
-        assert!(credit.spend([256].into_iter()));
-        assert!(credit.spend([4 << 20].into_iter()));
+        assert!(credit.spend(cost(&[256])));
+        assert!(credit.spend(cost(&[4 << 20])));
         assert!(!credit.has_room());
         credit.add(1, 4 << 20);
         assert_eq!(credit.room(), (1, 44));
-        assert!(
-            !credit.spend([1, 1].into_iter()),
-            "there is credit for one item"
-        );
+        assert!(!credit.spend(cost(&[1, 1])), "there is credit for one item");
         assert_eq!(
             credit.room(),
             (1, 44),

@@ -126,8 +126,26 @@ pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Transferred>) {
     (result, collecting.end())
 }
 
+/// Encoding outside any other encoding, without entries so far: there is nothing to be taken back but the mark.
+struct Marked<'a>(&'a mut Vec<Transferred>);
+
+impl Drop for Marked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if ENCODING.replace(Encoding::No) == Encoding::Table {
+            *self.0 = OUTGOING.take();
+        }
+    }
+}
+
 /// Runs `encode` and adds what it wrote indexes of to the table.
+#[inline]
 pub(crate) fn collect_into<R>(table: &mut Vec<Transferred>, encode: impl FnOnce() -> R) -> R {
+    if table.is_empty() && ENCODING.get() == Encoding::No {
+        ENCODING.set(Encoding::Empty);
+        let _marked = Marked(table);
+        return encode();
+    }
     let collecting = Collecting::begin(std::mem::take(table));
     let result = encode();
     *table = collecting.end();

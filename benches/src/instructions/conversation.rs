@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use anyhow::Result;
+use farref::Batch;
 use farref::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
@@ -18,6 +19,8 @@ const ADDRESS: &str = "far+mem:instructions";
 const MANY: u64 = 64;
 /// How many oneway calls are made before the server is asked whether it saw them.
 const BATCH: u64 = 64;
+/// How many calls are made in a batch.
+const BATCHED: u64 = 800;
 /// How often tasks that are ready are run in a turn: tasks that wake each other need more than once.
 const ROUNDS_OF_A_TURN: usize = 4;
 
@@ -32,6 +35,10 @@ pub(super) enum Kind {
     Many,
     /// Calls without answers.
     Oneway,
+    /// The items of a stream.
+    Stream,
+    /// Calls of a batch.
+    Batch,
 }
 
 /// Where the two stand.
@@ -131,6 +138,12 @@ impl Conversation {
             Kind::Oneway => {
                 callers.spawn(note(meter.clone(), self.calls));
             }
+            Kind::Stream => {
+                callers.spawn(count(meter.clone(), self.calls));
+            }
+            Kind::Batch => {
+                callers.spawn(add_in_batches(meter.clone(), self.calls));
+            }
         }
         callers
     }
@@ -163,6 +176,30 @@ async fn note(meter: MeterProxy, calls: u64) -> Result<()> {
             meter.note(number as u32).await?;
         }
         while meter.noted().await? < batch * BATCH {}
+    }
+    Ok(())
+}
+
+async fn count(meter: MeterProxy, items: u64) -> Result<()> {
+    let mut numbers = meter.count(items);
+    let mut sum = 0;
+    while let Some(number) = numbers.next().await {
+        sum += number?;
+    }
+    anyhow::ensure!(sum == items * (items - 1) / 2, "the items make {sum}");
+    Ok(())
+}
+
+async fn add_in_batches(meter: MeterProxy, calls: u64) -> Result<()> {
+    for _ in 0..calls / BATCHED {
+        let mut batch = Batch::new();
+        let sums: Vec<_> = (0..BATCHED)
+            .map(|number| batch.add(meter.add(number as u32, 1)))
+            .collect();
+        batch.send().await?;
+        for (sum, number) in sums.into_iter().zip(1..) {
+            anyhow::ensure!(sum.take()? == number, "an answer came to the wrong call");
+        }
     }
     Ok(())
 }

@@ -43,6 +43,8 @@ pub(crate) fn run() -> Result<()> {
         (Kind::Single, "two-way, one at a time"),
         (Kind::Many, "two-way, 64 in flight"),
         (Kind::Oneway, "oneway"),
+        (Kind::Stream, "item of a stream"),
+        (Kind::Batch, "call of a batch of 800"),
     ] {
         eprintln!("{title}");
         let together = per_call(kind, Stage::Shared, Counted::All)?;

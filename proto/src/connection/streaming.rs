@@ -10,7 +10,7 @@ use crate::message::{
     EntryKind, FaultMessage, OutgoingItems, ReplyStatus, Sections, StreamCancel, StreamCredit,
     StreamEnd, StreamError, StreamItems, TableEntry,
 };
-use crate::streams::{Received, Unsendable, item_costs};
+use crate::streams::{Received, StreamCost, Unsendable};
 
 /// Set in the number of a stream that the receiver of the message chose.
 pub(super) const CHOSEN_BY_RECEIVER: u32 = 1 << 31;
@@ -104,9 +104,9 @@ impl Connection {
         let sections = items.sections();
         let grants = *self.own_credit.grants();
         check_sections(&grants, &sections)?;
-        let costs = item_costs(items.lengths, items.attachments);
+        let cost = StreamCost::of(items.lengths, items.attachments);
         self.produced
-            .spend(stream.index(), costs, items.lengths.len())
+            .spend(stream.index(), cost)
             .map_err(|error| match error {
                 Unsendable::NoCredit => SendError::NoCredit,
                 Unsendable::Ended => SendError::Unknown("stream"),
@@ -183,8 +183,8 @@ impl Connection {
             attachments,
             ..
         } = sections;
-        let costs = item_costs(&lengths, &attachments);
-        let received = self.consumed.received(number, costs, lengths.len())?;
+        let cost = StreamCost::of(&lengths, &attachments);
+        let received = self.consumed.received(number, cost)?;
         let table = self.take_table(&table, &mut extensions)?;
         match received {
             Received::Wanted => self.events.push_back(Event::StreamItems(IncomingItems {

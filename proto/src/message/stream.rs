@@ -59,9 +59,13 @@ impl<'a> OutgoingItems<'a> {
         let frame = FrameWriter::begin(out, Kind::StreamItems, sections.flags(), self.codec, 0);
         out.put_u32_le(stream);
         out.put_u32_le(self.lengths.len() as u32);
-        self.lengths
-            .iter()
-            .for_each(|length| out.put_u32_le(*length));
+        for lengths in self.lengths.chunks(64) {
+            let mut bytes = [[0; 4]; 64];
+            for (place, length) in bytes.iter_mut().zip(lengths) {
+                *place = length.to_le_bytes();
+            }
+            out.put_slice(bytes[..lengths.len()].as_flattened());
+        }
         sections.encode(out);
         frame
     }
@@ -100,9 +104,8 @@ impl StreamItems {
         if count > reader.left() / 4 {
             return Err(DecodeError::Truncated("the items"));
         }
-        let lengths = (0..count)
-            .map(|_| reader.u32("the items"))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (lengths, _) = reader.raw(4 * count, "the items")?.as_chunks::<4>();
+        let lengths: Vec<u32> = lengths.iter().copied().map(u32::from_le_bytes).collect();
         let sections = Sections::decode(reader, header.flags, grants)?;
         if let Some(tag) = sections.unknown_extension {
             // Nobody could be told that the items were not understood.
@@ -134,7 +137,7 @@ pub struct StreamCredit {
     pub stream: u32,
     /// So many more items.
     pub items: u32,
-    /// So many more bytes; each item counts 256 at least.
+    /// So many more bytes; each item counts 32 at least.
     pub bytes: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Streams whose items this side consumes.
 
-use super::Credit;
+use super::{Credit, StreamCost};
 use crate::error::Violation;
 
 #[derive(Debug, Default)]
@@ -85,14 +85,13 @@ impl Consumed {
     pub(crate) fn received(
         &mut self,
         number: u32,
-        costs: impl Iterator<Item = u64>,
-        count: usize,
+        cost: StreamCost,
     ) -> Result<Received, Violation> {
         let stream = self.unended(number)?;
-        if !stream.credit.spend(costs) {
+        if !stream.credit.spend(cost) {
             return Err(Violation::StreamCreditOverspent(number));
         }
-        stream.items += count as u64;
+        stream.items += cost.items;
         Ok(match stream.is_cancelled || stream.cancel_due {
             true => Received::Unwanted,
             false => Received::Wanted,
@@ -201,6 +200,11 @@ impl Consumed {
 mod tests {
     use super::*;
 
+    /// The cost of items of these lengths.
+    fn cost(lengths: &[u32]) -> StreamCost {
+        StreamCost::of(lengths, &[])
+    }
+
     fn due(number: u32, credit: Option<(u32, u64)>) -> Due {
         Due {
             number,
@@ -214,17 +218,17 @@ mod tests {
         let mut streams = Consumed::default();
         streams.open(0, 8).expect("a new stream");
         assert_eq!(
-            streams.received(0, [256].into_iter(), 1),
+            streams.received(0, cost(&[256])),
             Err(Violation::StreamCreditOverspent(0))
         );
         streams.grant(0, 1, 100);
         streams.grant(0, 2, 200);
         assert_eq!(streams.take_due(), [due(0, Some((3, 300)))]);
         assert!(!streams.has_due());
-        let received = streams.received(0, [256, 256].into_iter(), 2);
+        let received = streams.received(0, cost(&[256, 256]));
         assert_eq!(received, Ok(Received::Wanted));
         assert_eq!(
-            streams.received(0, [256].into_iter(), 1),
+            streams.received(0, cost(&[256])),
             Err(Violation::StreamCreditOverspent(0))
         );
         assert_eq!(
@@ -261,7 +265,7 @@ mod tests {
             [due(0, None)],
             "the credit was never told"
         );
-        let received = streams.received(0, [256].into_iter(), 1);
+        let received = streams.received(0, cost(&[256]));
         assert_eq!(received, Ok(Received::Unwanted), "but it is known here");
         assert_eq!(streams.ended(0, None), Ok(Received::Unwanted));
         assert_eq!((streams.len(), streams.has_due()), (0, false));

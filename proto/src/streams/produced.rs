@@ -1,6 +1,6 @@
 //! Streams whose items this side produces.
 
-use super::Credit;
+use super::{Credit, StreamCost};
 use crate::error::Violation;
 
 #[derive(Debug)]
@@ -122,19 +122,14 @@ impl Produced {
     }
 
     /// Takes what items cost that are about to be sent.
-    pub(crate) fn spend(
-        &mut self,
-        number: u32,
-        costs: impl Iterator<Item = u64>,
-        count: usize,
-    ) -> Result<(), Unsendable> {
+    pub(crate) fn spend(&mut self, number: u32, cost: StreamCost) -> Result<(), Unsendable> {
         match self.get(number) {
             Some(stream) if stream.is_open() => {
-                if !stream.credit.spend(costs) {
+                if !stream.credit.spend(cost) {
                     stream.awaited = true;
                     return Err(Unsendable::NoCredit);
                 }
-                stream.items += count as u64;
+                stream.items += cost.items;
                 Ok(())
             }
             _ => Err(Unsendable::Ended),
@@ -203,6 +198,11 @@ impl Stream {
 mod tests {
     use super::*;
 
+    /// The cost of items of these lengths.
+    fn cost(lengths: &[u32]) -> StreamCost {
+        StreamCost::of(lengths, &[])
+    }
+
     #[test]
     fn a_number_is_free_when_both_sides_have_ended_the_stream() {
         let mut streams = Produced::default();
@@ -234,11 +234,8 @@ mod tests {
         let mut streams = Produced::default();
         streams.open(1);
         assert_eq!(streams.credited(0, 1, 1), Ok(true), "the first credit");
-        assert_eq!(streams.spend(0, [300].into_iter(), 1), Ok(()));
-        assert_eq!(
-            streams.spend(0, [300].into_iter(), 1),
-            Err(Unsendable::NoCredit)
-        );
+        assert_eq!(streams.spend(0, cost(&[300])), Ok(()));
+        assert_eq!(streams.spend(0, cost(&[300])), Err(Unsendable::NoCredit));
         assert_eq!(
             streams.credited(0, 1, 1),
             Ok(false),

@@ -83,7 +83,7 @@ fn items_flow_within_the_credit_and_end() {
     let server = &mut pair.server.connection;
     assert_eq!(server.stream_room(FIRST), Ok((3, 600)));
     server.send_items(FIRST, &items(&[1, 2], b"abb")).unwrap();
-    assert_eq!(server.stream_room(FIRST), Ok((1, 88)));
+    assert_eq!(server.stream_room(FIRST), Ok((1, 536)));
     pair.drive();
     let got = arrived(pair.client.event());
     assert_eq!((got.stream, got.codec), (FIRST, CODEC));

@@ -219,7 +219,10 @@ impl Driver<'_> {
                     if let Some(far) = self.members[index].far() {
                         far.note(annotations);
                     }
-                    self.conclude(index, reply).await;
+                    match reply {
+                        Ok(reply) => self.answered(index, Ok(reply)),
+                        refused => self.conclude(index, refused).await,
+                    }
                     is_reopened |= !matches!(self.open[index], Open::Ended);
                 }
             }
@@ -248,7 +251,12 @@ impl Driver<'_> {
                 Err(fault) => return self.settle(index, Err(fault)),
             }
         }
-        let reply = match member.far() {
+        self.answered(index, reply);
+    }
+
+    /// Takes an answer that does not ask for other types. The call stays open if it is to be made again.
+    fn answered(&mut self, index: usize, reply: Result<RawReply>) {
+        let reply = match self.members[index].far() {
             Some(far) if self.failed.is_none() => far.answered(reply),
             Some(far) => {
                 far.is_over(&reply);

@@ -122,6 +122,7 @@ impl FromStr for Codec {
 }
 
 /// Encodes a value in postcard, whatever else there is, and appends it to `out`.
+#[inline]
 pub(crate) fn encode_postcard<T: Serialize>(
     value: &T,
     out: &mut Vec<u8>,
@@ -130,6 +131,7 @@ pub(crate) fn encode_postcard<T: Serialize>(
 }
 
 /// Decodes a value from postcard, whatever else there is.
+#[inline]
 pub(crate) fn decode_postcard<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     budget: &Budget,

@@ -229,7 +229,7 @@ impl Feed for List {
             return Poll::Ready(None);
         };
         let mut body = Vec::new();
-        let mut attachments = VecDeque::new();
+        let mut attachments = Vec::new();
         let encoded = match (&self.shape, codec) {
             (Shape::Bytes, _) => {
                 attachments.extend(bytes_of(&value));
@@ -241,14 +241,14 @@ impl Feed for List {
             }
         };
         Poll::Ready(Some(match encoded {
-            Ok(()) => Ok(Items {
+            Ok(()) => Ok(Items::new(
                 codec,
-                budget: Budget::default(),
-                lengths: [u32::try_from(body.len()).unwrap_or(u32::MAX)].into(),
-                body: body.into(),
+                Budget::default(),
+                vec![u32::try_from(body.len()).unwrap_or(u32::MAX)],
+                body.into(),
                 attachments,
-                transferred: Vec::new(),
-            }),
+                Vec::new(),
+            )),
             Err(error) => Err(Fault::new(
                 FaultKind::Unencodable,
                 Outcome::Ran,

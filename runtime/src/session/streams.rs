@@ -155,14 +155,14 @@ impl Streams {
         };
         let codec = Codec::from_id(items.codec).filter(|codec| codec.is_available());
         let arrived = match codec {
-            Some(codec) => Arrived::Items(Items {
+            Some(codec) => Arrived::Items(Items::new(
                 codec,
-                budget: session.node.budget,
-                lengths: items.lengths.into(),
-                body: items.body,
-                attachments: items.attachments.into(),
+                session.node.budget,
+                items.lengths,
+                items.body,
+                items.attachments,
                 transferred,
-            }),
+            )),
             None => {
                 garbage.transferred.extend(transferred);
                 Arrived::End(Err(Fault::new(

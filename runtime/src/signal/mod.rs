@@ -123,6 +123,9 @@ use self::subscribers::Taking;
 /// How many events wait for a subscriber that does not say how many.
 pub(crate) const CAPACITY: usize = 128;
 
+/// How many events may be on their way to a subscriber in another process.
+pub(crate) const ON_THEIR_WAY: u32 = 256;
+
 /// What receivers answered: who, and what, in the order in which they connected.
 pub type Responses<R = ()> = Vec<(ReceiverId, R)>;
 

@@ -251,8 +251,8 @@ impl<P: Proxy, T: Send + Sync + 'static, R: Send + 'static> SignalRef<'_, P, T, 
     }
 
     /// The same with at most `capacity` events at the signal, between 1 and 4096. `when_slow` says what happens when as
-    /// many wait there and one more is sent. Beside them, up to [256 events](crate::StreamWindow::ITEMS) of another
-    /// process are on their way.
+    /// many wait there and one more is sent. Beside them, up to 256 events of another process are on
+    /// their way.
     ///
     /// # Errors
     ///

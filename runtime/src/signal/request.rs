@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Signal;
 use super::connecting::{connect, find};
 use super::far_receiver::{Connected, DecodeFn, FarReceiver, PutFn};
 use super::identity::{ReceiverId, Sender};
@@ -14,13 +13,14 @@ use super::near_receiver::{NearReceiver, TakeFn};
 use super::receiver::Receiver;
 use super::subscribers::{Told, WhenSlow};
 use super::subscription::Subscription;
+use super::{ON_THEIR_WAY, Signal};
 use crate::dispatch::{self, Incoming, RawReply, Reply};
 use crate::error::Result;
 use crate::object::Export;
 use crate::references::Reference;
 use crate::remote::Remote;
 use crate::shape::Shape;
-use crate::stream::RemoteStream;
+use crate::stream::{RemoteStream, StreamWindow};
 
 /// What a signal of an interface can tell: all its receivers share it, in this process and in others.
 ///
@@ -56,7 +56,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Tellable for T {
             take: |arguments, name| arguments.value(name),
             subscribed: |reply| {
                 let stream = dispatch::decode_value::<RemoteStream<Told<T>>>(reply)?;
-                Ok(Subscription::of(Box::pin(stream)))
+                let window = StreamWindow::items(ON_THEIR_WAY);
+                Ok(Subscription::of(Box::pin(stream.window(window))))
             },
         }
     }

@@ -149,7 +149,16 @@ impl<P: Proxy, A, T: StreamItem> StreamCall<'_, P, A, T> {
         Ok(items)
     }
 
+    #[inline]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        match &mut self.state {
+            State::Far(stream) => stream.poll(cx),
+            _ => self.poll_call(cx),
+        }
+    }
+
+    /// Makes the call, and asks for the next item of a stream that is near.
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         loop {
             match &mut self.state {
                 State::Calling(call) => {

@@ -1,34 +1,52 @@
 //! Items into frames, and out of them.
 
 use std::any::{Any, TypeId};
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use farref_proto::{FaultKind, LEAST_ITEM_COST};
+use futures_core::Stream;
 
 use super::StreamItem;
 use super::feed::{Items, Room};
 use crate::Outcome;
-use crate::codec::{self, Budget, Codec};
+use crate::codec::{self, Budget, Codec, CodecError};
 use crate::error::{Fault, Result};
 use crate::references;
 use crate::transferred::Transferred;
 
-/// Items in one frame at most: as many more wait for the next write anyhow.
-const MAX_ITEMS: u64 = 256;
+/// Items in one frame at most: an eighth of the default window, so that what one side makes the other reads meanwhile.
+const MAX_ITEMS: u64 = 1024;
 /// Bytes after which a frame takes no further item.
 const FULL: u64 = 32 << 10;
 
+/// Puts the items of a stream that are ready into a frame, as far as that takes them. Ready at the stream's end, or when
+/// an item cannot be encoded.
+pub(super) type Fill<T> = for<'a, 'b> fn(
+    &'a mut Packing,
+    Pin<&'b mut (dyn Stream<Item = T> + 'b)>,
+    &mut Context<'_>,
+) -> Poll<Result<()>>;
+
 /// Items that are ready, on their way into one frame.
+#[derive(Debug)]
 pub(super) struct Packing {
     codec: Codec,
     room: Room,
     cost: u64,
-    lengths: VecDeque<u32>,
+    lengths: Vec<u32>,
     body: Vec<u8>,
-    attachments: VecDeque<Bytes>,
+    attachments: Vec<Bytes>,
     transferred: Vec<Transferred>,
+}
+
+impl Default for Packing {
+    /// A frame without room.
+    fn default() -> Self {
+        Packing::new(Codec::Postcard, Room { items: 0, bytes: 0 })
+    }
 }
 
 impl Packing {
@@ -41,9 +59,9 @@ impl Packing {
             codec,
             room,
             cost: 0,
-            lengths: VecDeque::new(),
+            lengths: Vec::new(),
             body: Vec::new(),
-            attachments: VecDeque::new(),
+            attachments: Vec::new(),
             transferred: Vec::new(),
         }
     }
@@ -52,100 +70,149 @@ impl Packing {
         self.lengths.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    #[inline]
+    fn is_full(&self) -> bool {
         self.lengths.len() as u64 >= self.room.items || self.cost >= self.room.bytes
     }
 
+    /// See [`Fill`].
+    pub(super) fn fill<T: StreamItem>(
+        &mut self,
+        mut stream: Pin<&mut (dyn Stream<Item = T> + '_)>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
+        while !self.is_full() {
+            match ready!(stream.as_mut().poll_next(cx)) {
+                Some(item) => self.push(item)?,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        Poll::Pending
+    }
+
     /// Adds an item; one that cannot be encoded leaves no trace.
-    pub(super) fn push<T: StreamItem>(&mut self, item: T) -> Result<()> {
-        let before = self.body.len();
-        let length = match into_bytes(item) {
-            ControlFlow::Break(bytes) => {
-                self.cost += LEAST_ITEM_COST.max(bytes.len() as u64);
-                self.attachments.push_back(bytes);
-                self.lengths.push_back(0);
-                return Ok(());
-            }
-            ControlFlow::Continue(item) => {
-                let Packing {
-                    codec,
-                    body,
-                    transferred,
-                    ..
-                } = self;
-                let known = transferred.len();
-                let encoded =
-                    references::collect_into(transferred, || codec::encode(*codec, &item, body));
-                if let Err(error) = encoded {
-                    body.truncate(before);
-                    let untaken = transferred.split_off(known);
-                    drop(untaken);
-                    return Err(Fault::new(
-                        FaultKind::Unencodable,
-                        Outcome::Ran,
-                        format!("an item of the stream cannot be encoded: {error}"),
-                    ));
+    #[inline]
+    fn push<T: StreamItem>(&mut self, item: T) -> Result<()> {
+        let item = match is_byte_string::<T>() {
+            true => match into_bytes(item) {
+                ControlFlow::Break(bytes) => {
+                    self.cost += LEAST_ITEM_COST.max(bytes.len() as u64);
+                    self.attachments.push(bytes);
+                    self.lengths.push(0);
+                    return Ok(());
                 }
-                self.body.len() - before
-            }
+                ControlFlow::Continue(item) => item,
+            },
+            false => item,
         };
+        let before = self.body.len();
+        let Packing {
+            codec,
+            body,
+            transferred,
+            ..
+        } = self;
+        let known = transferred.len();
+        let encoded = references::collect_into(transferred, || match codec {
+            Codec::Postcard => codec::encode_postcard(&item, body),
+            codec => encode(*codec, &item, body),
+        });
+        if let Err(error) = encoded {
+            body.truncate(before);
+            let untaken = transferred.split_off(known);
+            drop(untaken);
+            return Err(unencodable(&error));
+        }
+        let length = self.body.len() - before;
         self.cost += LEAST_ITEM_COST.max(length as u64);
-        self.lengths
-            .push_back(u32::try_from(length).unwrap_or(u32::MAX));
+        self.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
         Ok(())
     }
 
     pub(super) fn items(self) -> Items {
-        Items {
-            codec: self.codec,
-            budget: Budget::default(),
-            lengths: self.lengths,
-            body: self.body.into(),
-            attachments: self.attachments,
-            transferred: self.transferred,
-        }
+        Items::new(
+            self.codec,
+            Budget::default(),
+            self.lengths,
+            self.body.into(),
+            self.attachments,
+            self.transferred,
+        )
     }
+}
+
+/// Encodes an item in a codec that is not expected here.
+#[inline(never)]
+fn encode<T: StreamItem>(codec: Codec, item: &T, body: &mut Vec<u8>) -> Result<(), CodecError> {
+    codec::encode(codec, item, body)
+}
+
+#[cold]
+fn unencodable(error: &CodecError) -> Fault {
+    Fault::new(
+        FaultKind::Unencodable,
+        Outcome::Ran,
+        format!("an item of the stream cannot be encoded: {error}"),
+    )
+}
+
+/// Decodes an item of whatever codec, with whatever it refers to.
+#[inline(never)]
+fn decode<T: StreamItem>(
+    codec: Codec,
+    budget: &Budget,
+    transferred: &mut Vec<Transferred>,
+    body: &[u8],
+) -> Result<T> {
+    references::resolve(transferred, || codec::decode(codec, body, budget))
+        .map_err(|error| undecodable(&error))
+}
+
+#[cold]
+fn undecodable(error: &CodecError) -> Fault {
+    Fault::new(
+        FaultKind::BadReply,
+        Outcome::Ran,
+        format!("an item of the stream cannot be decoded: {error}"),
+    )
 }
 
 impl Items {
     /// Takes the next item.
+    #[inline]
     pub(super) fn next<T: StreamItem>(&mut self) -> Option<Result<T>> {
         if is_byte_string::<T>() {
             let (_, attachment) = self.take()?;
             return from_bytes(attachment.unwrap_or_default()).map(Ok);
         }
-        let length = self.lengths.pop_front()? as usize;
-        let length = length.min(self.body.len());
-        let (codec, budget, body) = (self.codec, &self.budget, &self.body[..length]);
-        let item =
-            references::resolve(&mut self.transferred, || codec::decode(codec, body, budget));
-        self.body.advance(length);
-        Some(item.map_err(|error| {
-            Fault::new(
-                FaultKind::BadReply,
-                Outcome::Ran,
-                format!("an item of the stream cannot be decoded: {error}"),
-            )
-        }))
+        let body = self.body.get(self.begin..self.end_of_next()?)?;
+        self.read += 1;
+        self.begin += body.len();
+        if self.codec == Codec::Postcard && self.transferred.is_empty() {
+            let item = codec::decode_postcard(body, &self.budget);
+            return Some(item.map_err(|error| undecodable(&error)));
+        }
+        let (codec, budget, transferred) = (self.codec, &self.budget, &mut self.transferred);
+        Some(decode(codec, budget, transferred, body))
     }
 
     /// Takes the next item as it is: its part of the body, and its attachment where there is one for each item.
     pub(crate) fn take(&mut self) -> Option<(Bytes, Option<Bytes>)> {
-        let is_one_each = self.attachments.len() == self.lengths.len();
-        let length = self.lengths.pop_front()? as usize;
-        let body = self.body.split_to(length.min(self.body.len()));
-        let attachment = self.attachments.pop_front().filter(|_| is_one_each);
+        let end = self.end_of_next()?;
+        let body = self.body.slice(self.begin..end);
+        let attachment = match self.is_one_each() {
+            true => self.attachments.get_mut(self.read).map(std::mem::take),
+            false => None,
+        };
+        self.read += 1;
+        self.begin = end;
         Some((body, attachment))
     }
 
-    /// What each item costs of a stream's credit.
-    pub(crate) fn costs(&mut self) -> impl Iterator<Item = u64> {
-        // They are in one piece already: nothing is ever put in behind those that were there at first.
-        let (lengths, attachments) = (
-            self.lengths.make_contiguous(),
-            self.attachments.make_contiguous(),
-        );
-        farref_proto::item_costs(lengths, attachments)
+    #[inline]
+    fn end_of_next(&self) -> Option<usize> {
+        let length = *self.lengths.get(self.read)? as usize;
+        Some(self.begin.saturating_add(length).min(self.body.len()))
     }
 }
 
@@ -182,6 +249,7 @@ fn from_bytes<T: 'static>(bytes: Bytes) -> Option<T> {
 }
 
 /// Whether items of this type travel as they are, outside the codec.
+#[inline]
 pub(super) fn is_byte_string<T: 'static>() -> bool {
     [TypeId::of::<Bytes>(), TypeId::of::<Vec<u8>>()].contains(&TypeId::of::<T>())
 }

@@ -1,20 +1,60 @@
 //! Streams whose items are made in this process.
 
+use std::any::Any;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
 use super::StreamItem;
+use super::block::Yields;
 use super::feed::{Feed, Items, Room};
-use super::packing::Packing;
+use super::packing::{Fill, Packing};
 use crate::codec::Codec;
 use crate::error::{Fault, Result};
 use crate::panics;
 
 /// What makes the items.
-pub(super) type Source<T> = Pin<Box<dyn Stream<Item = Result<T>> + Send>>;
+enum Source<T> {
+    Infallible(Pin<Box<dyn Stream<Item = T> + Send>>),
+    Fallible(Pin<Box<dyn Stream<Item = Result<T>> + Send>>),
+    Block(Box<dyn Yields<T> + Send>),
+}
+
+impl<T> Source<T> {
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        match self {
+            Source::Infallible(stream) => stream.as_mut().poll_next(cx).map(|item| item.map(Ok)),
+            Source::Fallible(stream) => stream.as_mut().poll_next(cx),
+            Source::Block(block) => block.poll_item(cx),
+        }
+    }
+
+    /// Puts items that are ready into the frame, as far as it takes them. Ready at the stream's end.
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        packing: &mut Packing,
+        fill: Fill<T>,
+    ) -> Poll<Result<()>> {
+        match self {
+            Source::Infallible(stream) => fill(packing, stream.as_mut(), cx),
+            Source::Fallible(stream) => {
+                let mut items = UntilFault {
+                    stream: stream.as_mut(),
+                    fault: None,
+                };
+                let polled = fill(packing, Pin::<&mut UntilFault<'_, T>>::new(&mut items), cx);
+                match items.fault {
+                    Some(fault) => Poll::Ready(Err(fault)),
+                    None => polled,
+                }
+            }
+            Source::Block(block) => block.poll_frame(cx, packing, fill),
+        }
+    }
+}
 
 /// A stream of this process.
 ///
@@ -29,22 +69,24 @@ enum State<T> {
 }
 
 impl<T> Produced<T> {
-    pub(super) fn new(stream: impl Stream<Item = T> + Send + 'static) -> Self
-    where
-        T: 'static,
-    {
-        Self::fallible(Box::pin(Infallible(Box::pin(stream))))
+    pub(super) fn new(stream: impl Stream<Item = T> + Send + 'static) -> Self {
+        Self::of(Source::Infallible(Box::pin(stream)))
     }
 
-    pub(super) fn fallible(source: Source<T>) -> Self {
+    pub(super) fn fallible(stream: Pin<Box<dyn Stream<Item = Result<T>> + Send>>) -> Self {
+        Self::of(Source::Fallible(stream))
+    }
+
+    pub(super) fn of_iter(items: impl Iterator<Item = T> + Send + 'static) -> Self {
+        Self::new(OfIter(items))
+    }
+
+    pub(super) fn yielding(block: impl Yields<T> + Send + 'static) -> Self {
+        Self::of(Source::Block(Box::new(block)))
+    }
+
+    fn of(source: Source<T>) -> Self {
         Produced(Mutex::new(State::Running(source)))
-    }
-
-    pub(super) fn of_iter(items: impl Iterator<Item = T> + Send + 'static) -> Self
-    where
-        T: 'static,
-    {
-        Self::fallible(Box::pin(OfIter(items)))
     }
 
     fn put(&self, state: State<T>) {
@@ -63,7 +105,8 @@ impl<T> Produced<T> {
             State::Failed(fault) => return Poll::Ready(Some(Err(fault))),
             State::Over => return Poll::Ready(None),
         };
-        let polled = poll_source(&mut source, cx);
+        let polled = panics::contain(|| source.poll_item(cx));
+        let polled = polled.unwrap_or_else(|panic| Poll::Ready(Some(Err(panicked(&*panic)))));
         if !matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             self.put(State::Running(source));
         }
@@ -71,12 +114,9 @@ impl<T> Produced<T> {
     }
 }
 
-/// Polls what makes the items; its panic is a fault of this stream alone.
-fn poll_source<T>(source: &mut Source<T>, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
-    match panics::contain(|| source.as_mut().poll_next(cx)) {
-        Ok(polled) => polled,
-        Err(panic) => Poll::Ready(Some(Err(panics::report(&"a stream", &*panic, false)))),
-    }
+/// A panic of what makes the items is a fault of their stream alone.
+fn panicked(panic: &(dyn Any + Send)) -> Fault {
+    panics::report(&"a stream", panic, false)
 }
 
 impl<T: StreamItem> Feed for Produced<T> {
@@ -92,28 +132,20 @@ impl<T: StreamItem> Feed for Produced<T> {
             State::Over => return Poll::Ready(None),
         };
         let mut packing = Packing::new(codec, room);
-        let next = loop {
-            if packing.is_full() {
-                break State::Running(source);
-            }
-            match poll_source(&mut source, cx) {
-                Poll::Pending if packing.is_empty() => {
-                    self.put(State::Running(source));
-                    return Poll::Pending;
-                }
-                Poll::Pending => break State::Running(source),
-                Poll::Ready(None) => break State::Over,
-                Poll::Ready(Some(Err(fault))) => break State::Failed(fault),
-                Poll::Ready(Some(Ok(item))) => {
-                    if let Err(fault) = packing.push(item) {
-                        break State::Failed(fault);
-                    }
-                }
-            }
+        let polled = panics::contain(|| source.poll_frame(cx, &mut packing, Packing::fill::<T>));
+        let next = match polled {
+            Ok(Poll::Pending) => State::Running(source),
+            Ok(Poll::Ready(Ok(()))) => State::Over,
+            Ok(Poll::Ready(Err(fault))) => State::Failed(fault),
+            Err(panic) => State::Failed(panicked(&*panic)),
         };
         match (packing.is_empty(), next) {
             (true, State::Failed(fault)) => Poll::Ready(Some(Err(fault))),
-            (true, _) => Poll::Ready(None),
+            (true, State::Over) => Poll::Ready(None),
+            (true, next) => {
+                self.put(next);
+                Poll::Pending
+            }
             (false, next) => {
                 self.put(next);
                 Poll::Ready(Some(Ok(packing.items())))
@@ -122,14 +154,26 @@ impl<T: StreamItem> Feed for Produced<T> {
     }
 }
 
-/// A stream that cannot fail.
-struct Infallible<T>(Pin<Box<dyn Stream<Item = T> + Send>>);
+/// The items before a fault.
+struct UntilFault<'a, T> {
+    stream: Pin<&'a mut (dyn Stream<Item = Result<T>> + Send)>,
+    fault: Option<Fault>,
+}
 
-impl<T> Stream for Infallible<T> {
-    type Item = Result<T>;
+impl<T> Unpin for UntilFault<'_, T> {}
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
-        self.0.as_mut().poll_next(cx).map(|item| item.map(Ok))
+impl<T> Stream for UntilFault<'_, T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        match ready!(self.stream.as_mut().poll_next(cx)) {
+            Some(Ok(item)) => Poll::Ready(Some(item)),
+            Some(Err(fault)) => {
+                self.fault = Some(fault);
+                Poll::Ready(None)
+            }
+            None => Poll::Ready(None),
+        }
     }
 }
 
@@ -138,9 +182,9 @@ struct OfIter<I>(I);
 impl<I> Unpin for OfIter<I> {}
 
 impl<I: Iterator> Stream for OfIter<I> {
-    type Item = Result<I::Item>;
+    type Item = I::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.0.next().map(Ok))
+        Poll::Ready(self.0.next())
     }
 }

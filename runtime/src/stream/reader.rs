@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use farref_proto::FaultKind;
+use farref_proto::{FaultKind, item_costs};
 
 use super::feed::{Feed, Items, Room};
 use super::{StreamItem, StreamWindow};
@@ -30,16 +30,15 @@ impl Reader {
         }
     }
 
+    #[inline]
     pub(super) fn poll_item<T: StreamItem>(
         &mut self,
         cx: &mut Context<'_>,
-        window: StreamWindow,
+        window: &StreamWindow,
     ) -> Poll<Option<Result<T>>> {
-        let current = self
-            .current
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
         loop {
+            let current = self.current.get_mut();
+            let current = current.unwrap_or_else(PoisonError::into_inner);
             if let Some(item) = current.as_mut().and_then(Items::next) {
                 if item.is_err() {
                     *current = None;
@@ -47,21 +46,39 @@ impl Reader {
                 }
                 return Poll::Ready(Some(item));
             }
-            let polled = self.unread.poll_items(cx, Codec::Postcard, window.room());
-            *current = match ready!(polled) {
-                Some(Ok(items)) => Some(items),
-                ended => {
-                    self.unread.close();
-                    return Poll::Ready(ended.and_then(Result::err).map(Err));
-                }
-            };
+            if let Some(ended) = ready!(self.poll_frame(cx, window)) {
+                return Poll::Ready(ended.err().map(Err));
+            }
         }
+    }
+
+    /// Waits for the next frame. Ready with what ended the stream, if there is none.
+    #[inline(never)]
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        window: &StreamWindow,
+    ) -> Poll<Option<Result<()>>> {
+        let current = self.current.get_mut();
+        let current = current.unwrap_or_else(PoisonError::into_inner);
+        let polled = self.unread.poll_items(cx, Codec::Postcard, window.room());
+        Poll::Ready(match ready!(polled) {
+            Some(Ok(items)) => {
+                *current = Some(items);
+                None
+            }
+            ended => {
+                *current = None;
+                self.unread.close();
+                Some(ended.map_or(Ok(()), |ended| ended.map(drop)))
+            }
+        })
     }
 
     /// What is still to come, with what was taken and not read, for somebody else.
     pub(super) fn feed(&self) -> Arc<dyn Feed> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(items) = current.take() {
+        if let Some(items) = current.take().and_then(Items::unread) {
             self.unread.put_back(items);
         }
         Arc::clone(&self.unread) as Arc<dyn Feed>
@@ -94,10 +111,8 @@ impl Unread {
     }
 
     fn put_back(&self, items: Items) {
-        if !items.lengths.is_empty() {
-            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            taken.push_front(items);
-        }
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.push_front(items);
     }
 }
 
@@ -124,10 +139,9 @@ impl Feed for Unread {
 
 /// The items that fit, and those that do not. They arrived within another window than the one that they go out by.
 fn split(mut items: Items, room: Room) -> (Result<Items>, Option<Items>) {
-    let is_one_each = items.attachments.len() == items.lengths.len();
     let mut left = room;
     let mut count = 0;
-    for cost in items.costs() {
+    for cost in item_costs(&items.lengths, &items.attachments) {
         if left.items == 0 || left.bytes == 0 {
             break;
         }
@@ -138,7 +152,7 @@ fn split(mut items: Items, room: Room) -> (Result<Items>, Option<Items>) {
     if count == items.lengths.len() {
         return (Ok(items), None);
     }
-    if !items.transferred.is_empty() || !items.attachments.is_empty() && !is_one_each {
+    if !items.transferred.is_empty() || !items.attachments.is_empty() && !items.is_one_each() {
         // Which item an entry of the table belongs to is not known.
         let fault = Fault::new(
             FaultKind::Unsupported,
@@ -147,18 +161,6 @@ fn split(mut items: Items, room: Room) -> (Result<Items>, Option<Items>) {
         );
         return (Err(fault), None);
     }
-    let lengths: VecDeque<u32> = items.lengths.drain(..count).collect();
-    let bytes = lengths.iter().map(|length| *length as usize).sum::<usize>();
-    let mut now = Items {
-        lengths,
-        body: items.body.split_to(bytes.min(items.body.len())),
-        attachments: Default::default(),
-        transferred: Vec::new(),
-        codec: items.codec,
-        budget: items.budget,
-    };
-    if is_one_each {
-        now.attachments = items.attachments.drain(..count).collect();
-    }
+    let now = items.split_off_front(count);
     (Ok(now), Some(items))
 }

@@ -167,10 +167,11 @@ impl<T: StreamItem> RemoteStream<T> {
         Ok(items)
     }
 
+    #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         match &mut self.0 {
             Inner::Near(produced) => produced.poll_item(cx),
-            Inner::Encoded { reader, window, .. } => reader.poll_item(cx, *window),
+            Inner::Encoded { reader, window, .. } => reader.poll_item(cx, window),
         }
     }
 

@@ -10,8 +10,9 @@ pub struct StreamWindow {
 }
 
 impl StreamWindow {
-    /// 1024 items: a few frames of small ones.
-    pub const ITEMS: u32 = 1024;
+    /// 8192 items: as many small ones as are made and read while credit for more is on its way between two processes of a
+    /// machine.
+    pub const ITEMS: u32 = 8192;
     /// 1 MiB: what a fast network carries in a few milliseconds, and no more memory than a large message.
     pub const BYTES: u64 = 1 << 20;
 
@@ -24,7 +25,7 @@ impl StreamWindow {
         }
     }
 
-    /// The same with so many bytes, encoded, which one item may exceed. An item counts 256 bytes at least.
+    /// The same with so many bytes, encoded, which one item may exceed. An item counts 32 bytes at least.
     #[must_use]
     pub fn bytes(self, bytes: u64) -> Self {
         StreamWindow {

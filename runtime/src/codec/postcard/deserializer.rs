@@ -25,6 +25,23 @@ fn too_large() -> Failure {
     Failure::new("a number is too large for its type")
 }
 
+/// Reads a number of so many bits from the beginning, and returns what follows it.
+fn long_varint<const BITS: u32>(bytes: &[u8]) -> Result<(u64, &[u8]), Failure> {
+    let mut number = 0;
+    let mut shift = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if shift + 7 > BITS && byte >> (BITS - shift) != 0 {
+            return Err(too_large());
+        }
+        number |= u64::from(byte & 0x7f) << shift;
+        if *byte < 0x80 {
+            return Ok((number, &bytes[index + 1..]));
+        }
+        shift += 7;
+    }
+    Err(Failure::truncated())
+}
+
 impl<'de> PostcardDeserializer<'de, '_> {
     #[inline]
     fn byte(&mut self) -> Result<u8, Failure> {
@@ -59,21 +76,28 @@ impl<'de> PostcardDeserializer<'de, '_> {
         }
     }
 
-    /// Reads a number of so many bits, seven bits a byte, the least significant first.
+    /// Reads a number of so many bits, which are 14 at least: seven bits a byte, the least significant first.
     #[inline]
     pub(super) fn varint<const BITS: u32>(&mut self) -> Result<u64, Failure> {
-        let mut number = 0;
-        let mut shift = 0;
-        loop {
-            let byte = self.byte()?;
-            if shift + 7 > BITS && byte >> (BITS - shift) != 0 {
-                return Err(too_large());
+        let low = |byte: u8| u64::from(byte & 0x7f);
+        match *self.rest {
+            [last, ref rest @ ..] if last < 0x80 => {
+                self.rest = rest;
+                Ok(last.into())
             }
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
+            [first, last, ref rest @ ..] if last < 0x80 => {
+                self.rest = rest;
+                Ok(low(first) | u64::from(last) << 7)
             }
-            shift += 7;
+            [first, second, last, ref rest @ ..] if last < 0x80 && BITS >= 21 => {
+                self.rest = rest;
+                Ok(low(first) | low(second) << 7 | u64::from(last) << 14)
+            }
+            _ => {
+                let (number, rest) = long_varint::<BITS>(self.rest)?;
+                self.rest = rest;
+                Ok(number)
+            }
         }
     }
 

@@ -33,12 +33,17 @@ fn skipped(field: &str) -> Refusal {
 impl PostcardSerializer<'_> {
     /// Writes seven bits a byte, the least significant first.
     #[inline]
-    fn varint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.out.push(low_bits(number.into()) | 0x80);
-            number >>= 7;
+    fn varint(&mut self, number: u64) {
+        let more = |index: u32| (number >> (7 * index)) as u8 | 0x80;
+        match number {
+            0..0x80 => self.out.push(number as u8),
+            0x80..0x4000 => self.out.extend_from_slice(&[more(0), (number >> 7) as u8]),
+            0x4000..0x20_0000 => {
+                self.out
+                    .extend_from_slice(&[more(0), more(1), (number >> 14) as u8]);
+            }
+            _ => self.wide_varint(number.into()),
         }
-        self.out.push(low_bits(number.into()));
     }
 
     fn wide_varint(&mut self, mut number: u128) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use farref_proto::StreamNumber;
+use farref_proto::{StreamCost as Cost, StreamNumber};
 
 use super::super::{Session, State};
 use crate::codec::Codec;
@@ -69,11 +69,10 @@ impl Feed for FarStream {
             Some(_) => None,
         };
         let polled = match queue.items.pop_front() {
-            Some(mut items) => {
-                queue.ahead_items = queue.ahead_items.saturating_sub(items.lengths.len() as u64);
-                queue.ahead_bytes = queue
-                    .ahead_bytes
-                    .saturating_sub_unsigned(items.costs().sum());
+            Some(items) => {
+                let cost = Cost::of(&items.lengths, &items.attachments);
+                queue.ahead_items = queue.ahead_items.saturating_sub(cost.items);
+                queue.ahead_bytes = queue.ahead_bytes.saturating_sub_unsigned(cost.bytes());
                 Poll::Ready(Some(Ok(items)))
             }
             None => match &mut queue.end {

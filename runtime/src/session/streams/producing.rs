@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use farref_proto::{Extensions, FaultKind, OutgoingItems, SendError, StreamNumber};
 use tokio::time::Sleep;
 
@@ -168,7 +167,6 @@ impl Session {
             transferred,
             ..
         } = items;
-        let (lengths, attachments): (Vec<u32>, Vec<Bytes>) = (lengths.into(), attachments.into());
         let mut garbage = Garbage::default();
         let mut guard = self.lock();
         let state = &mut *guard;
