@@ -17,8 +17,8 @@ use crate::error::{Fault, Result};
 use crate::references;
 use crate::transferred::Transferred;
 
-/// Items in one frame at most: an eighth of the default window, so that what one side makes the other reads meanwhile.
-const MAX_ITEMS: u64 = 1024;
+/// Items in one frame at most: a small part of the default window, so that one side reads while the other makes more.
+const MAX_ITEMS: u64 = 512;
 /// Bytes after which a frame takes no further item.
 const FULL: u64 = 32 << 10;
 
@@ -129,7 +129,10 @@ impl Packing {
         Ok(())
     }
 
-    pub(super) fn items(self) -> Items {
+    pub(super) fn items(mut self) -> Items {
+        // What panicked while it was encoded has left a part of itself.
+        let whole = self.lengths.iter().map(|length| *length as usize).sum();
+        self.body.truncate(whole);
         Items::new(
             self.codec,
             Budget::default(),
@@ -252,4 +255,80 @@ fn from_bytes<T: 'static>(bytes: Bytes) -> Option<T> {
 #[inline]
 pub(super) fn is_byte_string<T: 'static>() -> bool {
     [TypeId::of::<Bytes>(), TypeId::of::<Vec<u8>>()].contains(&TypeId::of::<T>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use serde::ser::SerializeTuple;
+    use serde::{Deserialize, Serialize, Serializer};
+
+    use super::*;
+    use crate::panics;
+
+    const ROOM: Room = Room {
+        items: 100,
+        bytes: 1 << 20,
+    };
+
+    /// A number of which the third stops in the middle of being written.
+    #[derive(Deserialize)]
+    struct Fragile(u32);
+
+    impl Serialize for Fragile {
+        fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            let mut parts = serializer.serialize_tuple(2)?;
+            parts.serialize_element(&self.0)?;
+            assert!(self.0 != 3, "the third");
+            parts.serialize_element(&self.0)?;
+            parts.end()
+        }
+    }
+
+    #[test]
+    fn an_item_that_panics_while_it_is_encoded_leaves_nothing_of_itself() {
+        let mut packing = Packing::new(Codec::Postcard, ROOM);
+        let pushed =
+            panics::contain(|| (1..5).try_for_each(|number| packing.push(Fragile(number))));
+        assert!(pushed.is_err());
+        let mut items = packing.items();
+        assert_eq!(
+            (&items.lengths[..], &items.body[..]),
+            (&[2, 2][..], &[1, 1, 2, 2][..])
+        );
+        assert!(
+            items
+                .next::<(u32, u32)>()
+                .is_some_and(|item| item.is_ok_and(|item| item == (1, 1)))
+        );
+    }
+
+    #[test]
+    fn a_frame_takes_no_more_than_there_is_room_for() {
+        let waker = Waker::noop();
+        let mut cx = Context::from_waker(waker);
+        for (room, expected) in [
+            (Room { items: 3, ..ROOM }, 3),
+            (Room { bytes: 33, ..ROOM }, 2),
+            (ROOM, 100),
+        ] {
+            let mut numbers = std::pin::pin!(Endless(0));
+            let mut packing = Packing::new(Codec::Postcard, room);
+            assert!(packing.fill::<u32>(numbers.as_mut(), &mut cx).is_pending());
+            assert_eq!(numbers.0, expected, "as many are asked for as are taken");
+            assert_eq!(packing.items().lengths.len(), expected as usize);
+        }
+    }
+
+    struct Endless(u32);
+
+    impl Stream for Endless {
+        type Item = u32;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<u32>> {
+            self.0 += 1;
+            Poll::Ready(Some(self.0))
+        }
+    }
 }

@@ -238,7 +238,7 @@ async fn a_call_that_is_awaited_is_a_stream_that_borrows_nothing() {
 async fn nothing_is_produced_before_it_is_asked_for_nor_further_ahead_than_the_window() {
     let (pair, library, shelf) = served().await;
     let ahead = |taken: usize| shelf.produced.load(Ordering::SeqCst) - taken;
-    for window in [1, 2, 7, 100] {
+    for window in [1, 2, 7, 100, StreamWindow::ITEMS] {
         shelf.produced.store(0, Ordering::SeqCst);
         let mut naturals = library.naturals().window(StreamWindow::items(window));
         pair.barrier().await;

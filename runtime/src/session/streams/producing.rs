@@ -21,8 +21,8 @@ use crate::stream::{Feed, Items, Room};
 
 /// Bytes that wait to be written beyond which producers of streams wait: a few writes of the largest size.
 const MAX_UNSENT: usize = 256 << 10;
-/// Frames that a stream sends before others have their turn.
-const FRAMES_AT_ONCE: usize = 8;
+/// Frames that a stream sends before others have their turn: what makes the items may take its time for each.
+const FRAMES_AT_ONCE: usize = 4;
 
 /// The task that sends the items of a stream.
 pub(crate) struct Pump {
