@@ -227,8 +227,8 @@ pub mod prelude {
     pub use farref_macros::{attribute, callback, expose, oneway, signal};
 
     pub use crate::{
-        CallContext, CallError, Client, Daemon, Fault, Object, Proxy, RemoteStream, Shutdown,
-        Stream, Uri,
+        Batch, CallContext, CallError, Client, Daemon, Fault, Object, Proxy, RemoteStream,
+        Shutdown, Signal, Stream, Uri,
     };
 }
 
