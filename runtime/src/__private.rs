@@ -31,7 +31,8 @@ pub use crate::error::{CallError, Failure, Fault};
 pub use crate::local::{
     LocalEntry, LocalGuard, LocalHandler, LocalHandlerFuture, pinned, pinned_serial,
 };
-pub use crate::object::{Entry, Export, Handler, Inside, Meta};
+pub use crate::methods::Handler;
+pub use crate::object::{Entry, Export, Inside, Meta};
 pub use crate::proxy::{Proxy, ProxyOptions, Serve, Target, equal, hash_proxy};
 pub use crate::references::{deserialize_proxy, serialize_proxy};
 pub use crate::remote::{FarReference, Remote};

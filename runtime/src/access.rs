@@ -25,6 +25,11 @@ pub trait Access: Send + Sync + 'static {
     ///
     /// `WouldDeadlock`, if the object is held by a call that waits for this one.
     fn enter(&self) -> impl Future<Output = Result<Self::Guard<'_>>> + Send;
+
+    /// Enters, if no call ever waits for another one here.
+    fn enter_at_once(&self) -> Option<&Self::Target> {
+        None
+    }
 }
 
 /// Access that lends the object mutably, as methods with `&mut self` need it.
@@ -48,6 +53,11 @@ impl<T: Send + Sync + 'static> Access for Shared<T> {
     fn enter(&self) -> impl Future<Output = Result<&T>> + Send {
         std::future::ready(Ok(&self.0))
     }
+
+    #[inline]
+    fn enter_at_once(&self) -> Option<&T> {
+        Some(&self.0)
+    }
 }
 
 /// An object that any number of calls enter at once, and that the application shares.
@@ -59,6 +69,11 @@ impl<T: Send + Sync + 'static> Access for SharedArc<T> {
 
     fn enter(&self) -> impl Future<Output = Result<&T>> + Send {
         std::future::ready(Ok(&*self.0))
+    }
+
+    #[inline]
+    fn enter_at_once(&self) -> Option<&T> {
+        Some(&self.0)
     }
 }
 

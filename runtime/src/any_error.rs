@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::descriptor::Interface;
 use crate::dispatch::{HandlerFuture, Incoming, refuse};
 use crate::error::{CallError, Cause, Fault};
-use crate::object::{Export, Meta, ServeMethods};
+use crate::methods::ServeMethods;
+use crate::object::{Export, Meta};
 use crate::references::{self, Reference};
 use crate::remote::Remote;
 

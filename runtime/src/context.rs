@@ -289,6 +289,29 @@ impl Scope {
         place
     }
 
+    /// The same of a call of which no more is known, in the memory of the one before, if nobody else holds that.
+    #[inline]
+    pub(crate) fn renewed(
+        before: Option<Arc<Scope>>,
+        session: &Arc<Session>,
+        CallName(interface, method): CallName,
+        target: ExportId,
+    ) -> Arc<Scope> {
+        if let Some(mut place) = before
+            && let Some(scope) = Arc::get_mut(&mut place)
+        {
+            scope.chain.take();
+            scope.notes.take();
+            scope.target = Some(target);
+            scope.interface = interface;
+            scope.method = method;
+            scope.meter = ServedMeter::default();
+            return place;
+        }
+        let name = CallName(interface, method);
+        Scope::served(session, name, |scope| scope.target = Some(target))
+    }
+
     /// A scope with these contents, in memory that was used before where there is some.
     fn place(scope: Scope) -> Arc<Scope> {
         let mut place = Scope::spare();

@@ -122,6 +122,7 @@ pub mod listeners;
 mod local;
 mod loopback;
 mod measure;
+mod methods;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod module;

@@ -10,10 +10,11 @@ use farref_proto::{FaultKind, InstanceId};
 
 use crate::access::{Access, Serial, Shared, SharedArc};
 use crate::descriptor::{Interface, Method};
-use crate::dispatch::{HandlerFuture, Incoming, refuse};
+use crate::dispatch::{HandlerFuture, Incoming, Reply};
 use crate::error::{Fault, Result};
 use crate::lend::Lent;
 use crate::loopback::Sender;
+use crate::methods::{Handler, Handlers, ServeMethods};
 use crate::panics::Contained;
 use crate::proxy::Serve;
 use crate::random;
@@ -73,6 +74,12 @@ impl Meta {
         }
     }
 
+    /// Whether a call may enter without being counted, and without waiting for those before it.
+    #[inline]
+    fn is_free(&self) -> bool {
+        self.limit == usize::MAX && self.starts.get().is_none()
+    }
+
     /// Counts a call in, unless the object has as many as it takes.
     pub(crate) fn begin_call(self: &Arc<Self>) -> Result<Option<Running>> {
         if self.limit == usize::MAX {
@@ -118,6 +125,12 @@ impl<A: Access> Entry<A> {
             access: Contained::new(access),
             meta: Arc::new(Meta::new(limit)),
         })
+    }
+
+    /// Enters, if there is nothing to wait for and nothing to be given back.
+    #[inline]
+    pub(crate) fn enter_at_once(&self) -> Option<&A::Target> {
+        self.access.enter_at_once().filter(|_| self.meta.is_free())
     }
 
     /// Waits until the call that is being served may enter.
@@ -295,9 +308,6 @@ impl<A> fmt::Debug for Object<A> {
     }
 }
 
-/// The function that serves one method of an object entered by `A`.
-pub type Handler<A> = fn(Arc<Entry<A>>, Incoming) -> HandlerFuture;
-
 /// An object as a session sees it: its identity, and the methods of the interface under which it was exported, with
 /// those of the interfaces that it extends. Nothing else of the object can be reached through it.
 pub struct Export {
@@ -325,34 +335,6 @@ pub(crate) struct Exported {
     bases: Vec<Arc<Export>>,
 }
 
-/// Serves the methods of one interface of one object.
-pub(crate) trait ServeMethods: Send + Sync {
-    /// Starts the method of this index. An index out of range is answered by a fault.
-    fn serve(&self, index: usize, call: Incoming) -> HandlerFuture;
-
-    /// The object itself, where this only stands for one that a factory made.
-    fn made(&self) -> Option<Arc<Export>> {
-        None
-    }
-}
-
-struct Handlers<A: 'static> {
-    entry: Arc<Entry<A>>,
-    handlers: &'static [Handler<A>],
-}
-
-impl<A: Access> ServeMethods for Handlers<A> {
-    fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
-        match self.handlers.get(index) {
-            Some(handler) => handler(Arc::clone(&self.entry), call),
-            None => refuse(Fault::not_started(
-                FaultKind::NoSuchMethod,
-                format!("the interface has no method of index {index}"),
-            )),
-        }
-    }
-}
-
 impl Export {
     /// Exports an object under one interface.
     pub fn new<A: Access, N: ?Sized + Send + Sync + 'static>(
@@ -363,7 +345,7 @@ impl Export {
         bases: Vec<Arc<Export>>,
     ) -> Arc<Self> {
         let meta = Arc::clone(&entry.meta);
-        let serve = Box::new(Handlers { entry, handlers });
+        let serve = Box::new(Handlers::new(entry, handlers));
         Export::of_object(meta, serve, Box::new(near), interface, bases)
     }
 
@@ -484,6 +466,12 @@ impl Exported {
 
     pub(crate) fn serve(&self, index: usize, call: Incoming) -> HandlerFuture {
         self.serve.serve(index, call)
+    }
+
+    /// Serves a call in the current scope, if that can be done without waiting for anything.
+    #[inline]
+    pub(crate) fn serve_at_once(&self, index: usize, call: &Incoming) -> Option<Result<Reply>> {
+        self.serve.serve_at_once(index, call)
     }
 }
 

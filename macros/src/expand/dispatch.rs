@@ -38,7 +38,8 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
     let private = interface.private();
     if method.args.signal.is_some() {
         let object = near::method_call(interface, method, std::iter::empty());
-        return signal::handler(&private, method, &object);
+        let handler = signal::handler(&private, method, &object);
+        return quote_spanned!(mixed=> #private::Handler::Waiting(#handler));
     }
     let decode = decode(&private, method);
     let call = near::method_call(interface, method, passed(&private, method));
@@ -48,11 +49,11 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
         let reply = signature::stream_wire(&private, &stream.item, "reply");
         let own = own_strings(method);
         return quote_spanned! {mixed=>
-            |entry, call| #private::Box::pin(async move {
+            #private::Handler::Waiting(|entry, call| #private::Box::pin(async move {
                 #decode
                 #own
                 #reply(&call, #private::stream(move |out| #block))
-            })
+            }))
         };
     }
     let reply = reply(&private, &method.output, &call);
@@ -60,21 +61,34 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
         let entry = quote_spanned!(mixed=> entry);
         let enter = enter_blocking(&private, method, &entry);
         return quote_spanned! {mixed=>
-            |entry, call| #private::blocking(entry, call, |entry, call| {
+            #private::Handler::Waiting(|entry, call| #private::blocking(entry, call, |entry, call| {
                 #decode
                 #enter
+                #reply
+            }))
+        };
+    }
+    if never_waits(method) {
+        return quote_spanned! {mixed=>
+            #private::Handler::Plain(|object, call| {
+                #decode
                 #reply
             })
         };
     }
     let enter = near::enter(method, &quote_spanned!(mixed=> entry));
     quote_spanned! {mixed=>
-        |entry, call| #private::Box::pin(async move {
+        #private::Handler::Waiting(|entry, call| #private::Box::pin(async move {
             #decode
             #enter
             #reply
-        })
+        }))
     }
+}
+
+/// Whether the method can be called without a future. One that changes its object waits for others to leave it.
+fn never_waits(method: &Method) -> bool {
+    method.source.sig.asyncness.is_none() && !method.exclusive
 }
 
 fn enter_blocking(private: &TokenStream, method: &Method, entry: &TokenStream) -> TokenStream {

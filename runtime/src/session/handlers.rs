@@ -37,10 +37,7 @@ impl Session {
             transferred,
             receipt,
         } = arrived;
-        let kind = match receipt {
-            Some(receipt) => AnswerKind::Oneway(receipt),
-            None => AnswerKind::Call(call.id),
-        };
+        let kind = AnswerKind::of(&call, receipt);
         let target = target.and_then(|export| export.called());
         let codec = Codec::from_id(call.codec).filter(|codec| self.node.codecs.contains(*codec));
         let method = target.as_ref().ok().and_then(|export| match &export.kind {

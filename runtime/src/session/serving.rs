@@ -8,10 +8,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use farref_proto::{
-    Extensions, OnewayReceipt, OutgoingReply, ReplyStatus, ResumeRequest, SendError,
+    Extensions, IncomingCall, OnewayReceipt, OutgoingReply, ReplyStatus, ResumeRequest, SendError,
 };
 use tokio::task::AbortHandle;
 
+use super::at_once::AtOnce;
 use super::batches::Cancelling;
 use super::ending::{Served, ServedTogether};
 use super::handing_off::Introducing;
@@ -101,6 +102,13 @@ pub(super) enum AnswerKind {
 }
 
 impl AnswerKind {
+    pub(super) fn of(call: &IncomingCall, receipt: Option<OnewayReceipt>) -> Self {
+        match receipt {
+            Some(receipt) => AnswerKind::Oneway(receipt),
+            None => AnswerKind::Call(call.id),
+        }
+    }
+
     pub(super) fn call(&self) -> Option<IncomingCallId> {
         match self {
             AnswerKind::Call(call) => Some(*call),
@@ -126,12 +134,13 @@ impl Answer for SessionAnswer {
         let session = Arc::clone(self.served.session());
         let mut garbage = Garbage::default();
         session.report(&self.kind, scope, &result);
+        let call = scope.call_name();
         let annotations = scope.take_reply_annotations();
         let mut state = session.lock();
         let sent = session.answer(
             &mut state,
             &mut self.kind,
-            scope,
+            call,
             &result,
             annotations,
             &mut garbage,
@@ -139,7 +148,7 @@ impl Answer for SessionAnswer {
         Session::unlock_and_write(state);
         let kept = std::mem::take(&mut garbage.answered);
         drop(garbage);
-        answered(scope, result, sent);
+        answered(call, result, sent);
         if !kept.is_empty() {
             session.release_elsewhere(kept);
         }
@@ -147,12 +156,12 @@ impl Answer for SessionAnswer {
 }
 
 /// What is left to do once the answer is on its way.
-fn answered(scope: &Scope, result: Result<Reply>, sent: std::result::Result<(), SendError>) {
+fn answered(call: CallName, result: Result<Reply>, sent: std::result::Result<(), SendError>) {
     if let Ok(reply) = result {
         buffer::give(reply.body);
     }
     if let Err(error) = sent {
-        tracing::warn!(call = %scope.call_name(), %error, "a fault could not be sent");
+        tracing::warn!(%call, %error, "a fault could not be sent");
     }
 }
 
@@ -162,12 +171,15 @@ pub(crate) struct Finished {
     handlers: Vec<Ended>,
     /// Calls whose answers others may have waited for, once they are on their way.
     pub(super) answered: VecDeque<IncomingCallId>,
+    /// The scope of the call before, for the next one that is served at once.
+    pub(super) scope: Option<Arc<Scope>>,
 }
 
 struct Ended {
     kind: AnswerKind,
-    scope: Arc<Scope>,
+    call: CallName,
     result: Result<Reply>,
+    annotations: Annotations,
     sent: std::result::Result<(), SendError>,
 }
 
@@ -180,11 +192,12 @@ impl Finished {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, kind: AnswerKind, scope: Arc<Scope>, result: Result<Reply>) {
+    pub(super) fn push(&mut self, kind: AnswerKind, scope: &Scope, result: Result<Reply>) {
         self.handlers.push(Ended {
             kind,
-            scope,
+            call: scope.call_name(),
             result,
+            annotations: scope.take_reply_annotations(),
             sent: Ok(()),
         });
     }
@@ -287,13 +300,12 @@ impl Session {
         let mut garbage = Garbage::default();
         let mut state = self.lock();
         for ended in &mut finished.handlers {
-            let annotations = ended.scope.take_reply_annotations();
             ended.sent = self.answer(
                 &mut state,
                 &mut ended.kind,
-                &ended.scope,
+                ended.call,
                 &ended.result,
-                annotations,
+                std::mem::take(&mut ended.annotations),
                 &mut garbage,
             );
         }
@@ -302,14 +314,10 @@ impl Session {
         drop(garbage);
         let count = finished.handlers.len();
         for Ended {
-            scope,
-            result,
-            sent,
-            ..
+            call, result, sent, ..
         } in finished.handlers.drain(..)
         {
-            answered(&scope, result, sent);
-            Scope::recycle(scope);
+            answered(call, result, sent);
         }
         served.end(count);
     }
@@ -326,7 +334,10 @@ impl Session {
             self.serve_ordered(arrived, served, finished, cx);
             return None;
         }
-        let (mut handler, kind) = self.handler(arrived);
+        let (mut handler, kind) = match self.serve_at_once(arrived, finished) {
+            AtOnce::Served(name) => return Some(name),
+            AtOnce::Not(handler, kind) => (handler, kind),
+        };
         let mut in_place = None;
         if !handler.flags.spawn {
             in_place = Some(handler.scope.call_name());
@@ -371,11 +382,12 @@ impl Session {
         // It holds the scope, too.
         drop(future);
         self.report(&kind, &scope, &result);
-        finished.push(kind, scope, result);
+        finished.push(kind, &scope, result);
+        Scope::recycle(scope);
     }
 
     /// Counts a call that has ended, and says at home what the caller of a oneway never hears.
-    fn report(&self, kind: &AnswerKind, scope: &Scope, result: &Result<Reply>) {
+    pub(super) fn report(&self, kind: &AnswerKind, scope: &Scope, result: &Result<Reply>) {
         let measured = result.as_ref().map(|reply| reply.is_error);
         scope.meter.ended(scope.interface, scope.method, measured);
         scope.span.ended(measured);
@@ -400,7 +412,7 @@ impl Session {
         &self,
         state: &mut State,
         kind: &mut AnswerKind,
-        scope: &Scope,
+        name: CallName,
         result: &Result<Reply>,
         annotations: Annotations,
         garbage: &mut Garbage,
@@ -427,7 +439,7 @@ impl Session {
                     }
                     return Ok(());
                 }
-                Err(error) => unsendable(scope, &error),
+                Err(error) => unsendable(name, &error),
             },
             Err(fault) => fault.clone(),
         };
@@ -543,7 +555,7 @@ impl Watch {
     }
 }
 
-fn unsendable(scope: &Scope, error: &SendError) -> Fault {
+fn unsendable(call: CallName, error: &SendError) -> Fault {
     let kind = match kind_of(error) {
         kind @ (FaultKind::TooLarge | FaultKind::Overloaded) => kind,
         _ => FaultKind::Unencodable,
@@ -551,9 +563,6 @@ fn unsendable(scope: &Scope, error: &SendError) -> Fault {
     Fault::new(
         kind,
         Outcome::Ran,
-        format!(
-            "`{}` ran, but its result cannot be sent: {error}",
-            scope.call_name()
-        ),
+        format!("`{call}` ran, but its result cannot be sent: {error}"),
     )
 }

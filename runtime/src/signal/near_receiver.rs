@@ -17,7 +17,8 @@ use crate::descriptor::{Interface, Method, MethodFlags, MethodKind, Returns, Sha
 use crate::dispatch::{Arguments, HandlerFuture, Incoming, Reply};
 use crate::error::{Fault, Result};
 use crate::far::MethodKey;
-use crate::object::{Export, Meta, ObjectIdentity, ServeMethods};
+use crate::methods::ServeMethods;
+use crate::object::{Export, Meta, ObjectIdentity};
 use crate::shape::Shape;
 use crate::{__private, Outcome};
 
