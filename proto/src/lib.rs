@@ -26,6 +26,7 @@ mod limits;
 pub mod message;
 mod reason;
 mod references;
+mod seldom;
 mod session;
 mod streams;
 mod time;
@@ -53,5 +54,6 @@ pub use crate::message::{
     TableEntry, TraceContext,
 };
 pub use crate::reason::{CloseCode, CloseReason, DrainCode, DrainReason, Refusal, RefusalCode};
+pub use crate::seldom::Seldom;
 pub use crate::streams::{LEAST_ITEM_COST, StreamCost, item_costs};
 pub use crate::time::Time;

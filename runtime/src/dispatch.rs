@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use farref_proto::{Body, FaultKind};
+use farref_proto::{Body, FaultKind, Seldom};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -37,17 +37,17 @@ pub struct Incoming {
     pub(crate) codec: Codec,
     pub(crate) budget: Budget,
     pub(crate) body: Body,
-    pub(crate) attachments: Vec<Bytes>,
+    pub(crate) attachments: Seldom<Bytes>,
     pub(crate) transferred: HeldTable,
 }
 
 /// The references and streams that came with a call, if there were any, which few calls have. Behind a lock only so that the handler's
 /// future may hold a reference to the call.
 #[derive(Default)]
-pub(crate) struct HeldTable(Option<Box<Mutex<Vec<Transferred>>>>);
+pub(crate) struct HeldTable(Option<Box<Mutex<Seldom<Transferred>>>>);
 
 impl HeldTable {
-    pub(crate) fn new(table: Vec<Transferred>) -> Self {
+    pub(crate) fn new(table: Seldom<Transferred>) -> Self {
         HeldTable((!table.is_empty()).then(|| Box::new(Mutex::new(table))))
     }
 
@@ -64,9 +64,9 @@ impl HeldTable {
     }
 
     /// Those that are still there.
-    pub(crate) fn take(&self) -> Vec<Transferred> {
+    pub(crate) fn take(&self) -> Seldom<Transferred> {
         match &self.0 {
-            None => Vec::new(),
+            None => Seldom::new(),
             Some(held) => std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
@@ -88,8 +88,8 @@ pub struct Reply {
     pub(crate) is_error: bool,
     pub(crate) codec: Option<Codec>,
     pub(crate) body: Vec<u8>,
-    pub(crate) attachments: Vec<Bytes>,
-    pub(crate) transferred: Vec<Transferred>,
+    pub(crate) attachments: Seldom<Bytes>,
+    pub(crate) transferred: Seldom<Transferred>,
 }
 
 impl Incoming {
@@ -146,7 +146,7 @@ impl Incoming {
     pub fn reply_bytes<B: IntoBytes>(&self, bytes: B) -> Result<Reply> {
         Ok(Reply {
             codec: Some(self.codec),
-            attachments: vec![bytes.into_bytes()],
+            attachments: vec![bytes.into_bytes()].into(),
             ..Reply::default()
         })
     }
@@ -161,7 +161,7 @@ impl Incoming {
                 is_error,
                 codec: Some(self.codec),
                 body,
-                attachments: Vec::new(),
+                attachments: Seldom::new(),
                 transferred,
             }),
             Err(error) => Err(Fault::new(
@@ -259,8 +259,8 @@ pub struct RawReply {
     pub(crate) codec: Codec,
     pub(crate) budget: Budget,
     pub(crate) body: Body,
-    pub(crate) attachments: Vec<Bytes>,
-    pub(crate) transferred: Vec<Transferred>,
+    pub(crate) attachments: Seldom<Bytes>,
+    pub(crate) transferred: Seldom<Transferred>,
 }
 
 impl RawReply {
@@ -271,8 +271,8 @@ impl RawReply {
             codec: Codec::Postcard,
             budget: Budget::default(),
             body: Body::default(),
-            attachments: Vec::new(),
-            transferred: Vec::new(),
+            attachments: Seldom::new(),
+            transferred: Seldom::new(),
         }
     }
 

@@ -15,6 +15,8 @@ pub use self::path::DynPath;
 pub(crate) use self::signals::SignalOf;
 pub use self::streams::DynStream;
 use self::values::decode;
+use farref_proto::Seldom;
+
 use crate::client::Client;
 use crate::codec::Codec;
 use crate::context::after;
@@ -78,7 +80,7 @@ pub struct DynProxy {
 pub struct DynReply {
     /// The value. A reference in it, or a stream, is its number among those that the reply transferred.
     pub value: Value,
-    transferred: Vec<Transferred>,
+    transferred: Seldom<Transferred>,
     /// What the value is said to be.
     shape: Shape,
 }
@@ -254,7 +256,7 @@ impl DynProxy {
         if oneway != OnewayMode::Answered {
             return Ok(DynReply {
                 value: Value::Null,
-                transferred: Vec::new(),
+                transferred: Seldom::new(),
                 shape: Shape::Unit,
             });
         }

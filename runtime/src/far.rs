@@ -24,7 +24,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use farref_proto::FaultKind;
+use farref_proto::{FaultKind, Seldom};
 use tokio::time::{Instant, Sleep};
 
 pub(crate) use self::direct::{Begun, Plan, Sent};
@@ -112,8 +112,8 @@ pub(crate) struct Encoded {
     pub(crate) key: MethodKey,
     pub(crate) codec: Codec,
     pub(crate) body: Vec<u8>,
-    pub(crate) attachments: Vec<Bytes>,
-    pub(crate) transferred: Vec<Transferred>,
+    pub(crate) attachments: Seldom<Bytes>,
+    pub(crate) transferred: Seldom<Transferred>,
 }
 
 impl Encoded {
@@ -141,7 +141,7 @@ impl Encoded {
             key,
             codec,
             body,
-            attachments,
+            attachments: attachments.into(),
             transferred,
         })
     }

@@ -281,7 +281,7 @@ async fn send(call: &mut FarCall) -> Path {
 pub(crate) fn returned(reply: Result<RawReply>) -> Result<Remote> {
     match reply {
         Ok(reply) if reply.is_error => Err(broken_by_error()),
-        Ok(mut reply) => match reply.transferred.drain(..).next() {
+        Ok(mut reply) => match reply.transferred.take().into_iter().next() {
             Some(Transferred::Reference(Remote::Dead(fault))) => Err(broken(&fault)),
             Some(Transferred::Reference(remote)) => Ok(remote),
             Some(Transferred::Stream(_)) | None => Err(broken(&Fault::new(

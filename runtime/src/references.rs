@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
+use farref_proto::Seldom;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
@@ -120,10 +121,10 @@ pub(crate) fn is_collecting() -> bool {
 
 /// Runs `encode` and returns, beside its result, what it wrote indexes of.
 #[inline]
-pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<Transferred>) {
+pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Seldom<Transferred>) {
     let collecting = Collecting::begin(Vec::new());
     let result = encode();
-    (result, collecting.end())
+    (result, collecting.end().into())
 }
 
 /// Encoding outside any other encoding, without entries so far: there is nothing to be taken back but the mark.
@@ -184,13 +185,13 @@ pub(crate) fn read<E: serde::de::Error>(what: &str, index: u32) -> Result<Transf
 
 /// Runs `decode` with `table` at hand, from which it takes references by their indexes.
 #[inline]
-pub(crate) fn resolve<R>(table: &mut Vec<Transferred>, decode: impl FnOnce() -> R) -> R {
+pub(crate) fn resolve<R>(table: &mut Seldom<Transferred>, decode: impl FnOnce() -> R) -> R {
     if table.is_empty() {
         return decode();
     }
-    let resolving = Resolving::begin(std::mem::take(table));
+    let resolving = Resolving::begin(table.take());
     let result = decode();
-    *table = resolving.end();
+    *table = resolving.end().into();
     result
 }
 

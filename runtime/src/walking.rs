@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use farref_proto::Seldom;
+
 use crate::codec::{self, Codec};
 use crate::context::{CallName, Scope};
 use crate::descriptor::{Method, MethodFlags, MethodKind};
@@ -214,8 +216,8 @@ async fn start(
         },
         codec: Codec::Json,
         body,
-        attachments: Vec::new(),
-        transferred: Vec::new(),
+        attachments: Seldom::new(),
+        transferred: Seldom::new(),
     };
     let label = Label::Static {
         interface: exported.interface.name,
@@ -266,7 +268,7 @@ fn next(step: &Step, reply: RawReply) -> Result<Remote> {
             format!("the path ends at `{}`, which {text}", step.name),
         )
     };
-    drop::<Vec<Transferred>>(transferred);
+    drop::<Seldom<Transferred>>(transferred);
     match found {
         Ok(Some(Reference(remote))) => Ok(remote),
         Ok(None) => Err(nowhere("is not there")),

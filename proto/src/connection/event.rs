@@ -9,6 +9,7 @@ use crate::handshake::{PeerInfo, ResumeRequest};
 use crate::id::{CallId, ExportId, ImportId, InstanceId, StreamNumber};
 use crate::message::{Extensions, ReplyStatus};
 use crate::reason::{CloseReason, DrainReason};
+use crate::seldom::Seldom;
 
 /// Something that happened, in the order in which it did.
 #[derive(Debug)]
@@ -96,11 +97,11 @@ pub struct IncomingCall {
     /// What else came with the call; `None` if nothing did. The deadline is on this side's clock.
     pub extensions: Option<Box<Extensions>>,
     /// The references that the body points into.
-    pub table: Vec<IncomingRef>,
+    pub table: Seldom<IncomingRef>,
     /// The arguments.
     pub body: Body,
     /// The byte strings among them.
-    pub attachments: Vec<Bytes>,
+    pub attachments: Seldom<Bytes>,
 }
 
 impl IncomingCall {
@@ -154,11 +155,11 @@ pub struct IncomingItems {
     /// The length of each item in the body.
     pub lengths: Vec<u32>,
     /// The references that the items point into.
-    pub table: Vec<IncomingRef>,
+    pub table: Seldom<IncomingRef>,
     /// The items one after the other.
     pub body: Bytes,
     /// The byte strings in them.
-    pub attachments: Vec<Bytes>,
+    pub attachments: Seldom<Bytes>,
 }
 
 /// How a stream ended.
@@ -214,11 +215,11 @@ pub struct IncomingReply {
     /// What else came with it; `None` if nothing did.
     pub extensions: Option<Box<Extensions>>,
     /// The references that the body points into.
-    pub table: Vec<IncomingRef>,
+    pub table: Seldom<IncomingRef>,
     /// The result, the error, or a [`FaultMessage`](crate::FaultMessage).
     pub body: Body,
     /// The byte strings in it.
-    pub attachments: Vec<Bytes>,
+    pub attachments: Seldom<Bytes>,
 }
 
 /// How much there is of everything.

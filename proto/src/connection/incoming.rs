@@ -16,6 +16,7 @@ use crate::message::{
     Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
+use crate::seldom::Seldom;
 use crate::time::Time;
 
 impl Connection {
@@ -98,9 +99,9 @@ impl Connection {
             keep_answer: false,
             ordered: false,
             extensions: None,
-            table: Vec::new(),
+            table: Seldom::new(),
             body: Body::take(input, Call::BARE, frame_length),
-            attachments: Vec::new(),
+            attachments: Seldom::new(),
         };
         let receipt = OnewayReceipt { depth: 0, bytes };
         match self.refusal_of_new(header.codec) {
@@ -142,9 +143,9 @@ impl Connection {
             status,
             codec: header.codec,
             extensions: None,
-            table: Vec::new(),
+            table: Seldom::new(),
             body: Body::take(input, Reply::BARE, frame_length),
-            attachments: Vec::new(),
+            attachments: Seldom::new(),
         }))
     }
 
@@ -302,7 +303,7 @@ impl Connection {
             extensions,
             table,
             body: body.into(),
-            attachments,
+            attachments: attachments.into(),
         })
     }
 
@@ -318,9 +319,9 @@ impl Connection {
         &mut self,
         table: &[TableEntry],
         extensions: &mut Option<Box<Extensions>>,
-    ) -> Result<Vec<IncomingRef>, Violation> {
+    ) -> Result<Seldom<IncomingRef>, Violation> {
         if table.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Seldom::new());
         }
         let taken: Result<Vec<_>, _> = table.iter().map(|entry| self.take_entry(entry)).collect();
         let mut taken = taken?;
@@ -333,7 +334,7 @@ impl Connection {
                 introduce(entry, introduction, place);
             }
         }
-        Ok(taken)
+        Ok(taken.into())
     }
 
     fn take_entry(&mut self, entry: &TableEntry) -> Result<IncomingRef, Violation> {
@@ -456,7 +457,7 @@ impl Connection {
                     extensions,
                     table,
                     body: body.into(),
-                    attachments,
+                    attachments: attachments.into(),
                 }
             }
             Some(tag) => {
@@ -475,11 +476,11 @@ impl Connection {
         id: u32,
         alias: ImportId,
         table: &[TableEntry],
-    ) -> Result<Vec<IncomingRef>, Violation> {
+    ) -> Result<Seldom<IncomingRef>, Violation> {
         match table {
             [entry] if entry.kind == EntryKind::Export && entry.id == alias.index() => {
                 self.imports.bound(alias, entry);
-                Ok(vec![import_of(alias, entry)])
+                Ok(vec![import_of(alias, entry)].into())
             }
             _ => Err(Violation::BadBindReply(id)),
         }
@@ -605,8 +606,8 @@ fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
         status: ReplyStatus::Fault,
         codec: 0,
         extensions: None,
-        table: Vec::new(),
+        table: Seldom::new(),
         body: body.freeze().into(),
-        attachments: Vec::new(),
+        attachments: Seldom::new(),
     }
 }

@@ -193,7 +193,7 @@ impl Connection {
                 lengths,
                 table,
                 body,
-                attachments,
+                attachments: attachments.into(),
             })),
             Received::Unwanted => self.give_back(&table),
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use farref_proto::Seldom;
 use futures_core::Stream;
 use serde_json::Value;
 
@@ -247,7 +248,7 @@ impl Feed for List {
                 vec![u32::try_from(body.len()).unwrap_or(u32::MAX)],
                 body.into(),
                 attachments,
-                Vec::new(),
+                Seldom::new(),
             )),
             Err(error) => Err(Fault::new(
                 FaultKind::Unencodable,

@@ -64,8 +64,8 @@ pub(super) fn encode(method: &MethodInfo, arguments: Value, codec: Codec) -> Res
         key,
         codec,
         body,
-        attachments,
-        transferred,
+        attachments: attachments.into(),
+        transferred: transferred.into(),
     })
 }
 

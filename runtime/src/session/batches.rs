@@ -220,7 +220,7 @@ impl Session {
             }
             if batch.stopped.is_some() {
                 // Its handler only says why; what it transferred goes back now.
-                arrived.transferred.clear();
+                drop(arrived.transferred.take());
             }
             let call = arrived.call.id;
             let is_cancelled = arrived.receipt.is_none() && batch.is_cancelled(call);

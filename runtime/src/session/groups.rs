@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use farref_proto::{BatchMode, CallId, FaultKind, IncomingReply, SendError};
+use farref_proto::{BatchMode, CallId, FaultKind, IncomingReply, Seldom, SendError};
 
 use super::inbox::Garbage;
 use super::refusals::send_fault;
@@ -32,7 +32,7 @@ struct Group {
 
 enum Member {
     Asked(CallId),
-    Answered(IncomingReply, Vec<Transferred>),
+    Answered(IncomingReply, Seldom<Transferred>),
     Failed(Fault),
     /// It is not answered.
     Oneway,
@@ -82,7 +82,7 @@ impl Groups {
         &mut self,
         seat: Seat,
         reply: IncomingReply,
-        transferred: Vec<Transferred>,
+        transferred: Seldom<Transferred>,
         garbage: &mut Garbage,
     ) {
         match self.slots.get_mut(seat.group) {

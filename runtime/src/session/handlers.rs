@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use farref_proto::Seldom;
 use tokio::time::Instant;
 
 use super::Session;
@@ -164,7 +165,7 @@ impl Session {
             codec: Codec::Json,
             budget: self.node.budget,
             body: Bytes::from(arguments).into(),
-            attachments: Vec::new(),
+            attachments: Seldom::new(),
             transferred: HeldTable::default(),
         };
         let future = match found {

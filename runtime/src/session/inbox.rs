@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use farref_proto::{
     ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, IncomingClaim, IncomingProvide,
-    IncomingRef, IncomingReply, OnewayReceipt,
+    IncomingRef, IncomingReply, OnewayReceipt, Seldom,
 };
 
 use super::batches::ArrivedBatch;
@@ -40,7 +40,7 @@ pub(crate) struct Garbage {
     /// What would have been, had the frame been sent.
     pub(crate) withdrawn: Vec<handing_off::Promised>,
     /// Answers that are kept by the peer, with the references that came with them.
-    pub(crate) promised: Vec<(Arc<Bound>, IncomingReply, Vec<Transferred>)>,
+    pub(crate) promised: Vec<(Arc<Bound>, IncomingReply, Seldom<Transferred>)>,
     /// Answers that will not come.
     pub(crate) broken: Vec<(Arc<Bound>, Fault)>,
     /// Calls of the peer whose answers are kept, and are on their way now.
@@ -98,7 +98,7 @@ impl Drop for Garbage {
 pub(crate) struct Arrived {
     pub(crate) call: IncomingCall,
     pub(crate) target: Result<Arc<Export>>,
-    pub(crate) transferred: Vec<Transferred>,
+    pub(crate) transferred: Seldom<Transferred>,
     /// For a oneway: what to give back when its handler has ended.
     pub(crate) receipt: Option<OnewayReceipt>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use farref_proto::{CallId, IncomingReply, SendError};
+use farref_proto::{CallId, IncomingReply, Seldom, SendError};
 
 use super::inbox::Garbage;
 use super::questions::Asker;
@@ -73,7 +73,7 @@ impl Session {
     pub(super) fn promised(
         &self,
         reply: IncomingReply,
-        transferred: Vec<Transferred>,
+        transferred: Seldom<Transferred>,
     ) -> Result<Remote> {
         promise::returned(self.raw_reply(reply, transferred))
     }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
 
-use farref_proto::{CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus};
+use farref_proto::{
+    CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus, Seldom,
+};
 
 use super::Session;
 use super::groups::{Groups, Seat};
@@ -70,7 +72,7 @@ pub(super) enum Asker {
 enum Slot {
     Free,
     Asked { call: CallId, waker: Waker },
-    Answered(IncomingReply, Vec<Transferred>),
+    Answered(IncomingReply, Seldom<Transferred>),
     Failed(Fault),
 }
 
@@ -133,7 +135,7 @@ impl Questions {
     pub(crate) fn answer(
         &mut self,
         reply: IncomingReply,
-        receive: impl FnOnce(&[IncomingRef]) -> Vec<Transferred>,
+        receive: impl FnOnce(&[IncomingRef]) -> Seldom<Transferred>,
         garbage: &mut Garbage,
     ) {
         let asker = match self.by_call.get_mut(reply.call.index() as usize) {
@@ -388,7 +390,7 @@ impl Session {
     pub(super) fn raw_reply(
         &self,
         reply: IncomingReply,
-        transferred: Vec<Transferred>,
+        transferred: Seldom<Transferred>,
     ) -> Result<RawReply> {
         if reply.status == ReplyStatus::Fault {
             return Err(fault_in(&reply.body));

@@ -128,7 +128,7 @@ impl Session {
             &made
         };
         let mut introducing = Introducing::default();
-        let transferred = match encoded.transferred.as_slice() {
+        let transferred = match &*encoded.transferred {
             [] => Ok(Vec::new()),
             transferred => state.transfer(
                 transferred,

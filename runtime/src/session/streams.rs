@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use farref_proto::{
-    Connection, FaultKind, IncomingItems, SendError, StreamEnding, StreamNumber, TableEntry,
+    Connection, FaultKind, IncomingItems, Seldom, SendError, StreamEnding, StreamNumber, TableEntry,
 };
 
 use self::consuming::{Arrived, FarStream, Inbox};
@@ -145,7 +145,7 @@ impl Streams {
         &self,
         session: &Session,
         items: IncomingItems,
-        transferred: Vec<Transferred>,
+        transferred: Seldom<Transferred>,
         garbage: &mut Garbage,
     ) {
         let inbox = self.consumed.get(items.stream.index() as usize);
@@ -160,7 +160,7 @@ impl Streams {
                 session.node.budget,
                 items.lengths,
                 items.body,
-                items.attachments,
+                items.attachments.into_vec(),
                 transferred,
             )),
             None => {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use farref_proto::{EntryKind, ExportId, IncomingRef, SendError, StreamNumber, TableEntry};
+use farref_proto::{EntryKind, ExportId, IncomingRef, Seldom, SendError, StreamNumber, TableEntry};
 
 use super::exports::Exports;
 use super::handing_off::Introducing;
@@ -74,9 +74,9 @@ pub(super) fn receive(
     streams: &mut Streams,
     session: &Arc<Session>,
     table: &[IncomingRef],
-) -> Vec<Transferred> {
+) -> Seldom<Transferred> {
     if table.is_empty() {
-        return Vec::new();
+        return Seldom::new();
     }
     table
         .iter()
@@ -84,5 +84,6 @@ pub(super) fn receive(
             IncomingRef::Stream(number) => streams.consume(session, *number),
             reference => Transferred::Reference(exports.receive(session, reference)),
         })
-        .collect()
+        .collect::<Vec<_>>()
+        .into()
 }

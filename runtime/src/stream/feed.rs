@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 
+use farref_proto::Seldom;
+
 use crate::codec::{Budget, Codec};
 use crate::error::Result;
 use crate::transferred::Transferred;
@@ -41,7 +43,7 @@ pub(crate) struct Items {
     pub(crate) body: Bytes,
     /// One for each item that is a byte string.
     pub(crate) attachments: Vec<Bytes>,
-    pub(crate) transferred: Vec<Transferred>,
+    pub(crate) transferred: Seldom<Transferred>,
     /// How many have been read, and where the next begins in the body.
     pub(super) read: usize,
     pub(super) begin: usize,
@@ -54,7 +56,7 @@ impl Items {
         lengths: Vec<u32>,
         body: Bytes,
         attachments: Vec<Bytes>,
-        transferred: Vec<Transferred>,
+        transferred: Seldom<Transferred>,
     ) -> Self {
         Items {
             codec,
@@ -98,7 +100,7 @@ impl Items {
             lengths,
             body,
             attachments,
-            Vec::new(),
+            Seldom::new(),
         )
     }
 }

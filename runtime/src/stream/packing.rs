@@ -139,7 +139,7 @@ impl Packing {
             self.lengths,
             self.body.into(),
             self.attachments,
-            self.transferred,
+            self.transferred.into(),
         )
     }
 }
