@@ -516,7 +516,8 @@ impl FarCall {
                     }
                 }
                 State::Waiting(bound, question) => {
-                    let (reply, annotations) = ready!(bound.session.poll_question(question, cx));
+                    let (reply, annotations) =
+                        ready!(bound.session.poll_annotated_reply(question, cx));
                     self.state = State::Done;
                     self.reply_annotations = annotations;
                     return Poll::Ready(reply);

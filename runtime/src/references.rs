@@ -24,6 +24,7 @@ thread_local! {
     /// Whether a frame is being encoded, and whether a proxy has come by. Looked at for each call, so kept apart from
     /// the table, which few calls have.
     static ENCODING: Cell<Encoding> = const { Cell::new(Encoding::No) };
+    /// The tables of the frames that are being encoded, those of the innermost last.
     static OUTGOING: RefCell<Vec<Transferred>> = const { RefCell::new(Vec::new()) };
     static INCOMING: RefCell<Option<Vec<Transferred>>> = const { RefCell::new(None) };
 }
@@ -31,66 +32,53 @@ thread_local! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     No,
-    /// No proxy has come by yet.
-    Empty,
-    /// The table has entries.
-    Table,
+    /// No proxy has come by yet. The table will be added to one that has so many entries.
+    Empty {
+        before: usize,
+    },
+    /// The table has entries, and begins at `start`.
+    Table {
+        before: usize,
+        start: usize,
+    },
 }
 
-/// Encoding a frame, also within the encoding of another. Takes everything back when it is dropped, also by a panic.
+/// Encoding a frame, also within the encoding of another. Takes everything back when it is dropped, which it is only by a
+/// panic.
 struct Collecting {
     outer: Encoding,
-    outer_table: Vec<Transferred>,
-    is_over: bool,
 }
 
 impl Collecting {
     #[inline]
-    fn begin(table: Vec<Transferred>) -> Self {
-        let inner = match table.is_empty() {
-            true => Encoding::Empty,
-            false => Encoding::Table,
-        };
-        let outer = ENCODING.replace(inner);
-        let outer_table = match (outer, inner) {
-            (Encoding::Table, _) | (_, Encoding::Table) => OUTGOING.replace(table),
-            _ => Vec::new(),
-        };
-        Collecting {
-            outer,
-            outer_table,
-            is_over: false,
-        }
+    fn begin(before: usize) -> Self {
+        let outer = ENCODING.replace(Encoding::Empty { before });
+        Collecting { outer }
     }
 
     /// Returns the table, and goes on with the outer one.
     #[inline]
-    fn end(mut self) -> Vec<Transferred> {
-        self.swap()
+    fn end(self) -> Vec<Transferred> {
+        let table = self.take();
+        std::mem::forget(self);
+        table
     }
 
     #[inline]
-    fn swap(&mut self) -> Vec<Transferred> {
-        if self.is_over {
-            return Vec::new();
+    fn take(&self) -> Vec<Transferred> {
+        match ENCODING.replace(self.outer) {
+            Encoding::Table { start, .. } => {
+                OUTGOING.with_borrow_mut(|tables| tables.split_off(start))
+            }
+            Encoding::No | Encoding::Empty { .. } => Vec::new(),
         }
-        self.is_over = true;
-        let table = match ENCODING.replace(self.outer) {
-            Encoding::Table => OUTGOING.take(),
-            Encoding::No | Encoding::Empty => Vec::new(),
-        };
-        if self.outer == Encoding::Table {
-            OUTGOING.set(std::mem::take(&mut self.outer_table));
-        }
-        table
     }
 }
 
 impl Drop for Collecting {
-    #[inline]
     fn drop(&mut self) {
         // Dropping a reference may be the application's code.
-        drop(self.swap());
+        drop(self.take());
     }
 }
 
@@ -122,34 +110,17 @@ pub(crate) fn is_collecting() -> bool {
 /// Runs `encode` and returns, beside its result, what it wrote indexes of.
 #[inline]
 pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Seldom<Transferred>) {
-    let collecting = Collecting::begin(Vec::new());
+    let collecting = Collecting::begin(0);
     let result = encode();
     (result, collecting.end().into())
 }
 
-/// Encoding outside any other encoding, without entries so far: there is nothing to be taken back but the mark.
-struct Marked<'a>(&'a mut Vec<Transferred>);
-
-impl Drop for Marked<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if ENCODING.replace(Encoding::No) == Encoding::Table {
-            *self.0 = OUTGOING.take();
-        }
-    }
-}
-
-/// Runs `encode` and adds what it wrote indexes of to the table.
+/// Runs `encode` and adds what it wrote indexes of to the table, which stays as it is if that panics.
 #[inline]
 pub(crate) fn collect_into<R>(table: &mut Vec<Transferred>, encode: impl FnOnce() -> R) -> R {
-    if table.is_empty() && ENCODING.get() == Encoding::No {
-        ENCODING.set(Encoding::Empty);
-        let _marked = Marked(table);
-        return encode();
-    }
-    let collecting = Collecting::begin(std::mem::take(table));
+    let collecting = Collecting::begin(table.len());
     let result = encode();
-    *table = collecting.end();
+    table.extend(collecting.end());
     result
 }
 
@@ -161,14 +132,17 @@ pub(crate) fn write<E: serde::ser::Error>(
 ) -> Result<u32, E> {
     let index = match ENCODING.get() {
         Encoding::No => None,
-        Encoding::Empty | Encoding::Table => {
-            ENCODING.set(Encoding::Table);
-            OUTGOING.with_borrow_mut(|table| {
-                table.push(entry);
-                u32::try_from(table.len() - 1).ok()
-            })
+        Encoding::Empty { before } => {
+            let start = OUTGOING.with_borrow(Vec::len);
+            ENCODING.set(Encoding::Table { before, start });
+            Some(before)
         }
+        Encoding::Table { before, start } => Some(before + OUTGOING.with_borrow(Vec::len) - start),
     };
+    let index = index.and_then(|index| u32::try_from(index).ok());
+    if index.is_some() {
+        OUTGOING.with_borrow_mut(|tables| tables.push(entry));
+    }
     index.ok_or_else(|| {
         E::custom(format!(
             "{what} can only be written as part of a call's arguments or result; {instead}"

@@ -158,7 +158,7 @@ impl Sent {
         let Some(question) = &self.question else {
             return Poll::Ready(Err(super::already_sent()));
         };
-        let (reply, _) = ready!(self.bound.session.poll_question(question, cx));
+        let reply = ready!(self.bound.session.poll_reply(question, cx));
         self.question = None;
         self.observed
             .ended(reply.as_ref().map(|reply| reply.is_error));

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Weak;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use farref_proto::{
     CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus, Seldom,
@@ -351,11 +351,40 @@ pub(super) fn fault_in(body: &[u8]) -> Fault {
 
 impl Session {
     /// The answer to a question, once it has come. The question is over then.
-    pub(crate) fn poll_question(
+    pub(crate) fn poll_reply(
+        &self,
+        question: &Question,
+        cx: &Context<'_>,
+    ) -> Poll<Result<RawReply>> {
+        let answer = ready!(self.poll_answer(question, cx));
+        Poll::Ready(answer.and_then(|(reply, transferred)| self.raw_reply(reply, transferred)))
+    }
+
+    /// The same, with the notes beside it.
+    pub(crate) fn poll_annotated_reply(
         &self,
         question: &Question,
         cx: &Context<'_>,
     ) -> Poll<(Result<RawReply>, Annotations)> {
+        Poll::Ready(match ready!(self.poll_answer(question, cx)) {
+            Ok((mut reply, transferred)) => {
+                let annotations = reply
+                    .extensions
+                    .take()
+                    .map(|extensions| extensions.annotations)
+                    .unwrap_or_default();
+                (self.raw_reply(reply, transferred), annotations)
+            }
+            Err(fault) => (Err(fault), Annotations::new()),
+        })
+    }
+
+    #[inline]
+    fn poll_answer(
+        &self,
+        question: &Question,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(IncomingReply, Seldom<Transferred>)>> {
         let Question(index) = *question;
         let mut guard = self.lock();
         let slot = &mut guard.questions.slots[index];
@@ -366,25 +395,15 @@ impl Session {
         let slot = std::mem::replace(slot, Slot::Free);
         guard.questions.free.push(index);
         drop(guard);
-        match slot {
-            Slot::Answered(mut reply, transferred) => {
-                let annotations = reply
-                    .extensions
-                    .take()
-                    .map(|extensions| extensions.annotations)
-                    .unwrap_or_default();
-                Poll::Ready((self.raw_reply(reply, transferred), annotations))
-            }
-            Slot::Failed(fault) => Poll::Ready((Err(fault), Annotations::new())),
-            Slot::Free | Slot::Asked { .. } => {
-                let fault = Fault::new(
-                    FaultKind::Internal,
-                    Outcome::Unknown,
-                    "the call is forgotten",
-                );
-                Poll::Ready((Err(fault), Annotations::new()))
-            }
-        }
+        Poll::Ready(match slot {
+            Slot::Answered(reply, transferred) => Ok((reply, transferred)),
+            Slot::Failed(fault) => Err(fault),
+            Slot::Free | Slot::Asked { .. } => Err(Fault::new(
+                FaultKind::Internal,
+                Outcome::Unknown,
+                "the call is forgotten",
+            )),
+        })
     }
 
     pub(super) fn raw_reply(

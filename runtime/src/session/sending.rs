@@ -5,9 +5,9 @@ use std::task::{Context, Poll};
 
 use farref_proto::{
     CallFlags, CallId, Chain, Connection, Extensions, FaultKind, ImportId, OutgoingCall, SendError,
+    TableEntry,
 };
 
-use super::handing_off::Introducing;
 use super::inbox::Garbage;
 use super::refusals::send_fault;
 use super::{Question, SendState, Session, State, Ticket};
@@ -127,57 +127,37 @@ impl Session {
             };
             &made
         };
-        let mut introducing = Introducing::default();
-        let transferred = match &*encoded.transferred {
-            [] => Ok(Vec::new()),
-            transferred => state.transfer(
-                transferred,
-                encoded.codec,
-                self,
-                &mut introducing,
-                garbage.get_or_insert_default(),
-            ),
-        };
-        let table = match transferred {
-            Ok(table) => table,
-            Err(error) => {
-                introducing.end(false, garbage.get_or_insert_default());
-                return Err(error);
-            }
-        };
-        let introduced = introducing.extensions(extensions);
-        let outgoing = OutgoingCall {
-            target: target.id,
-            method_index: encoded.key.index,
-            method_hash: encoded.key.hash,
-            shape: encoded.key.shape,
-            codec: encoded.codec.id(),
-            extensions: introduced.as_ref().unwrap_or(extensions),
-            table: &table,
-            body: &encoded.body,
-            attachments: &encoded.attachments,
-        };
         let flags = CallFlags {
             pipelined: target.pipelined,
             keep_answer,
         };
-        let connection = &mut state.connection;
-        let sent = match oneway {
-            OnewayMode::Answered => connection.call_with(&outgoing, flags).map(Some),
-            OnewayMode::Plain => connection
-                .oneway_with(&outgoing, false, flags)
-                .map(|()| None),
-            OnewayMode::Ordered => connection
-                .oneway_with(&outgoing, true, flags)
-                .map(|()| None),
-        };
-        if let Some(garbage) = garbage {
-            introducing.end(sent.is_ok(), garbage);
-            if sent.is_err() {
-                state.take_back(&table, garbage);
+        let send = |connection: &mut Connection, extensions: &Extensions, table: &[TableEntry]| {
+            let outgoing = OutgoingCall {
+                target: target.id,
+                method_index: encoded.key.index,
+                method_hash: encoded.key.hash,
+                shape: encoded.key.shape,
+                codec: encoded.codec.id(),
+                extensions,
+                table,
+                body: &encoded.body,
+                attachments: &encoded.attachments,
+            };
+            let is_ordered = oneway == OnewayMode::Ordered;
+            match oneway {
+                OnewayMode::Answered => connection.call_with(&outgoing, flags).map(Some),
+                OnewayMode::Plain | OnewayMode::Ordered => connection
+                    .oneway_with(&outgoing, is_ordered, flags)
+                    .map(|()| None),
             }
-        }
-        sent
+        };
+        state.send_with_table(
+            (&encoded.transferred, encoded.codec),
+            extensions,
+            self,
+            || garbage.get_or_insert_default(),
+            send,
+        )
     }
 
     /// Gives a place in the queue for room up.

@@ -8,14 +8,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use farref_proto::{
-    Extensions, IncomingCall, OnewayReceipt, OutgoingReply, ReplyStatus, ResumeRequest, SendError,
+    Connection, Extensions, IncomingCall, OnewayReceipt, OutgoingReply, ReplyStatus, ResumeRequest,
+    SendError, TableEntry,
 };
 use tokio::task::AbortHandle;
 
 use super::at_once::AtOnce;
 use super::batches::Cancelling;
 use super::ending::{Served, ServedTogether};
-use super::handing_off::Introducing;
 use super::inbox::{Arrived, Garbage, Work};
 use super::refusals::kind_of;
 use super::streams::Pump;
@@ -472,36 +472,23 @@ impl Session {
         };
         // A reply in no codec transfers no stream.
         let codec = reply.codec.unwrap_or(Codec::Postcard);
-        let mut introducing = Introducing::default();
-        let transferred =
-            state.transfer(&reply.transferred, codec, self, &mut introducing, garbage);
-        let table = match transferred {
-            Ok(table) => table,
-            Err(error) => {
-                introducing.end(false, garbage);
-                return Err(error);
-            }
+        let send = |connection: &mut Connection, extensions: &Extensions, table: &[TableEntry]| {
+            let outgoing = OutgoingReply {
+                status: if reply.is_error {
+                    ReplyStatus::Error
+                } else {
+                    ReplyStatus::Ok
+                },
+                codec: reply.codec.map_or(0, Codec::id),
+                extensions,
+                table,
+                body: &reply.body,
+                attachments: &reply.attachments,
+            };
+            connection.reply(call, &outgoing)
         };
-        let introduced = introducing.extensions(extensions);
-        let extensions = introduced.as_ref().unwrap_or(extensions);
-        let outgoing = OutgoingReply {
-            status: if reply.is_error {
-                ReplyStatus::Error
-            } else {
-                ReplyStatus::Ok
-            },
-            codec: reply.codec.map_or(0, Codec::id),
-            extensions,
-            table: &table,
-            body: &reply.body,
-            attachments: &reply.attachments,
-        };
-        let sent = state.connection.reply(call, &outgoing);
-        introducing.end(sent.is_ok(), garbage);
-        if sent.is_err() {
-            state.take_back(&table, garbage);
-        }
-        sent
+        let transferred = (&*reply.transferred, codec);
+        state.send_with_table(transferred, extensions, self, || garbage, send)
     }
 }
 

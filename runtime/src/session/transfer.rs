@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use farref_proto::{EntryKind, ExportId, IncomingRef, Seldom, SendError, StreamNumber, TableEntry};
+use farref_proto::{
+    Connection, EntryKind, ExportId, Extensions, IncomingRef, Seldom, SendError, StreamNumber,
+    TableEntry,
+};
 
 use super::exports::Exports;
 use super::handing_off::Introducing;
@@ -47,6 +50,36 @@ impl State {
             }
         }
         Ok(table)
+    }
+
+    /// Sends a frame that transfers this, beside these extensions. If it is not sent, nothing is transferred.
+    #[inline]
+    pub(super) fn send_with_table<'g, R>(
+        &mut self,
+        (transferred, codec): (&[Transferred], Codec),
+        extensions: &Extensions,
+        session: &Session,
+        garbage: impl FnOnce() -> &'g mut Garbage,
+        send: impl FnOnce(&mut Connection, &Extensions, &[TableEntry]) -> Result<R, SendError>,
+    ) -> Result<R, SendError> {
+        // Few frames transfer anything.
+        if transferred.is_empty() {
+            return send(&mut self.connection, extensions, &[]);
+        }
+        let garbage = garbage();
+        let mut introducing = Introducing::default();
+        let table = self.transfer(transferred, codec, session, &mut introducing, garbage);
+        let introduced = introducing.extensions(extensions);
+        let sent = table.and_then(|table| {
+            let extensions = introduced.as_ref().unwrap_or(extensions);
+            let sent = send(&mut self.connection, extensions, &table);
+            if sent.is_err() {
+                self.take_back(&table, garbage);
+            }
+            sent
+        });
+        introducing.end(sent.is_ok(), garbage);
+        sent
     }
 
     /// Takes back what a frame would have transferred that was not sent.
