@@ -406,7 +406,7 @@ impl Connection {
                     return Ok(Some(event));
                 }
             } else if header.is_bare_reply() {
-                return self.handle_bare_reply(header, input).map(Some);
+                return self.handle_bare_reply(header, input);
             } else {
                 let frame = input.split_to(header.frame_length()).freeze();
                 self.handle_frame(now, header, frame)?;

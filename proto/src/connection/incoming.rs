@@ -104,15 +104,20 @@ impl Connection {
             attachments: Seldom::new(),
         };
         let receipt = OnewayReceipt { depth: 0, bytes };
+        let is_refused = self.draining || !self.is_agreed_codec(header.codec);
+        if !is_refused && !batched {
+            return Ok(Some(match is_oneway {
+                true => Event::Oneway(call, receipt),
+                false => Event::Call(call),
+            }));
+        }
         match self.refusal_of_new(header.codec) {
             refusal if batched => {
                 let receipt = is_oneway.then_some(receipt);
                 self.take_batched(call, receipt, refusal);
             }
-            None if is_oneway => return Ok(Some(Event::Oneway(call, receipt))),
-            None => return Ok(Some(Event::Call(call))),
-            Some(_) if is_oneway => self.oneway_done(receipt),
-            Some(fault) => self.refuse_with(id, &fault),
+            Some(fault) if !is_oneway => self.refuse_with(id, &fault),
+            _ => self.oneway_done(receipt),
         }
         Ok(None)
     }
@@ -124,7 +129,7 @@ impl Connection {
         &mut self,
         header: Header,
         input: &mut BytesMut,
-    ) -> Result<Event, ConnectionError> {
+    ) -> Result<Option<Event>, ConnectionError> {
         self.check_turn(header.kind)?;
         let frame_length = header.frame_length();
         let (id, status) = Reply::bare(header, &input[..frame_length])?;
@@ -138,7 +143,7 @@ impl Connection {
             return Err(Violation::BadBindReply(id).into());
         }
         self.tell_of_credit(question.depth);
-        Ok(Event::Reply(IncomingReply {
+        Ok(Some(Event::Reply(IncomingReply {
             call: CallId::new(id),
             status,
             codec: header.codec,
@@ -146,7 +151,7 @@ impl Connection {
             table: Seldom::new(),
             body: Body::take(input, Reply::BARE, frame_length),
             attachments: Seldom::new(),
-        }))
+        })))
     }
 
     /// Charges a call to its pool. One that is nested too deeply, and will be refused, is charged as if it were not
