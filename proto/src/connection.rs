@@ -12,6 +12,7 @@ mod streaming;
 mod transmit;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 
@@ -133,7 +134,7 @@ pub struct Connection {
     link: u32,
     /// Somebody was turned away for the bytes that are kept.
     keeps_waiting: bool,
-    peer: Option<Box<PeerInfo>>,
+    peer: Option<Arc<PeerInfo>>,
     session: Session,
     questions: Questions,
     own_credit: OwnCredit,

@@ -70,6 +70,15 @@ impl<T> IntoIterator for Seldom<T> {
     }
 }
 
+impl<'a, T> IntoIterator for &'a Seldom<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl<T: Clone> Clone for Seldom<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -87,6 +96,12 @@ impl<T: Eq> Eq for Seldom<T> {}
 impl<T: PartialEq, const N: usize> PartialEq<[T; N]> for Seldom<T> {
     fn eq(&self, other: &[T; N]) -> bool {
         **self == *other
+    }
+}
+
+impl<T: PartialEq> PartialEq<&[T]> for Seldom<T> {
+    fn eq(&self, other: &&[T]) -> bool {
+        **self == **other
     }
 }
 

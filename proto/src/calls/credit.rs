@@ -18,6 +18,13 @@ struct Pool {
     bytes: i64,
 }
 
+/// Makes room for the first pool alone: most calls are not nested.
+fn reserve_first<T>(pools: &mut Vec<T>) {
+    if pools.is_empty() {
+        pools.reserve_exact(1);
+    }
+}
+
 impl Pool {
     fn new(grants: &Grants, depth: u16) -> Self {
         let (calls, bytes) = grants.pool(depth);
@@ -83,6 +90,7 @@ impl OwnCredit {
         for missing in self.pools.len()..=index {
             let depth = missing as u16;
             let pool = Pool::new(&self.grants, depth);
+            reserve_first(&mut self.pools);
             self.pools.push(OwnPool {
                 pool,
                 oneways: 0,
@@ -205,6 +213,7 @@ impl GivenCredit {
         let index = usize::from(depth);
         for missing in self.pools.len()..=index {
             let pool = Pool::new(&self.grants, missing as u16);
+            reserve_first(&mut self.pools);
             self.pools.push(GivenPool {
                 pool,
                 owed_calls: 0,

@@ -1,5 +1,6 @@
 //! What comes before a connection is open: the preamble and the frames of the handshake.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -112,7 +113,7 @@ impl Connection {
             Step::Done(peer, clock, resumption) => {
                 self.resumption = self.resumption.take().or(resumption);
                 self.keep_for(self.limits.linger.min(peer.linger));
-                self.establish(now, peer, clock);
+                self.establish(now, Arc::from(peer), clock);
             }
             Step::ResumeRequested(handshake, request) => {
                 self.state = State::Handshake(handshake);
@@ -131,7 +132,7 @@ impl Connection {
         }
     }
 
-    fn establish(&mut self, now: Time, peer: Box<PeerInfo>, clock: Time) {
+    fn establish(&mut self, now: Time, peer: Arc<PeerInfo>, clock: Time) {
         self.state = State::Open;
         self.session.sample_clock(now, clock);
         self.session
@@ -139,7 +140,9 @@ impl Connection {
         // Tables on this side grow with what is in flight, so the other side's generosity does not decide it alone.
         self.own_credit
             .raise(peer.grants.within(self.given_credit.grants()));
-        self.events.push_back(Event::Established(peer.clone()));
+        // Likely the only one that ever waits.
+        self.events.reserve_exact(1);
+        self.events.push_back(Event::Established(Arc::clone(&peer)));
         self.peer = Some(peer);
         for depth in 0..self.own_credit.depths() {
             self.tell_of_credit(depth);

@@ -1,5 +1,7 @@
 //! What a connection tells its driver.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::IncomingBatch;
@@ -16,7 +18,7 @@ use crate::seldom::Seldom;
 #[non_exhaustive]
 pub enum Event {
     /// The handshake is done.
-    Established(Box<PeerInfo>),
+    Established(Arc<PeerInfo>),
     /// The client wants to take up a session that lost its connection. It is to be looked for, and if it is here, the
     /// transport is to be given to it; see [`ResumeRequest`]. No more bytes are to be handed over here.
     ResumeRequested(ResumeRequest),

@@ -49,7 +49,7 @@ fn introduce(pair: &mut Pair, introductions: Vec<Introduction>) -> (TableEntry, 
         .unwrap();
     pair.drive();
     pair.client.incoming_reply();
-    (entry, arrived.table)
+    (entry, arrived.table.into_vec())
 }
 
 #[test]

@@ -27,7 +27,13 @@ impl<T> Aliases<T> {
     pub(super) fn insert(&mut self, alias: ExportId, value: T) {
         match self.place(alias) {
             Ok(place) => self.0[place].1 = value,
-            Err(place) => self.0.insert(place, (alias, value)),
+            Err(place) => {
+                // Most peers ask for one name.
+                if self.0.is_empty() {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(place, (alias, value));
+            }
         }
     }
 

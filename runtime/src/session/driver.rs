@@ -77,7 +77,6 @@ impl Session {
         // What the old connection brought is served first, should it still be.
         let _turn = self.reading.lock().await;
         let mut input = Input::default();
-        let mut batch = Batch::new(self);
         loop {
             match input.read(&mut reader).await {
                 Ok(0) => {
@@ -91,6 +90,7 @@ impl Session {
                 Ok(_) if self.is_closed() => input.bytes.clear(),
                 Ok(count) => {
                     measure::read(count);
+                    let mut batch = Batch::new(self);
                     let received = self.receive(link, &mut input.bytes, &mut batch);
                     self.perform(&mut batch);
                     if let Err(error) = received {

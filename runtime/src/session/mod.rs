@@ -110,7 +110,7 @@ pub(crate) struct Session {
     lifetime: Lifetime,
     started: Instant,
     address: PeerAddress,
-    peer: OnceLock<Box<PeerInfo>>,
+    peer: OnceLock<Arc<PeerInfo>>,
     /// Who the peer is once the handshake is done.
     identity: Identity,
     phase: watch::Sender<Phase>,

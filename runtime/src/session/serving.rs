@@ -1,5 +1,6 @@
 //! Serving the calls that arrive on a session.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -203,7 +204,7 @@ impl Finished {
     }
 }
 
-/// What a read brought, and what has come of it. Kept from one read to the next for its memory.
+/// What a read brought, and what has come of it.
 pub(crate) struct Batch {
     pub(super) work: Vec<Work>,
     pub(super) garbage: Garbage,
@@ -214,15 +215,54 @@ pub(crate) struct Batch {
     pub(super) resume: Option<ResumeRequest>,
 }
 
+/// The lists of a batch that is over, kept for their memory.
+#[derive(Default)]
+struct Lists {
+    work: Vec<Work>,
+    garbage: Garbage,
+    finished: Finished,
+}
+
+/// More work than this in one read is rare, and its memory is not kept.
+const KEPT_WORK: usize = 1024;
+
+thread_local! {
+    /// By the thread and not by the session: most sessions are idle.
+    static LISTS: Cell<Option<Lists>> = const { Cell::new(None) };
+}
+
 impl Batch {
     pub(super) fn new(session: &Arc<Session>) -> Self {
+        let lists = LISTS.try_with(Cell::take).ok().flatten();
+        let Lists {
+            work,
+            garbage,
+            finished,
+        } = lists.unwrap_or_default();
         Batch {
-            work: Vec::new(),
-            garbage: Garbage::default(),
-            finished: Finished::default(),
+            work,
+            garbage,
+            finished,
             served: ServedTogether::new(session),
             resume: None,
         }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if let Some(scope) = self.finished.scope.take() {
+            Scope::recycle(scope);
+        }
+        if !self.work.is_empty() || self.work.capacity() > KEPT_WORK {
+            return;
+        }
+        let lists = Lists {
+            work: std::mem::take(&mut self.work),
+            garbage: std::mem::take(&mut self.garbage),
+            finished: std::mem::take(&mut self.finished),
+        };
+        let _ = LISTS.try_with(|kept| kept.set(Some(lists)));
     }
 }
 
