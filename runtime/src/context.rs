@@ -289,27 +289,34 @@ impl Scope {
         place
     }
 
-    /// The same of a call of which no more is known, in the memory of the one before, if nobody else holds that.
+    /// The same of a call of which no more is known, in the memory of the one before.
     #[inline]
-    pub(crate) fn renewed(
+    pub(crate) fn served_next(
         before: Option<Arc<Scope>>,
         session: &Arc<Session>,
         CallName(interface, method): CallName,
-        target: ExportId,
+        add: impl FnOnce(&mut Scope),
     ) -> Arc<Scope> {
         if let Some(mut place) = before
             && let Some(scope) = Arc::get_mut(&mut place)
         {
-            scope.chain.take();
-            scope.notes.take();
-            scope.target = Some(target);
             scope.interface = interface;
             scope.method = method;
-            scope.meter = ServedMeter::default();
+            add(scope);
             return place;
         }
-        let name = CallName(interface, method);
-        Scope::served(session, name, |scope| scope.target = Some(target))
+        Scope::served(session, CallName(interface, method), add)
+    }
+
+    /// Keeps the scope of a call that has ended for the next one of its session, unless somebody else holds it.
+    #[inline]
+    pub(crate) fn kept(mut scope: Arc<Scope>) -> Option<Arc<Scope>> {
+        let place = Arc::get_mut(&mut scope)?;
+        place.chain.take();
+        place.notes.take();
+        place.meter = ServedMeter::default();
+        place.span = ServedSpan::default();
+        Some(scope)
     }
 
     /// A scope with these contents, in memory that was used before where there is some.

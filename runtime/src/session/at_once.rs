@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::object::{Export, ExportKind, Exported};
 use crate::panics;
 use crate::serve::Handler;
+use crate::spans::ServedSpan;
 
 /// What has become of a call that was to be served at once.
 pub(super) enum AtOnce {
@@ -73,7 +74,10 @@ impl Session {
         let kind = AnswerKind::of(&call, receipt);
         let index = usize::from(call.method_index);
         let name = CallName(exported.interface.name, method.name);
-        let scope = Scope::renewed(finished.scope.take(), self, name, call.target);
+        let scope = Scope::served_next(finished.scope.take(), self, name, |scope| {
+            scope.target = Some(call.target);
+            scope.span = ServedSpan::begin(name.0, name.1, self.peer_address(), None);
+        });
         scope.meter.begin();
         let incoming = Incoming {
             scope: Arc::clone(&scope),
@@ -102,7 +106,7 @@ impl Session {
         drop(incoming);
         self.report(&kind, &scope, &result);
         finished.push(kind, &scope, result);
-        finished.scope = Some(scope);
+        finished.scope = Scope::kept(scope);
         AtOnce::Served(name)
     }
 }
