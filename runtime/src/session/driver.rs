@@ -96,7 +96,9 @@ impl Session {
                     if let Err(error) = received {
                         self.broken(&error);
                     }
-                    if let Some(request) = batch.resume.take() {
+                    let resume = batch.resume.take();
+                    batch.recycle();
+                    if let Some(request) = resume {
                         reader = match self.hand_over(&request, reader, place) {
                             Some(reader) => reader,
                             None => return,
@@ -181,6 +183,7 @@ impl Session {
         let mut batch = Batch::new(self);
         let ticked = self.tick(&mut batch);
         self.perform(&mut batch);
+        batch.recycle();
         self.table_meter.tell(|| self.tables());
         if let Err(error) = ticked {
             self.broken(&error);

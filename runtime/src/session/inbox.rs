@@ -12,7 +12,7 @@ use super::batches::ArrivedBatch;
 use super::ending::Queued;
 use super::handing_off;
 use super::promises::Promise;
-use super::serving::Batch;
+use super::serving::{Batch, Lists};
 use super::streams::Production;
 use super::{IncomingCallId, Phase, Session, State, Wakers, transfer};
 use crate::Outcome;
@@ -135,12 +135,11 @@ impl Session {
     ) -> Result<(), ConnectionError> {
         let now = self.now();
         let Batch {
-            work,
-            garbage,
+            lists,
             served,
             resume,
-            ..
         } = batch;
+        let Lists { work, garbage, .. } = &mut **lists;
         let mut guard = self.lock();
         let mut notices = Notices::default();
         let mut counted = 0;
@@ -187,12 +186,8 @@ impl Session {
     /// Lets the clock advance: beats, deadlines of the handshake and of frames, silence of the peer.
     pub(crate) fn tick(self: &Arc<Self>, batch: &mut Batch) -> Result<(), ConnectionError> {
         let now = self.now();
-        let Batch {
-            work,
-            garbage,
-            served,
-            ..
-        } = batch;
+        let Batch { lists, served, .. } = batch;
+        let Lists { work, garbage, .. } = &mut **lists;
         let mut guard = self.lock();
         let handled = guard.connection.handle_timeout(now);
         let mut notices = Notices::default();

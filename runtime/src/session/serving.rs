@@ -206,21 +206,19 @@ impl Finished {
 
 /// What a read brought, and what has come of it.
 pub(crate) struct Batch {
-    pub(super) work: Vec<Work>,
-    pub(super) garbage: Garbage,
-    pub(super) finished: Finished,
+    pub(super) lists: Box<Lists>,
     /// The calls among the work, until they have ended or are given away.
     pub(super) served: ServedTogether,
     /// The peer asks for another session than this one.
     pub(super) resume: Option<ResumeRequest>,
 }
 
-/// The lists of a batch that is over, kept for their memory.
+/// The lists of a batch, whose memory is used again.
 #[derive(Default)]
-struct Lists {
-    work: Vec<Work>,
-    garbage: Garbage,
-    finished: Finished,
+pub(super) struct Lists {
+    pub(super) work: Vec<Work>,
+    pub(super) garbage: Garbage,
+    pub(super) finished: Finished,
 }
 
 /// More work than this in one read is rare, and its memory is not kept.
@@ -228,48 +226,38 @@ const KEPT_WORK: usize = 1024;
 
 thread_local! {
     /// By the thread and not by the session: most sessions are idle.
-    static LISTS: Cell<Option<Lists>> = const { Cell::new(None) };
+    static LISTS: Cell<Option<Box<Lists>>> = const { Cell::new(None) };
 }
 
 impl Batch {
     pub(super) fn new(session: &Arc<Session>) -> Self {
-        let lists = LISTS.try_with(Cell::take).ok().flatten();
-        let Lists {
-            work,
-            garbage,
-            finished,
-        } = lists.unwrap_or_default();
         Batch {
-            work,
-            garbage,
-            finished,
+            lists: LISTS
+                .try_with(Cell::take)
+                .ok()
+                .flatten()
+                .unwrap_or_default(),
             served: ServedTogether::new(session),
             resume: None,
         }
     }
-}
 
-impl Drop for Batch {
-    fn drop(&mut self) {
-        if let Some(scope) = self.finished.scope.take() {
+    /// Keeps the memory of a batch that is over for the next one on this thread.
+    pub(super) fn recycle(self) {
+        let mut lists = self.lists;
+        if let Some(scope) = lists.finished.scope.take() {
             Scope::recycle(scope);
         }
-        if !self.work.is_empty() || self.work.capacity() > KEPT_WORK {
-            return;
+        if lists.work.is_empty() && lists.work.capacity() <= KEPT_WORK {
+            let _ = LISTS.try_with(|kept| kept.set(Some(lists)));
         }
-        let lists = Lists {
-            work: std::mem::take(&mut self.work),
-            garbage: std::mem::take(&mut self.garbage),
-            finished: std::mem::take(&mut self.finished),
-        };
-        let _ = LISTS.try_with(|kept| kept.set(Some(lists)));
     }
 }
 
 impl Session {
     /// Does the work that a read brought, and answers what has ended at once.
     pub(crate) fn perform(self: &Arc<Self>, batch: &mut Batch) {
-        if batch.work.is_empty() {
+        if batch.lists.work.is_empty() {
             return;
         }
         // Whatever many handlers in a row consume of the reader's own budget must not make one falsely pending.
@@ -282,12 +270,8 @@ impl Session {
     }
 
     fn perform_all(self: &Arc<Self>, batch: &mut Batch, cx: &mut Context<'_>) {
-        let Batch {
-            work,
-            finished,
-            served,
-            ..
-        } = batch;
+        let Batch { lists, served, .. } = batch;
+        let Lists { work, finished, .. } = &mut **lists;
         let mut watch = Watch::new();
         for work in work.drain(..) {
             match work {
