@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use farref_proto::{FaultKind, LEAST_ITEM_COST};
+use farref_proto::{FaultKind, LEAST_ITEM_COST, Seldom};
 use futures_core::Stream;
 
 use super::StreamItem;
@@ -164,7 +164,7 @@ fn unencodable(error: &CodecError) -> Fault {
 fn decode<T: StreamItem>(
     codec: Codec,
     budget: &Budget,
-    transferred: &mut Vec<Transferred>,
+    transferred: &mut Seldom<Transferred>,
     body: &[u8],
 ) -> Result<T> {
     references::resolve(transferred, || codec::decode(codec, body, budget))
