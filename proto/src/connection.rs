@@ -26,6 +26,7 @@ pub use self::handing_off::{IncomingClaim, IncomingIntroduction, IncomingProvide
 pub use self::promises::CallFlags;
 use crate::calls::{Answers, GivenCredit, OwnCredit, Questions};
 use crate::error::{ConnectionError, Stranger};
+use crate::errors::Errors;
 use crate::frame::{Header, LENGTH_FIELD, PREAMBLE};
 use crate::handshake::{
     ANSWER_TO_HTTP, ClientConfig, ClientHandshake, Handshake, PeerInfo, Resumption, ServerConfig,
@@ -138,6 +139,7 @@ pub struct Connection {
     session: Session,
     questions: Questions,
     own_credit: OwnCredit,
+    errors: Errors,
     answers: Answers,
     given_credit: GivenCredit,
     exports: Exports,
@@ -222,6 +224,7 @@ impl Connection {
             session,
             questions: Questions::default(),
             own_credit: OwnCredit::new(Grants::FLOOR),
+            errors: Errors::default(),
             answers: Answers::default(),
             given_credit: GivenCredit::new(grants),
             exports: Exports::default(),
@@ -354,7 +357,11 @@ impl Connection {
             return Ok(Some(event));
         }
         self.session.heard(now);
-        let result = self.take_frames(now, input);
+        let mut result = self.take_frames(now, input);
+        // Once for a read is often enough: what one brings is bounded by the credit.
+        if matches!(result, Ok(None)) && self.is_open() {
+            result = self.errors.check(self.limits.errors).map(|()| None);
+        }
         if let Err(error) = &result {
             self.fail(error);
         }
@@ -479,6 +486,14 @@ impl Connection {
     /// Returns what happened next, in order; `None` if there is nothing more.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Counts an error of the other side's making: a call or a bind that it should never have made, for instance one
+    /// that names what is not there, or whose arguments cannot be read. What is refused here is counted already. When
+    /// there are more than [`Limits::errors`], what comes next from the other side ends the conversation.
+    pub fn blame(&mut self) {
+        self.errors
+            .add(self.session.last_heard(), self.limits.error_pardon);
     }
 
     /// Ends the conversation and tells the other side why, behind what waits to be transmitted.

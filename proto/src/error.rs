@@ -54,6 +54,11 @@ pub enum ConnectionError {
     FrameTimeout,
     /// Nothing came from the other side for longer than the limit.
     PeerTimeout,
+    /// The other side made more calls that it should never have made than are borne.
+    TooManyErrors {
+        /// How many are borne at once.
+        limit: u32,
+    },
     /// A frame could not be decoded.
     Malformed(DecodeError),
     /// A frame was well formed and broke a rule.
@@ -91,6 +96,10 @@ impl fmt::Display for ConnectionError {
             Self::HandshakeTimeout => f.write_str("the handshake was not done in time"),
             Self::FrameTimeout => f.write_str("a frame was begun and not finished in time"),
             Self::PeerTimeout => f.write_str("the other side has fallen silent"),
+            Self::TooManyErrors { limit } => write!(
+                f,
+                "the other side made more than {limit} calls that name what is not there, or cannot be read"
+            ),
             Self::Malformed(error) => write!(f, "a broken frame arrived: {error}"),
             Self::Violation(violation) => {
                 write!(f, "the other side broke the protocol: {violation}")
@@ -135,9 +144,11 @@ impl ConnectionError {
             Self::Abandoned | Self::HandshakeTimeout | Self::FrameTimeout | Self::PeerTimeout => {
                 RefusalCode::Timeout
             }
-            Self::Stranger(_) | Self::Refused { .. } | Self::Malformed(_) | Self::Violation(_) => {
-                RefusalCode::Malformed
-            }
+            Self::Stranger(_)
+            | Self::Refused { .. }
+            | Self::TooManyErrors { .. }
+            | Self::Malformed(_)
+            | Self::Violation(_) => RefusalCode::Malformed,
         }
     }
 
@@ -162,6 +173,7 @@ impl ConnectionError {
         match self {
             Self::HandshakeTimeout | Self::FrameTimeout | Self::PeerTimeout => CloseCode::Timeout,
             Self::Malformed(_) => CloseCode::Malformed,
+            Self::TooManyErrors { .. } => CloseCode::Excess,
             _ => CloseCode::Violation,
         }
     }

@@ -19,6 +19,7 @@ mod body;
 mod calls;
 mod connection;
 mod error;
+mod errors;
 pub mod frame;
 mod handshake;
 mod id;

@@ -52,6 +52,11 @@ pub struct Limits {
     /// Bytes that this side keeps until the other side has acknowledged them. Who makes calls beyond that waits; replies
     /// do not, which the calls bound that ask for them.
     pub kept_bytes: u64,
+    /// Errors of the other side's making that are borne at once, before the conversation ends: calls and binds that name
+    /// what is not there, or that cannot be read. What a method itself says is none.
+    pub errors: u32,
+    /// How long it takes until one of these errors is forgotten.
+    pub error_pardon: Duration,
     /// A fault to have, so that tests show that they would find it.
     #[cfg(feature = "sabotage")]
     pub sabotage: Option<Sabotage>,
@@ -130,6 +135,11 @@ impl Limits {
     pub const LINGER: Duration = Duration::from_secs(30);
     /// 16 MiB: twice what calls may be unfinished in, so that it is reached by who loses its connection, and else never.
     pub const KEPT_BYTES: u64 = 16 << 20;
+    /// 4096 errors: several times what one side can have under way, so that a program whose peer is of another version may
+    /// find that out for all that it does at once.
+    pub const ERRORS: u32 = 4096;
+    /// 10 milliseconds: a hundred errors a second may go on for ever, and cost nothing that would be noticed.
+    pub const ERROR_PARDON: Duration = Duration::from_millis(10);
 
     /// Returns what these limits allow the other side, never less than [`Grants::FLOOR`].
     pub fn grants(&self) -> Grants {
@@ -180,6 +190,8 @@ impl Default for Limits {
             ack_every: Self::ACK_EVERY,
             linger: Self::LINGER,
             kept_bytes: Self::KEPT_BYTES,
+            errors: Self::ERRORS,
+            error_pardon: Self::ERROR_PARDON,
             #[cfg(feature = "sabotage")]
             sabotage: None,
         }

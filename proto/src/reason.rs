@@ -89,7 +89,7 @@ codes! {
         Unsupported = 4 => "unsupported",
         /// The other side was silent, or too slow.
         Timeout = 5 => "too slow",
-        /// The other side used more than its share, for instance by not reading its replies.
+        /// The other side used more than its share, for instance by errors without end.
         Excess = 6 => "excessive use",
         /// Something went wrong that is not the other side's fault.
         Internal = 7 => "internal error",

@@ -125,6 +125,11 @@ impl Session {
         self.retransmitted
     }
 
+    /// Returns when something last came from the other side.
+    pub(crate) fn last_heard(&self) -> Time {
+        self.last_heard
+    }
+
     /// Tells whether there is a connection that session frames may be written to.
     pub(crate) fn is_linked(&self) -> bool {
         self.is_linked

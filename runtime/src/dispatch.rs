@@ -116,7 +116,7 @@ impl Incoming {
         } else {
             format!("argument `{argument}` of `{call}` cannot be decoded: {error}")
         };
-        Fault::not_started(FaultKind::BadArguments, message)
+        Fault::not_started(FaultKind::BadArguments, message).blaming_caller()
     }
 
     /// Answers with a value or the method's own error, each encoded by the function for its type.

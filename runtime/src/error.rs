@@ -29,6 +29,8 @@ struct Detail {
     cause: Option<Cause>,
     hops: Vec<String>,
     backtrace: Option<String>,
+    /// The call should never have been made. Known only where that is found out.
+    blames_caller: bool,
 }
 
 /// One link of the chain of causes, kept as text because it may come from another process.
@@ -82,6 +84,7 @@ impl Fault {
             cause: None,
             hops: Vec::new(),
             backtrace: None,
+            blames_caller: false,
         }))
     }
 
@@ -100,6 +103,17 @@ impl Fault {
     #[must_use]
     pub(crate) fn with_outcome(self, outcome: Outcome) -> Self {
         self.change(|detail| detail.outcome = outcome)
+    }
+
+    /// Says that the peer should never have made the call, which counts against its budget of errors.
+    #[must_use]
+    pub(crate) fn blaming_caller(self) -> Self {
+        self.change(|detail| detail.blames_caller = true)
+    }
+
+    /// Whether the peer that made the call should never have made it.
+    pub(crate) fn blames_caller(&self) -> bool {
+        self.0.blames_caller
     }
 
     /// Adds a backtrace; it is sent to a peer only where the daemon's configuration says so.
@@ -165,6 +179,7 @@ impl Fault {
             cause: Cause::chain(message.causes),
             hops: message.hops,
             backtrace: message.backtrace,
+            blames_caller: false,
         }))
     }
 

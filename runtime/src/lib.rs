@@ -173,6 +173,9 @@ mod wire;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use crate::codec::fuzzed as __fuzzed;
 
 pub use farref_macros::*;
 pub use farref_proto::Limits;

@@ -104,20 +104,18 @@ impl Connection {
             attachments: Seldom::new(),
         };
         let receipt = OnewayReceipt { depth: 0, bytes };
+        // Making a refusal is costlier than finding that there is none.
         let is_refused = self.draining || !self.is_agreed_codec(header.codec);
-        if !is_refused && !batched {
-            return Ok(Some(match is_oneway {
-                true => Event::Oneway(call, receipt),
-                false => Event::Call(call),
-            }));
-        }
-        match self.refusal_of_new(header.codec) {
+        let refusal = is_refused.then(|| self.refusal_of_new(header.codec));
+        match refusal.flatten() {
             refusal if batched => {
                 let receipt = is_oneway.then_some(receipt);
                 self.take_batched(call, receipt, refusal);
             }
-            Some(fault) if !is_oneway => self.refuse_with(id, &fault),
-            _ => self.oneway_done(receipt),
+            None if is_oneway => return Ok(Some(Event::Oneway(call, receipt))),
+            None => return Ok(Some(Event::Call(call))),
+            Some(fault) if is_oneway => self.drop_oneway(receipt, &fault),
+            Some(fault) => self.refuse_with(id, &fault),
         }
         Ok(None)
     }
@@ -208,9 +206,9 @@ impl Connection {
         match refusal {
             refusal if batched => self.take_batched(call, Some(receipt), refusal),
             None => self.events.push_back(Event::Oneway(call, receipt)),
-            Some(_) => {
+            Some(fault) => {
                 self.give_back(&call.table);
-                self.oneway_done(receipt);
+                self.drop_oneway(receipt, &fault);
             }
         }
         Ok(())
@@ -390,11 +388,24 @@ impl Connection {
 
     /// Answers an open call with a fault of this crate's own making.
     pub(super) fn refuse_with(&mut self, id: CallId, fault: &FaultMessage) {
+        self.blame_for(fault);
         let refused = self.reply_fault(id, fault);
         debug_assert!(
             refused.is_ok(),
             "a fault fits into the smallest message: {refused:?}"
         );
+    }
+
+    fn drop_oneway(&mut self, receipt: OnewayReceipt, fault: &FaultMessage) {
+        self.blame_for(fault);
+        self.oneway_done(receipt);
+    }
+
+    /// Counts what is refused, unless the other side could not know that it would be.
+    fn blame_for(&mut self, fault: &FaultMessage) {
+        if fault.kind != FaultKind::ShuttingDown {
+            self.blame();
+        }
     }
 
     fn handle_bind(&mut self, bind: Bind, bytes: u32) -> Result<(), ConnectionError> {

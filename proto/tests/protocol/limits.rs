@@ -1,9 +1,12 @@
 //! What is beyond its bound is refused, on both sides.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use farref_proto::message::{Call, Message, Sections};
 use farref_proto::{
-    ConnectionError, DecodeError, Extensions, Grants, OutgoingCall, SendError, TableEntry,
+    CloseCode, ConnectionError, DecodeError, Event, Extensions, FaultKind, FaultMessage, Grants,
+    Outcome, OutgoingCall, SendError, TableEntry,
 };
 
 use crate::pair::{CODEC, Pair, call, client_config, frame, server_config};
@@ -33,6 +36,40 @@ fn a_length_beyond_the_limit_is_refused_at_the_header() {
         panic!("no goodbye")
     };
     assert_eq!(reason.code, farref_proto::CloseCode::Malformed);
+}
+
+#[test]
+fn errors_at_once_are_borne_up_to_their_limit_and_forgotten_with_time() {
+    let mut server = server_config();
+    server.limits.errors = 3;
+    server.limits.error_pardon = Duration::from_secs(1);
+    let mut pair = Pair::established_with(client_config(), server);
+    let err = |pair: &mut Pair, count: u32| {
+        for _ in 0..count {
+            pair.client.connection.call(&call(b"?")).unwrap();
+            pair.drive();
+            let call = pair.server.incoming_call();
+            pair.server.connection.blame();
+            let fault = FaultMessage::new(FaultKind::NoSuchObject, Outcome::NotStarted, "");
+            pair.server.connection.reply_fault(call.id, &fault).unwrap();
+            pair.drive();
+            pair.client.incoming_reply();
+        }
+    };
+    err(&mut pair, 3);
+    pair.now = pair.now + Duration::from_secs(2);
+    err(&mut pair, 2);
+    assert_eq!(pair.server.error, None);
+    err(&mut pair, 1);
+    pair.client.connection.call(&call(b"!")).unwrap();
+    pair.drive();
+    let spent = ConnectionError::TooManyErrors { limit: 3 };
+    assert_eq!(pair.server.error, Some(spent));
+    assert!(pair.client.connection.is_closed());
+    match pair.client.event() {
+        Event::Closed(reason) => assert_eq!(reason.code, CloseCode::Excess),
+        other => panic!("no goodbye: {other:?}"),
+    }
 }
 
 #[test]

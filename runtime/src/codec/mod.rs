@@ -10,6 +10,8 @@ mod arguments;
 mod budget;
 mod error;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 #[cfg(feature = "msgpack")]
 mod guard;
 #[cfg(feature = "json")]

@@ -167,7 +167,10 @@ impl Session {
             }
             if let Some(refusal) = batched.refusal {
                 arrived.call.pipelined = false;
-                arrived.target = Err(Fault::from_message(*refusal));
+                arrived.target = Err(match refusal.kind {
+                    FaultKind::ShuttingDown => Fault::from_message(*refusal),
+                    _ => Fault::from_message(*refusal).blaming_caller(),
+                });
             }
             arrived
         });

@@ -52,6 +52,7 @@ impl Session {
             None => no_such_object(&bind.name),
         };
         self.refused(state, &bind, fault.clone());
+        state.connection.blame();
         let is_there = fault.kind() == FaultKind::Incompatible;
         state.exports.name_refused(bind.alias, bind.name, is_there);
     }

@@ -91,14 +91,17 @@ impl Exports {
         };
         match place {
             Some(Place::Object(export)) => Ok(Arc::clone(export)),
-            Some(Place::Missing(name)) => Err(crate::remote::no_such_object(name)),
-            Some(Place::OtherInterface(name)) => Err(crate::remote::other_interface(name)),
+            Some(Place::Missing(name)) => Err(crate::remote::no_such_object(name).blaming_caller()),
+            Some(Place::OtherInterface(name)) => {
+                Err(crate::remote::other_interface(name).blaming_caller())
+            }
             Some(Place::Stale) => Err(stale()),
             Some(Place::Reaped(after)) => Err(reaped(*after)),
             Some(Place::Empty | Place::Awaited(_)) | None => Err(Fault::not_started(
                 FaultKind::StaleReference,
                 "there is no object at this reference",
-            )),
+            )
+            .blaming_caller()),
         }
     }
 

@@ -229,6 +229,7 @@ impl Session {
                 self.node.codecs
             ),
         )
+        .blaming_caller()
     }
 }
 
@@ -247,6 +248,7 @@ fn no_such_method(interface: &str, index: u16) -> Fault {
             "`{interface}` has no method that answers to number {index} of the caller's interface; compare the versions"
         ),
     )
+    .blaming_caller()
 }
 
 fn incompatible(scope: &Scope) -> Fault {
@@ -257,4 +259,5 @@ fn incompatible(scope: &Scope) -> Fault {
             scope.call_name()
         ),
     )
+    .blaming_caller()
 }

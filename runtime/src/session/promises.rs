@@ -324,4 +324,5 @@ pub(super) fn unknown() -> Fault {
         FaultKind::BrokenPromise,
         "the call is for the answer of another one, and no such answer is kept",
     )
+    .blaming_caller()
 }

@@ -446,6 +446,7 @@ impl Session {
             AnswerKind::Oneway(receipt) => {
                 if state.closed.is_none() {
                     state.connection.oneway_done(receipt);
+                    blame(state, result);
                 }
                 return Ok(());
             }
@@ -455,6 +456,7 @@ impl Session {
         if state.closed.is_some() {
             return Ok(());
         }
+        blame(state, result);
         let fault = match result {
             Ok(reply) => match self.reply(state, call, reply, annotations, garbage) {
                 Ok(()) => {
@@ -563,6 +565,16 @@ impl Watch {
             }
         }
         took
+    }
+}
+
+/// Counts a call that the peer should never have made.
+#[inline]
+fn blame(state: &mut State, result: &Result<Reply>) {
+    if let Err(fault) = result
+        && fault.blames_caller()
+    {
+        state.connection.blame();
     }
 }
 

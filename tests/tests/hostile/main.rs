@@ -10,6 +10,7 @@ mod attacker;
 mod batches;
 mod decoding;
 mod descriptors;
+mod errors;
 mod floods;
 mod forgery;
 mod handoff;

@@ -42,6 +42,8 @@ pub(crate) trait Target {
     async fn visit_and_break(&self, visitor: VisitorProxy) -> u32;
     /// Streams so many bytes of text for each item, without end.
     async fn pages(&self, size: u32) -> RemoteStream<String>;
+    /// Fails with an error of its own.
+    async fn refuse(&self) -> Result<u32, String>;
     /// Gives a new object out.
     async fn child(&self) -> TargetProxy;
 }
@@ -164,6 +166,10 @@ impl Target for Bastion {
 
     async fn pages(&self, size: u32) -> RemoteStream<String> {
         RemoteStream::from_iter(std::iter::repeat_with(move || "x".repeat(size as usize)))
+    }
+
+    async fn refuse(&self) -> Result<u32, String> {
+        Err("not today".to_owned())
     }
 
     async fn child(&self) -> TargetProxy {

@@ -2,6 +2,8 @@
 
 mod allocation;
 mod arguments;
+#[cfg(all(feature = "json", feature = "msgpack"))]
+mod fuzzed;
 mod hostile;
 #[cfg(feature = "json")]
 mod json;
