@@ -29,6 +29,7 @@ use crate::task;
 use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
 
+use self::accepting::Admitted;
 pub use self::builder::DaemonBuilder;
 
 /// Listens for other processes and hosts the objects that they call.
@@ -109,8 +110,9 @@ impl WeakDaemon {
 /// How a daemon ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Accepts no more connections and no more calls, lets those that are being served end for this long, and then says
-    /// goodbye.
+    /// Accepts no new sessions and no more calls, lets those that are being served end, and lets peers that have lost
+    /// their connections come back for their answers, as long as their sessions [linger](crate::Limits::linger); all that
+    /// for this long at most. Then it stops listening and says goodbye.
     Drain(Duration),
     /// Ends all sessions at once; calls under way are cancelled.
     Abort,
@@ -361,7 +363,7 @@ impl DaemonHandle {
         io: impl AsyncRead + AsyncWrite + Send + 'static,
         name: impl Into<String>,
     ) -> Result<Peer> {
-        let session = self.open(Transport::from_io(io, name.into()), false, None);
+        let session = self.open(Transport::from_io(io, name.into()), Admitted::Anybody, None);
         session.opened().await?;
         Ok(Peer::of(&session))
     }
@@ -371,7 +373,7 @@ impl DaemonHandle {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the daemon without listeners, and its sessions as they are.
+    /// Dropping the future leaves the daemon without new sessions and calls, and what it has as it is.
     pub fn shutdown(&self, how: Shutdown) -> impl Future<Output = ()> + Send {
         // In a box, so that it is compiled here and not in each application.
         let ended: Pin<Box<dyn Future<Output = ()> + Send + '_>> = Box::pin(self.end(how));
@@ -379,11 +381,7 @@ impl DaemonHandle {
     }
 
     async fn end(&self, how: Shutdown) {
-        for listener in self.stop_listening() {
-            // Its address is free when its task has ended.
-            let _ = listener.await;
-        }
-        let is_first = !self.0.is_ending.swap(true, Ordering::AcqRel);
+        let is_first = !self.0.is_ending.swap(true, Ordering::SeqCst);
         if is_first {
             let told = self.tell_life(Happening::Stopping);
             if how != Shutdown::Abort {
@@ -391,23 +389,31 @@ impl DaemonHandle {
             }
         }
         match how {
-            Shutdown::Abort => self.abort(),
+            Shutdown::Abort => {
+                self.stop_listening().await;
+                self.abort();
+            }
             Shutdown::Drain(limit) => {
                 let sessions = self.0.node.sessions();
                 for session in &sessions {
                     session.drain();
                 }
-                let served = async {
-                    for session in &sessions {
+                let drained = async {
+                    // Connections may be lost while others are waited for.
+                    while let Some(session) = sessions.iter().find(|session| !session.is_drained())
+                    {
                         session.served().await;
+                        session.returned().await;
+                        tokio::task::yield_now().await;
                     }
                 };
-                if tokio::time::timeout(limit, served).await.is_err() {
+                if tokio::time::timeout(limit, drained).await.is_err() {
                     tracing::warn!(
                         ?limit,
-                        "calls were still being served when the time for draining was over"
+                        "calls were still being served, or answers not fetched, when the time for draining was over"
                     );
                 }
+                self.stop_listening().await;
                 for session in self.0.node.sessions() {
                     session.close("the daemon shut down");
                 }
@@ -461,7 +467,7 @@ impl DaemonHandle {
     }
 
     fn abort(&self) {
-        self.stop_listening();
+        self.abort_listeners();
         for session in self.0.node.sessions() {
             session.abort();
         }
@@ -470,7 +476,19 @@ impl DaemonHandle {
         self.0.stopped.send_replace(true);
     }
 
-    fn stop_listening(&self) -> Vec<JoinHandle<()>> {
+    /// Whether it takes no more sessions.
+    fn is_ending(&self) -> bool {
+        self.0.is_ending.load(Ordering::SeqCst)
+    }
+
+    async fn stop_listening(&self) {
+        for listener in self.abort_listeners() {
+            // Its address is free when its task has ended.
+            let _ = listener.await;
+        }
+    }
+
+    fn abort_listeners(&self) -> Vec<JoinHandle<()>> {
         let listeners = std::mem::take(&mut *self.listeners());
         for listener in &listeners {
             listener.abort();

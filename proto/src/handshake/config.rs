@@ -116,6 +116,8 @@ pub struct ServerConfig {
     pub token: Option<Token>,
     /// Answers every hello with this instead, for instance when there are too many connections.
     pub refusal: Option<Refusal>,
+    /// Spares clients that refusal who want to take up a session that is here.
+    pub admits_returning: bool,
     /// The bounds.
     pub limits: Limits,
 }
@@ -131,6 +133,7 @@ impl ServerConfig {
             features: 0,
             token: None,
             refusal: None,
+            admits_returning: false,
             limits: Limits::default(),
         }
     }

@@ -68,7 +68,11 @@ impl ServerHandshake {
 
     fn check(&self, hello: &ClientHello) -> Result<(), ConnectionError> {
         let config = &self.config;
-        if let Some(refusal) = &config.refusal {
+        let is_spared =
+            config.admits_returning && matches!(hello.session, SessionRequest::Resume { .. });
+        if let Some(refusal) = &config.refusal
+            && !is_spared
+        {
             return Err(ConnectionError::Refusing(refusal.clone()));
         }
         if !(hello.version_min..=hello.version_max).contains(&VERSION) {

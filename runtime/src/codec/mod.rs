@@ -10,7 +10,11 @@ mod arguments;
 mod budget;
 mod error;
 mod failure;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(all(test, feature = "json", feature = "msgpack"), fuzzing))]
+#[cfg_attr(
+    not(fuzzing),
+    expect(unreachable_pub, reason = "the fuzz target is outside")
+)]
 pub mod fuzzed;
 #[cfg(feature = "msgpack")]
 mod guard;

@@ -18,6 +18,14 @@ use crate::transport::listener::Listener;
 /// How many connections one listener refuses at once with a reason.
 const MAX_REFUSALS: usize = 64;
 
+/// Who may get a session by a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// Whoever comes; while the daemon shuts down, who comes back.
+    Anybody,
+    Nobody,
+}
+
 impl DaemonHandle {
     pub(super) fn listen(&self, mut listener: Listener) {
         // A detached daemon lives as long as this task; the owner of another ends it.
@@ -32,7 +40,7 @@ impl DaemonHandle {
                 let handshake = Arc::clone(&handshakes).try_acquire_owned();
                 match (connection, handshake) {
                     (Ok(connection), Ok(handshake)) => {
-                        let session = daemon.open(transport, false, Some(connection));
+                        let session = daemon.open(transport, Admitted::Anybody, Some(connection));
                         task::spawn(async move {
                             // An error ends the session, too, and its own task reports it.
                             let _ = session.established().await;
@@ -43,7 +51,7 @@ impl DaemonHandle {
                         tracing::warn!(peer = %transport.peer, "a connection is refused: there are as many as allowed");
                         // Saying so takes a while; in a flood the rest are closed without a word.
                         if let Ok(refusal) = Arc::clone(&refusals).try_acquire_owned() {
-                            daemon.open(transport, true, Some(refusal));
+                            daemon.open(transport, Admitted::Nobody, Some(refusal));
                         }
                     }
                 }
@@ -52,11 +60,11 @@ impl DaemonHandle {
         self.listeners().push(task);
     }
 
-    /// Opens a session, or one that is refused for being `busy`. It takes up `place` until its transport is closed.
+    /// Opens a session for who is admitted. It takes up `place` until its transport is closed.
     pub(super) fn open(
         &self,
         transport: Transport,
-        busy: bool,
+        admitted: Admitted,
         place: Option<OwnedSemaphorePermit>,
     ) -> Arc<Session> {
         let node = Arc::clone(&self.0.node);
@@ -72,12 +80,19 @@ impl DaemonHandle {
         config.features = node.features();
         config.name.clone_from(&node.name);
         config.token = self.0.token.clone().map(Token::new);
-        config.refusal = busy.then(|| {
-            Refusal::new(
+        config.refusal = match admitted {
+            Admitted::Anybody if self.is_ending() => {
+                Some((RefusalCode::ShuttingDown, "the daemon is shutting down"))
+            }
+            Admitted::Anybody => None,
+            Admitted::Nobody => Some((
                 RefusalCode::Busy,
                 "there are as many connections as allowed",
-            )
-        });
+            )),
+        }
+        .map(|(code, text)| Refusal::new(code, text));
+        // Who has lost a connection may still fetch its answers.
+        config.admits_returning = admitted == Admitted::Anybody;
         let identity = if config.token.is_some() {
             Identity::Token
         } else {
@@ -94,6 +109,9 @@ impl DaemonHandle {
         );
         self.0.node.add_session(&session);
         session.drive(transport, place);
+        if self.is_ending() {
+            session.drain();
+        }
         session
     }
 }

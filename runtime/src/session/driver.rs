@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use farref_proto::ConnectionError;
+use farref_proto::{ConnectionError, RefusalCode};
 use tokio::io::AsyncRead;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
@@ -212,6 +212,11 @@ impl Session {
         let connecting = matches!(*self.phase.borrow(), Phase::Connecting);
         let (kind, outcome) = match error {
             _ if self.peer.get().is_some() => (FaultKind::SessionLost, Outcome::Unknown),
+            // As good as one that is not there any more: another may be there soon.
+            ConnectionError::Refused {
+                code: RefusalCode::ShuttingDown,
+                ..
+            } => (FaultKind::ConnectFailed, Outcome::NotStarted),
             ConnectionError::Refused { .. }
             | ConnectionError::TokenRequired
             | ConnectionError::BadToken

@@ -270,7 +270,7 @@ impl Session {
         } = state;
         questions.fail(fault, &mut garbage, |call| match queued {
             // A refusal means that nothing ran, whatever was sent before it.
-            Queued::Written if fault.kind() != FaultKind::Refused => Outcome::Unknown,
+            Queued::Written if fault.may_have_run() => Outcome::Unknown,
             _ => connection.outcome_if_lost(call),
         });
         if self.has_provisions() {
@@ -378,6 +378,31 @@ impl Session {
             }
             // Each end of a handler wakes this, as the end of the session does.
             ended.await;
+        }
+    }
+
+    /// Whether the session may end without taking anything from the peer: no call of its is being served, and either it
+    /// is there, or it has all that it was sent, as far as it goes.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.serving.load(Ordering::SeqCst) == 0 && !self.is_awaited() || self.is_closed()
+    }
+
+    /// Whether there is something for a peer that has lost its connection.
+    fn is_awaited(&self) -> bool {
+        let state = self.lock();
+        state.closed.is_none()
+            && state.connection.is_suspended()
+            && state.connection.tables().unacknowledged > 0
+    }
+
+    /// Waits until the peer is there again for which something is kept, or the session has ended.
+    pub(crate) async fn returned(&self) {
+        let mut phase = self.phase.subscribe();
+        if self.is_awaited() {
+            // The session itself holds the sender.
+            let _ = phase
+                .wait_for(|phase| matches!(phase, Phase::Open | Phase::Closed(_)))
+                .await;
         }
     }
 

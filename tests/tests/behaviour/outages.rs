@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use farref::prelude::*;
 use farref::testing::{Network, Pair};
-use farref::{FaultKind, Outcome, StreamWindow, TableSizes};
+use farref::{DaemonBuilder, FaultKind, Limits, Outcome, StreamWindow, TableSizes};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -155,7 +155,7 @@ async fn what_is_dropped_at_any_of_its_awaits_leaves_nothing_and_breaks_nothing(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_daemon_that_drains_under_load_lets_calls_end_whose_connection_was_lost() {
+async fn a_daemon_that_drains_under_load_lets_clients_come_back_for_their_answers() {
     let pair = Pair::new().await.unwrap();
     let (near, desks) = office(false);
     let office = pair.serve("office", near).await.unwrap();
@@ -171,24 +171,59 @@ async fn a_daemon_that_drains_under_load_lets_calls_end_whose_connection_was_los
     pair.link().partition();
     pair.link().cut();
     tokio::time::sleep(seconds(1)).await;
+    let newcomer = pair.daemon_host().client().build();
     let draining = pair.daemon.shutdown(Shutdown::Drain(seconds(25)));
     let rest = async {
         tokio::time::sleep(seconds(2)).await;
+        let uri = pair.daemon_host().uri("office");
+        let fault = newcomer.connect::<OfficeProxy>(uri).await.unwrap_err();
+        assert_fault(&fault, FaultKind::ConnectFailed, Outcome::NotStarted);
+        assert!(fault.message().contains("shutting down"), "{fault}");
         desks.may_end.notify_waiters();
         tokio::time::sleep(seconds(1)).await;
         pair.link().heal();
     };
     tokio::join!(draining, rest);
     assert_eq!(desks.ended.load(Ordering::SeqCst), 100);
-    for call in calls {
-        // The session may have been closed before its client could take the answers; then nobody pretends to know.
-        if let Err(fault) = call.await.unwrap() {
-            assert_eq!(fault.outcome(), Outcome::Unknown, "{fault:?}");
-        }
+    for (n, call) in (0..).zip(calls) {
+        assert_eq!(call.await.unwrap().unwrap(), n);
     }
     let fault = office.work(1).await.unwrap_err();
     assert_eq!(fault.outcome(), Outcome::NotStarted);
     assert_eq!(desks.begun.load(Ordering::SeqCst), 100);
+}
+
+/// How long a daemon takes to drain whose client has lost its connection before it got an answer, and never comes back.
+async fn time_to_drain(linger: Duration, limit: Duration) -> Duration {
+    let mut limits = Limits::default();
+    limits.linger = linger;
+    let configured = move |daemon: DaemonBuilder| daemon.limits(limits.clone());
+    let pair = Pair::with(configured, |client| client).await.unwrap();
+    let (near, desks) = office(false);
+    let office = pair.serve("office", near).await.unwrap();
+    let call = tokio::spawn(async move { office.work(1).await });
+    while desks.begun.load(Ordering::SeqCst) < 1 {
+        tokio::task::yield_now().await;
+    }
+    pair.link().partition();
+    pair.link().cut();
+    tokio::time::sleep(seconds(1)).await;
+    desks.may_end.notify_waiters();
+    let begun = Instant::now();
+    pair.daemon.shutdown(Shutdown::Drain(limit)).await;
+    let took = begun.elapsed();
+    let fault = call.await.unwrap().unwrap_err();
+    assert_fault(&fault, FaultKind::SessionLost, Outcome::Unknown);
+    took
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_drains_waits_for_lost_clients_as_long_as_their_sessions_linger_and_no_longer_than_it_may()
+ {
+    let took = time_to_drain(seconds(10), seconds(60)).await;
+    assert!(seconds(8) < took && took < seconds(11), "{took:?}");
+    let took = time_to_drain(seconds(30), seconds(5)).await;
+    assert!(seconds(5) <= took && took < seconds(6), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

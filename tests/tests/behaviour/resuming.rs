@@ -548,12 +548,21 @@ async fn sessions_without_a_connection_are_few_for_each_peer() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_shuts_down_waits_for_no_connection() {
-    let world = World::new().await;
+async fn a_daemon_that_shuts_down_waits_for_no_connection_that_has_everything() {
+    let mut limits = Limits::default();
+    limits.ack_every = 1;
+    let world = World::of(
+        Daemon::builder().limits(limits.clone()),
+        Client::builder().limits(limits),
+    )
+    .await;
     let (ledger, _) = world.ledger(Book::default()).await;
+    let peer = world.daemons_view();
+    while peer.tables().unacknowledged > 0 {
+        tokio::task::yield_now().await;
+    }
     world.network.set_down(true);
     world.network.cut();
-    let peer = world.daemons_view();
     while peer.state() != farref::SessionState::Reconnecting {
         tokio::task::yield_now().await;
     }

@@ -17,7 +17,10 @@ fn the_corpus_is_survived() {
     let files =
         fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
     let count = files
-        .map(|file| codecs(&fs::read(file.unwrap().path()).unwrap(), peak))
+        .map(|file| {
+            let input = file.and_then(|file| fs::read(file.path()));
+            codecs(&input.expect("the corpus can be read"), peak);
+        })
         .count();
     assert!(count > 0, "there is no corpus");
 }
