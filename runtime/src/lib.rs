@@ -157,6 +157,7 @@ pub mod spawn;
 mod start_queue;
 mod started;
 mod stream;
+mod sync;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;

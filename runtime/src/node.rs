@@ -1,18 +1,17 @@
 //! What a client and a daemon have in common: the names that peers may ask for, and how sessions behave.
 
+mod ends;
 mod lingering;
 mod names;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use farref_proto::{InstanceId, Limits, SessionId, features};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 use crate::codec::{Budget, Codec, CodecSet};
 use crate::error::Fault;
@@ -25,6 +24,7 @@ use crate::reaping::{Reaper, Reaping};
 use crate::session::Session;
 use crate::task;
 
+use self::ends::Ends;
 use self::names::Names;
 pub(crate) use self::names::Published;
 
@@ -64,10 +64,8 @@ pub(crate) struct Node {
     #[cfg(feature = "testing")]
     pub(crate) place: Option<crate::testing::Place>,
     pub(crate) reaper: Reaper,
-    /// Woken whenever a handler ends, while anybody watches.
-    served: Notify,
-    /// How many watch for the ends of handlers.
-    watchers: AtomicUsize,
+    /// Told of each end of a handler and of a session.
+    pub(crate) ends: Ends,
     /// The daemon itself as an object, which has no name.
     daemon: OnceLock<Arc<Export>>,
     names: Names,
@@ -172,8 +170,7 @@ impl Node {
             #[cfg(feature = "testing")]
             place: config.place,
             reaper: Reaper::new(config.reaping),
-            served: Notify::new(),
-            watchers: AtomicUsize::new(0),
+            ends: Ends::new(),
             daemon: OnceLock::new(),
             names: Names::default(),
             sessions: Mutex::default(),
@@ -254,20 +251,6 @@ impl Node {
         }
     }
 
-    /// Says that a handler or a session has ended.
-    pub(crate) fn tell_served(&self) {
-        // Whoever begins to watch looks afterwards at what is left, so one of the two sees the other.
-        if self.watchers.load(Ordering::SeqCst) > 0 {
-            self.served.notify_waiters();
-        }
-    }
-
-    /// Begins to watch for the ends of handlers.
-    pub(crate) fn watch_served(&self) -> WatchServed<'_> {
-        self.watchers.fetch_add(1, Ordering::SeqCst);
-        WatchServed(self)
-    }
-
     pub(crate) fn count_failed_oneway(&self) {
         self.failed_oneways.fetch_add(1, Ordering::Relaxed);
     }
@@ -275,22 +258,6 @@ impl Node {
     /// How many oneways failed here since the node was made.
     pub(crate) fn failed_oneways(&self) -> u64 {
         self.failed_oneways.load(Ordering::Relaxed)
-    }
-}
-
-/// Tells of the ends of handlers, until it is dropped.
-pub(crate) struct WatchServed<'a>(&'a Node);
-
-impl WatchServed<'_> {
-    /// Waits for the next end.
-    pub(crate) fn ended(&self) -> Notified<'_> {
-        self.0.served.notified()
-    }
-}
-
-impl Drop for WatchServed<'_> {
-    fn drop(&mut self) {
-        self.0.watchers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

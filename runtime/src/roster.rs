@@ -3,8 +3,10 @@
 //! The lock is a leaf, held for as long as it takes to copy a pointer or to look through the list. What is asked of its
 //! members under it must not be code of the application; what leaves the list is dropped after unlocking.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How many members are worth looking through at least.
 const FEW: usize = 16;

@@ -159,7 +159,7 @@ impl Session {
     /// Notes that handlers of so many calls have ended.
     fn have_served(&self, count: usize) {
         self.serving.fetch_sub(count, Ordering::SeqCst);
-        self.node.tell_served();
+        self.node.ends.tell();
         // Only a session that nobody holds can be idle now, and most are held.
         if self.lifetime == Lifetime::WhileUsed && self.holders.load(Ordering::Acquire) == 0 {
             let ending = self.end_if_idle(&mut self.lock());
@@ -317,7 +317,7 @@ impl Session {
         if is_lost && let Some(session) = self.me.upgrade() {
             self.node.tell_of_loss(&session, fault);
         }
-        self.node.tell_served();
+        self.node.ends.tell();
         if is_written {
             self.tell_written();
         }
@@ -369,16 +369,8 @@ impl Session {
 
     /// Waits until no call and no oneway of the peer is being served.
     pub(crate) async fn served(&self) {
-        let watched = self.node.watch_served();
-        loop {
-            let mut ended = std::pin::pin!(watched.ended());
-            ended.as_mut().enable();
-            if self.serving.load(Ordering::SeqCst) == 0 || self.is_closed() {
-                return;
-            }
-            // Each end of a handler wakes this, as the end of the session does.
-            ended.await;
-        }
+        let is_over = || self.serving.load(Ordering::SeqCst) == 0 || self.is_closed();
+        self.node.ends.until(is_over).await;
     }
 
     /// Whether the session may end without taking anything from the peer: no call of its is being served, and either it

@@ -96,6 +96,8 @@ mod receiver;
 mod reference;
 mod registry;
 mod request;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod sending;
 mod sent_by;
 mod subscribers;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
@@ -14,6 +14,7 @@ use super::identity::Sender;
 use super::sent_by::SentBy;
 use crate::panics;
 use crate::roster::Roster;
+use crate::sync::{Mutex, MutexGuard};
 
 /// How many events wait for one subscriber at most, whatever it asks for.
 const MOST: usize = 4096;

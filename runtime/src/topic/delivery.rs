@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::panics;
 use crate::proxy::Proxy;
 use crate::roster::Roster;
 use crate::signal::{Event, ReceiverId};
+use crate::sync::atomic::Ordering;
 
 /// Whoever gets what is published.
 pub(super) struct Subscriber<T> {

@@ -55,6 +55,8 @@
 
 mod delivery;
 mod queue;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod subscription;
 
 use std::fmt;

@@ -1,8 +1,7 @@
 //! What waits for one subscriber.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -10,6 +9,8 @@ use super::WhenFull;
 use super::subscription::{Ended, Line};
 use crate::panics;
 use crate::signal::Event;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What waits for one subscriber.
 pub(super) struct Queue<T> {

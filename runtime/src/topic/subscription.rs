@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::signal::ReceiverId;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a subscription ended. It may be passed on to the subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
