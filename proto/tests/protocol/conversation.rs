@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use farref_proto::{
-    BatchMode, CallId, Connection, Event, Extensions, ImportId, IncomingRef, OutgoingCall,
-    OutgoingItems, OutgoingReply, StreamEnding, StreamNumber,
+    BatchMode, CallFlags, CallId, Connection, Event, Extensions, ImportId, IncomingRef,
+    OutgoingCall, OutgoingItems, OutgoingReply, StreamEnding, StreamNumber,
 };
 
 use crate::pair::{CLIENT, CODEC, SERVER, call, describe, reply};
 
 /// The client's part: binds a name, passes a reference, is called back, uses what it is given, sends oneways, gives
-/// up a call, consumes a stream, sends a batch and a stream, and returns everything.
+/// up a call, calls on an answer that has not come, consumes a stream, sends a batch and a stream, and returns everything.
 pub(crate) struct Client {
     pub(crate) connection: Connection,
     pub(crate) events: Vec<String>,
@@ -26,6 +26,8 @@ pub(crate) struct Client {
     pub(crate) push: Option<CallId>,
     pub(crate) peek: Option<CallId>,
     pub(crate) others: Vec<CallId>,
+    /// The call whose answer is kept, and the one on that answer.
+    pub(crate) kept: Option<(CallId, CallId)>,
     pub(crate) tracks: Option<CallId>,
     pub(crate) is_streaming: bool,
     /// The call that a stream went with, the next item of it, and the answer.
@@ -48,6 +50,7 @@ impl Client {
             push: None,
             peek: None,
             others: Vec::new(),
+            kept: None,
             tracks: None,
             is_streaming: true,
             sum: None,
@@ -110,6 +113,7 @@ impl Client {
             && self.queue.is_none()
             && self.jukebox.is_none()
             && self.stop.is_none()
+            && self.kept.is_none()
             && self.tracks.is_none()
             && !self.is_streaming
             && self.sum.is_none()
@@ -140,6 +144,21 @@ impl Client {
             connection.oneway(&call(b"two"), true).unwrap();
             self.others.push(connection.call(&call(b"three")).unwrap());
             connection.end_batch();
+            let keep = CallFlags {
+                keep_answer: true,
+                ..CallFlags::default()
+            };
+            let shelf = connection.call_with(&call(b"shelf"), keep).unwrap();
+            let on_it = CallFlags {
+                pipelined: true,
+                ..CallFlags::default()
+            };
+            let take = OutgoingCall {
+                target: shelf.index(),
+                ..call(b"take")
+            };
+            let taken = connection.call_with(&take, on_it).unwrap();
+            self.kept = Some((shelf, taken));
             let (stream, entry) = connection.open_stream().unwrap();
             let sum = OutgoingCall {
                 table: &[entry],
@@ -179,6 +198,13 @@ impl Client {
             self.peek = None;
             let queue = self.queue.take().unwrap();
             connection.release(queue, 1);
+        } else if let Some((shelf, taken)) = self.kept
+            && (shelf == id || taken == id)
+        {
+            if taken == id {
+                self.kept = None;
+                connection.finish(shelf);
+            }
         } else if let Some(place) = self.others.iter().position(|other| *other == id) {
             self.others.remove(place);
         }
@@ -252,6 +278,8 @@ impl Server {
             }
             Event::Call(arrived) => {
                 self.events.push(format!("call {:?}", arrived.body));
+                let is_on_answer = &arrived.body[..] == b"take";
+                assert_eq!(arrived.pipelined, is_on_answer);
                 let is_gone = arrived.target.is_alias() && !self.is_bound;
                 if is_gone {
                     self.wrong = Some("a name was called that had been given back");
@@ -344,6 +372,7 @@ impl Server {
                 self.item = send_items(connection, stream, self.item, 5);
             }
             Event::Released(_) => self.released.push("object"),
+            Event::Finished(_) => self.released.push("answer"),
             Event::AliasReleased(_) => {
                 self.released.push("name");
                 self.is_bound = false;

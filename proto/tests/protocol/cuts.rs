@@ -295,7 +295,8 @@ fn converse(plan: &Plan, cuts: &[Cut], uncut: &Told) -> Result<Vec<(usize, usize
             let tables = connection.tables();
             let left = tables.calls_in + tables.calls_out + tables.exports + tables.imports;
             let streams = tables.streams_in + tables.streams_out;
-            if left + streams + tables.aliases + tables.unsent > 0 {
+            let kept = tables.promises_in + tables.promises_out;
+            if left + streams + kept + tables.aliases + tables.unsent > 0 {
                 return Err(format!("something is left: {tables:?}"));
             }
         }
