@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 /// A list that is empty nearly always: it takes a word in place, so that who carries it moves little, and memory of its
 /// own only if there is something in it.
+#[expect(clippy::box_collection, reason = "a word in place is what this is for")]
 pub struct Seldom<T>(Option<Box<Vec<T>>>);
 
 impl<T> Seldom<T> {

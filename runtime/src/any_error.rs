@@ -248,7 +248,7 @@ impl ServeMethods for NoMethods {
 }
 
 fn export(own: &Arc<Own>) -> Arc<Export> {
-    let meta = Arc::new(Meta::new(usize::MAX));
+    let meta = Arc::new(Meta::new());
     let near = Box::new(Arc::clone(own));
     Export::of_object(meta, Box::new(NoMethods), near, &INTERFACE, Vec::new())
 }

@@ -30,7 +30,7 @@ use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
 
 use self::accepting::Admitted;
-pub use self::builder::DaemonBuilder;
+pub use self::builder::{DaemonBuilder, Serving};
 
 /// Listens for other processes and hosts the objects that they call.
 ///

@@ -121,7 +121,7 @@ impl Instance {
             interface,
         };
         Export::of_object(
-            Arc::new(Meta::new(usize::MAX)),
+            Arc::new(Meta::new()),
             Box::new(methods),
             // It is not the object: a reference that comes home is looked up with `made`.
             Box::new(()),

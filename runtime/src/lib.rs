@@ -96,6 +96,7 @@ mod any_proxy;
 mod attribute;
 mod batch;
 pub mod blocking;
+mod builder;
 mod call;
 pub mod chain;
 mod client;
@@ -189,11 +190,12 @@ pub use crate::attribute::Attribute;
 pub use crate::batch::{
     AllOrFirst, Batch, CallValue, Calls, Each, Join, Sending, Slot, Together, batch,
 };
+pub use crate::builder::Builder;
 pub use crate::call::{AnnotatedCall, Call, OnewayCall};
-pub use crate::client::{Client, ClientBuilder, close, connect, lazy};
+pub use crate::client::{Calling, Client, ClientBuilder, close, connect, lazy};
 pub use crate::codec::{Budget, Codec, CodecError, CodecSet};
 pub use crate::context::{CallContext, Storage};
-pub use crate::daemon::{Daemon, DaemonBuilder, DaemonHandle, Shutdown};
+pub use crate::daemon::{Daemon, DaemonBuilder, DaemonHandle, Serving, Shutdown};
 pub use crate::descriptor::{
     Argument, Interface, InterfaceInfo, Method, MethodFlags, MethodInfo, MethodKind, Returns,
     ValueInfo,

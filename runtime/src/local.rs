@@ -204,7 +204,7 @@ fn pin<P: Proxy, T: 'static>(access: LocalAccess<T>, handlers: &'static [LocalHa
         door: tasks.door(),
         interface,
     });
-    let meta = Arc::new(Meta::new(usize::MAX));
+    let meta = Arc::new(Meta::new());
     P::from_remote(Remote::Local(Export::of_object(
         meta,
         methods,

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use farref_proto::{FaultKind, InstanceId};
 
@@ -50,12 +51,29 @@ impl ObjectIdentity {
             object: NEXT.fetch_add(1, Ordering::Relaxed),
         }
     }
+
+    /// The identity of an object that the application shares, the same however often it is served. It is that of where the
+    /// object lives, which nothing else does while anybody refers to it; peers learn nothing of the address.
+    fn shared<T>(object: &Arc<T>) -> Self {
+        static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        /// Apart from the numbers that are counted.
+        const SHARED: u64 = 1 << 63;
+        let place = Arc::as_ptr(object).addr();
+        ObjectIdentity {
+            owner: random::instance_id(),
+            object: SECRET.hash_one(place) | SHARED,
+        }
+    }
 }
 
 impl Meta {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new() -> Self {
+        Meta::identified(ObjectIdentity::unique(), usize::MAX)
+    }
+
+    fn identified(identity: ObjectIdentity, limit: usize) -> Self {
         Meta {
-            identity: ObjectIdentity::unique(),
+            identity,
             limit,
             running: AtomicUsize::new(0),
             starts: OnceLock::new(),
@@ -120,10 +138,14 @@ pub struct Entry<A> {
 }
 
 impl<A: Access> Entry<A> {
-    pub(crate) fn new(access: A, limit: usize) -> Arc<Self> {
+    fn new(access: A) -> Arc<Self> {
+        Entry::identified(access, ObjectIdentity::unique(), usize::MAX)
+    }
+
+    fn identified(access: A, identity: ObjectIdentity, limit: usize) -> Arc<Self> {
         Arc::new(Entry {
             access: Contained::new(access),
-            meta: Arc::new(Meta::new(limit)),
+            meta: Arc::new(Meta::identified(identity, limit)),
         })
     }
 
@@ -180,21 +202,22 @@ impl<G: DerefMut> DerefMut for Inside<G> {
 impl<T: Send + Sync + 'static> Entry<Shared<T>> {
     /// An object that any number of calls enter at once.
     pub fn shared(object: T) -> Arc<Self> {
-        Entry::new(Shared(object), usize::MAX)
+        Entry::new(Shared(object))
     }
 }
 
 impl<T: Send + Sync + 'static> Entry<SharedArc<T>> {
     /// The same, of an object that the application shares.
     pub fn shared_arc(object: Arc<T>) -> Arc<Self> {
-        Entry::new(SharedArc(object), usize::MAX)
+        let identity = ObjectIdentity::shared(&object);
+        Entry::identified(SharedArc(object), identity, usize::MAX)
     }
 }
 
 impl<T: Send + 'static> Entry<Serial<T>> {
     /// An object that calls enter one at a time.
     pub fn serial(object: T) -> Arc<Self> {
-        Entry::new(Serial(SerialLock::new(object)), usize::MAX)
+        Entry::new(Serial(SerialLock::new(object)))
     }
 }
 
@@ -254,7 +277,8 @@ impl<T: Send + Sync + 'static> Object<Shared<T>> {
 }
 
 impl<T: Send + Sync + 'static> Object<SharedArc<T>> {
-    /// The same, of an object that the application shares.
+    /// The same, of an object that the application shares. All proxies of what one `Arc` holds are equal, however often it is
+    /// shared anew.
     pub fn shared(object: Arc<T>) -> Self {
         Object {
             entry: Entry::shared_arc(object),
@@ -279,9 +303,12 @@ impl<A: Access> Object<A> {
     #[must_use]
     pub fn limit(self, calls: usize) -> Self {
         match Arc::try_unwrap(self.entry) {
-            Ok(entry) => Object {
-                entry: Entry::new(entry.access.into_inner(), calls),
-            },
+            Ok(entry) => {
+                let identity = entry.meta.identity;
+                Object {
+                    entry: Entry::identified(entry.access.into_inner(), identity, calls),
+                }
+            }
             Err(entry) => Object { entry },
         }
     }

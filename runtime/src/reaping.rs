@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::ClientBuilder;
-use crate::daemon::DaemonBuilder;
+use crate::builder::Builder;
 use crate::node::Node;
 use crate::object::{Export, ObjectIdentity};
 use crate::peer::Peer;
@@ -84,13 +83,7 @@ pub(crate) struct Reaping {
     decide: Option<Decide>,
 }
 
-impl Reaping {
-    fn begin(&mut self, idle: Duration) {
-        self.after = Some(idle).filter(|idle| !idle.is_zero());
-    }
-}
-
-impl DaemonBuilder {
+impl<R> Builder<R> {
     /// Reaps objects that were passed to peers and that none of them has called for this long: references to them end. The
     /// default, and zero, is never: an object lives for as long as somebody holds a reference to it.
     ///
@@ -98,11 +91,11 @@ impl DaemonBuilder {
     /// Objects that have a name, or are held by one, are exempt, and so are [callbacks](crate::callback), which wait to be
     /// called. Objects are looked at four times within `idle`, so one may live on for a quarter of it.
     pub fn reap(mut self, idle: Duration) -> Self {
-        self.node.reaping.begin(idle);
+        self.node.reaping.after = Some(idle).filter(|idle| !idle.is_zero());
         self
     }
 
-    /// Asks `decide` about each object that is about to be [reaped](DaemonBuilder::reap). It runs in a task; while it does,
+    /// Asks `decide` about each object that is about to be [reaped](Builder::reap). It runs in a task; while it does,
     /// no other is asked about. A panic of it keeps the object.
     ///
     /// # Examples
@@ -119,24 +112,6 @@ impl DaemonBuilder {
     ///     });
     /// # let _ = builder;
     /// ```
-    pub fn before_reaping(
-        mut self,
-        decide: impl Fn(&Idle) -> Verdict + Send + Sync + 'static,
-    ) -> Self {
-        self.node.reaping.decide = Some(Arc::new(decide));
-        self
-    }
-}
-
-impl ClientBuilder {
-    /// Reaps objects of this process that were passed to daemons and that none of them has called for this long; see
-    /// [`DaemonBuilder::reap`].
-    pub fn reap(mut self, idle: Duration) -> Self {
-        self.node.reaping.begin(idle);
-        self
-    }
-
-    /// Asks `decide` about each object that is about to be reaped; see [`DaemonBuilder::before_reaping`].
     pub fn before_reaping(
         mut self,
         decide: impl Fn(&Idle) -> Verdict + Send + Sync + 'static,

@@ -94,7 +94,8 @@ fn constructors(interface: &Interface) -> TokenStream {
                 #private::Serve::serve(#private::Entry::shared(object))
             }
 
-            /// A near proxy of an object that is shared already; any number of calls enter it at once.
+            /// A near proxy of an object that is shared already; any number of calls enter it at once. All that are made of
+            /// one `Arc` are equal.
             #deprecated
             #vis fn shared<T: #ident>(object: #private::Arc<T>) -> Self #by_shared_arc {
                 #private::Serve::serve(#private::Entry::shared_arc(object))

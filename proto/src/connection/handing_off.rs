@@ -150,12 +150,9 @@ impl Connection {
         frame: &Bytes,
     ) -> Result<(), ConnectionError> {
         let provide = Provide::decode(header, frame)?;
-        let pool = self.charge(0, header.length)?;
-        let call = self.open(provide.id, pool, header.length, false)?;
-        if self.draining {
-            self.refuse_with(call, &draining());
+        let Some(call) = self.take_in(provide.id, header.length)? else {
             return Ok(());
-        }
+        };
         self.events.push_back(Event::Provide(IncomingProvide {
             call,
             target: ExportId::new(provide.target),
@@ -172,14 +169,12 @@ impl Connection {
         frame: &Bytes,
     ) -> Result<(), ConnectionError> {
         let claim = Claim::decode(header, frame)?;
-        let pool = self.charge(0, header.length)?;
-        let call = self.open(claim.id, pool, header.length, false)?;
+        // Whatever the answer, the alias is taken.
         self.aliases
             .bind(claim.alias, self.given_credit.grants().aliases)?;
-        if self.draining {
-            self.refuse_with(call, &draining());
+        let Some(call) = self.take_in(claim.id, header.length)? else {
             return Ok(());
-        }
+        };
         self.events.push_back(Event::Claim(IncomingClaim {
             call,
             alias: ExportId::new(claim.alias),
@@ -187,6 +182,18 @@ impl Connection {
             provider: claim.provider,
         }));
         Ok(())
+    }
+
+    /// Takes a call of the protocol's own in, which needs no room of any depth. Returns nothing if it was refused, since no
+    /// new calls are taken.
+    fn take_in(&mut self, id: u32, length: u32) -> Result<Option<CallId>, ConnectionError> {
+        let pool = self.charge(0, length)?;
+        let call = self.open(id, pool, length, false)?;
+        if self.draining {
+            self.refuse_with(call, &draining());
+            return Ok(None);
+        }
+        Ok(Some(call))
     }
 
     pub(super) fn handle_claimed(

@@ -10,6 +10,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use bytes::Bytes;
+use farref_proto::Seldom;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
@@ -255,7 +256,7 @@ fn again<T: Serialize + DeserializeOwned + PartialEq + Debug>(
 }
 
 /// A table of a stream and a reference to what is gone.
-fn transferred() -> Vec<Transferred> {
+fn transferred() -> Seldom<Transferred> {
     let gone = Fault::new(FaultKind::StaleReference, Outcome::NotStarted, "gone");
     let stream = RemoteStream::<u32>::from_iter(0..3);
     let what = (stream, Reference(Remote::Dead(gone)));

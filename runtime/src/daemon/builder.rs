@@ -6,18 +6,17 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use farref_proto::{FaultKind, Limits};
+use farref_proto::FaultKind;
 use tokio::sync::{Semaphore, watch};
 
 use super::{Daemon, DaemonHandle, Inner, WeakDaemon};
 use crate::Outcome;
-use crate::codec::{Budget, CodecSet};
+use crate::builder::Builder;
 use crate::daemon_object::{DaemonObjectProxy, Host};
 use crate::error::{Fault, Result};
-use crate::handoff::HandOff;
 use crate::interceptor::Interceptor;
-use crate::life::{self, Happening, LifeCycle};
-use crate::node::{Node, NodeConfig};
+use crate::life::Happening;
+use crate::node::Node;
 use crate::peer::Peer;
 use crate::permission::{Permission, Policy};
 use crate::proxy;
@@ -26,12 +25,12 @@ use crate::transport::listener::Listener;
 use crate::uri::{Address, Uri, UriError};
 
 /// Says how a [`Daemon`] behaves.
-#[must_use = "a builder does nothing until `bind` is called"]
-pub struct DaemonBuilder {
-    pub(crate) node: NodeConfig,
+pub type DaemonBuilder = Builder<Serving>;
+
+/// What a [`DaemonBuilder`] is told of daemons alone.
+pub struct Serving {
     listen: Vec<Result<Uri>>,
     advertise: Option<(String, Option<u16>)>,
-    token: Option<Vec<u8>>,
     insecure_public: bool,
     max_connections: usize,
     max_handshakes: usize,
@@ -40,13 +39,11 @@ pub struct DaemonBuilder {
     max_published: u32,
 }
 
-impl Default for DaemonBuilder {
+impl Default for Serving {
     fn default() -> Self {
-        DaemonBuilder {
-            node: NodeConfig::default(),
+        Serving {
             listen: Vec::new(),
             advertise: None,
-            token: None,
             insecure_public: false,
             max_connections: 1024,
             max_handshakes: 256,
@@ -57,10 +54,11 @@ impl Default for DaemonBuilder {
     }
 }
 
-impl DaemonBuilder {
+impl Builder<Serving> {
     /// Listens here, too. Port 0 lets the system choose one.
     pub fn listen(mut self, uri: impl TryInto<Uri, Error: Into<UriError>>) -> Self {
-        self.listen
+        self.role
+            .listen
             .push(uri.try_into().map_err(|error| Fault::from(error.into())));
         self
     }
@@ -68,45 +66,32 @@ impl DaemonBuilder {
     /// The host, and maybe the port, that URIs of registered objects name instead of those that the daemon is bound to:
     /// where it is reached from outside through address translation.
     pub fn advertise(mut self, host: impl Into<String>, port: Option<u16>) -> Self {
-        self.advertise = Some((host.into(), port));
+        self.role.advertise = Some((host.into(), port));
         self
     }
 
     /// Lets only those in who prove that they hold this shared secret. It never travels.
     pub fn token(mut self, token: impl AsRef<[u8]>) -> Self {
-        self.token = Some(token.as_ref().to_vec());
+        self.node.token = Some(token.as_ref().to_vec());
         self
     }
 
     /// Allows listening on an address that other machines reach, though anybody may then call. Without this, such an
     /// address needs a [`token`](DaemonBuilder::token).
     pub fn insecure_public(mut self, allowed: bool) -> Self {
-        self.insecure_public = allowed;
-        self
-    }
-
-    /// What peers are granted, and what is taken from them.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.node.limits = limits;
+        self.role.insecure_public = allowed;
         self
     }
 
     /// How many connections may be open at once; the default is 1024. One more is refused.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections.min(Semaphore::MAX_PERMITS);
+        self.role.max_connections = connections.min(Semaphore::MAX_PERMITS);
         self
     }
 
     /// How many connections may be in their handshake at once; the default is 256. One more is refused.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
-        self.max_handshakes = handshakes.min(Semaphore::MAX_PERMITS);
-        self
-    }
-
-    /// How long sessions outlive a lost connection, if the client keeps them for as long: calls, callbacks and references
-    /// go on when it connects again. The default is 30 s; with zero, a lost connection is a lost session.
-    pub fn linger(mut self, time: Duration) -> Self {
-        self.node.limits.linger = time;
+        self.role.max_handshakes = handshakes.min(Semaphore::MAX_PERMITS);
         self
     }
 
@@ -116,52 +101,6 @@ impl DaemonBuilder {
     pub fn max_lingering(mut self, sessions: usize, bytes: u64) -> Self {
         self.node.max_lingering = sessions;
         self.node.max_lingering_bytes = bytes;
-        self
-    }
-
-    /// What decoding one message may cost.
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.node.budget = budget;
-        self
-    }
-
-    /// The codecs that calls may come in; the default is all that this build has.
-    pub fn accept_codecs(mut self, codecs: CodecSet) -> Self {
-        self.node.codecs = codecs;
-        self
-    }
-
-    /// How this process encodes the calls that it makes to its peers' objects; the default is postcard.
-    pub fn codec(mut self, codec: crate::Codec) -> Self {
-        self.node.codec = codec;
-        self
-    }
-
-    /// How long a stream that this process produces may last, from its first item on; the default, and zero, is no limit.
-    /// It ends with `DeadlineExceeded` then.
-    pub fn stream_lifetime(mut self, lifetime: Duration) -> Self {
-        self.node.stream_lifetime = Some(lifetime).filter(|lifetime| !lifetime.is_zero());
-        self
-    }
-
-    /// How long a stream that this process produces outlives a lost connection, if its session does; the default is 30 s.
-    /// Beyond that its producer is dropped, and its consumer learns, when it is there again, that the stream has ended with
-    /// `SessionLost`. With zero, streams end with their connection.
-    pub fn stream_linger(mut self, time: Duration) -> Self {
-        self.node.stream_linger = time;
-        self
-    }
-
-    /// Whether references to objects of third processes lead there directly. A daemon that dials for that proves its own
-    /// [`token`](DaemonBuilder::token), if it has one.
-    pub fn hand_off(mut self, hand_off: HandOff) -> Self {
-        self.node.hand_off = hand_off;
-        self
-    }
-
-    /// What this daemon calls itself; the default is the program's file name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.node.name = name.into();
         self
     }
 
@@ -185,7 +124,7 @@ impl DaemonBuilder {
 
     /// How long [`run_until`](Daemon::run_until) lets calls under way end; the default is 30 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.drain_timeout = timeout;
+        self.role.drain_timeout = timeout;
         self
     }
 
@@ -207,27 +146,14 @@ impl DaemonBuilder {
         mut self,
         grants: impl Fn(&Peer, Permission) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.policy = Policy::new(grants);
+        self.role.policy = Policy::new(grants);
         self
     }
 
     /// How many names one session may give to objects here, if the policy [grants](DaemonBuilder::grant) it
     /// [`Permission::Publish`]; the default is 256. One more is refused.
     pub fn max_published(mut self, names: u32) -> Self {
-        self.max_published = names;
-        self
-    }
-
-    /// Tells what happens to the daemon and its sessions by these signals.
-    pub fn life_cycle(mut self, signals: &Arc<LifeCycle>) -> Self {
-        self.node.life = Some(life::teller(signals));
-        self
-    }
-
-    /// Puts it into the network of a test.
-    #[cfg(feature = "testing")]
-    pub(crate) fn at(mut self, place: crate::testing::Place) -> Self {
-        self.node.place = Some(place);
+        self.role.max_published = names;
         self
     }
 
@@ -250,7 +176,7 @@ impl DaemonBuilder {
     async fn start(self) -> Result<Daemon> {
         let mut listeners = Vec::new();
         let mut uris = Vec::new();
-        for uri in self.listen {
+        for uri in self.role.listen {
             let uri = uri?;
             let Some(asked) = uri.address() else {
                 return Err(nowhere(&uri));
@@ -268,23 +194,20 @@ impl DaemonBuilder {
             let is_public = listener
                 .socket_address()
                 .is_some_and(|address| !address.ip().is_loopback());
-            if is_public && self.token.is_none() && !self.insecure_public {
+            if is_public && self.node.token.is_none() && !self.role.insecure_public {
                 return Err(public_without_token(&uri));
             }
             let address = listener.address(asked).map_err(|error| cannot(&error))?;
-            uris.push(advertised(address, self.advertise.as_ref())?);
+            uris.push(advertised(address, self.role.advertise.as_ref())?);
             listeners.push(listener);
         }
         let daemon = DaemonHandle(Arc::new(Inner {
-            node: Node::new(NodeConfig {
-                token: self.token.clone(),
-                ..self.node
-            }),
             uris,
-            token: self.token,
-            drain_timeout: self.drain_timeout,
-            connections: Arc::new(Semaphore::new(self.max_connections)),
-            handshakes: Arc::new(Semaphore::new(self.max_handshakes)),
+            token: self.node.token.clone(),
+            node: Node::new(self.node),
+            drain_timeout: self.role.drain_timeout,
+            connections: Arc::new(Semaphore::new(self.role.max_connections)),
+            handshakes: Arc::new(Semaphore::new(self.role.max_handshakes)),
             listeners: Mutex::default(),
             stopped: watch::Sender::new(false),
             is_ending: AtomicBool::new(false),
@@ -293,8 +216,8 @@ impl DaemonBuilder {
         let host = Host::new(
             Arc::downgrade(&daemon.0.node),
             weak,
-            self.policy,
-            self.max_published,
+            self.role.policy,
+            self.role.max_published,
         );
         let host = DaemonObjectProxy::new(host);
         daemon.0.node.set_daemon(proxy::to_export(&host));
@@ -344,9 +267,9 @@ fn public_without_token(uri: &Uri) -> Fault {
     )
 }
 
-impl fmt::Debug for DaemonBuilder {
+impl fmt::Debug for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DaemonBuilder")
+        f.debug_struct("Serving")
             .field("listen", &self.listen)
             .finish_non_exhaustive()
     }

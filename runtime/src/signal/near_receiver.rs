@@ -108,7 +108,7 @@ where
             let value = take(&call);
             Box::pin(async move { receiver.receive(&call, value?, &*reply).await })
         });
-        let meta = Arc::new(Meta::new(usize::MAX));
+        let meta = Arc::new(Meta::new());
         Export::of_object(meta, Box::new(serve), near, &INTERFACE, Vec::new())
     }
 

@@ -227,6 +227,41 @@ async fn proxies_of_one_object_are_equal_without_a_round_trip() {
 }
 
 #[tokio::test]
+async fn proxies_of_what_one_arc_holds_are_equal_however_often_it_is_shared() {
+    let (pair, shop, _) = shop().await;
+    let alive = Arc::new(AtomicUsize::new(2));
+    let [object, other] = [1, 1].map(|id| Arc::new(Counted(id, Arc::clone(&alive))));
+    let one = ItemProxy::shared(Arc::clone(&object));
+    let again: ItemProxy = Object::shared(Arc::clone(&object)).limit(3).proxy();
+    let different = ItemProxy::shared(other);
+    assert_eq!(one, again);
+    assert!(same_object(&one, &again));
+    assert_ne!(one, different);
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "what changes inside a proxy has no part in its hash"
+    )]
+    let set: HashSet<ItemProxy> = [one.clone(), again.clone(), different.clone()].into();
+    assert_eq!(set.len(), 2);
+    // So they are to whoever gets them.
+    assert!(shop.same(one.clone(), again.clone()).await.unwrap());
+    assert!(!shop.same(one.clone(), different).await.unwrap());
+    shop.keep(one.clone()).await.unwrap();
+    let kept = shop.kept().await.unwrap().unwrap();
+    assert!(kept.is_near() && kept == again);
+    // What is made when nobody refers to the object any more is of another one.
+    shop.forget().await.unwrap();
+    drop((set, one, again, kept));
+    pair.until("somebody else holds it", |_| {
+        Arc::strong_count(&object) == 1
+    })
+    .await;
+    assert_eq!(alive.load(Ordering::SeqCst), 1, "the application does");
+    let later = ItemProxy::shared(object);
+    assert_eq!(shop.id_of(&later).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_reference_comes_home_as_the_near_object() {
     let (pair, shop, alive) = shop().await;
     // Mine, there and back.
