@@ -446,6 +446,15 @@ impl Connection {
         }
     }
 
+    /// Takes the other side's silence for nothing: what it may have sent has not been read yet, since whoever reads is held
+    /// up. To be called before [`handle_timeout`](Self::handle_timeout) as long as that is so.
+    pub fn excuse_silence(&mut self, now: Time) {
+        self.session.heard(now);
+        if let Some(begun) = &mut self.frame_begun {
+            *begun = now;
+        }
+    }
+
     /// Takes the passing of time. Does nothing if it is too early.
     ///
     /// # Errors

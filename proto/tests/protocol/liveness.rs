@@ -48,6 +48,26 @@ fn silence_is_found_out() {
 }
 
 #[test]
+fn silence_is_excused_while_nothing_is_read_and_counts_again_afterwards() {
+    let mut pair = Pair::established();
+    // Half a frame has come, and whoever would read the rest is held up.
+    pair.forge_to_server(&[200]);
+    for _ in 0..100 {
+        pair.now = pair.now + 10 * SECOND;
+        pair.server.connection.excuse_silence(pair.now);
+        assert_eq!(pair.server.connection.handle_timeout(pair.now), Ok(()));
+        let _ = pair.server.transmit(pair.now);
+    }
+    pair.now = pair.now + 10 * SECOND;
+    assert_eq!(pair.server.connection.handle_timeout(pair.now), Ok(()));
+    pair.now = pair.now + 10 * SECOND;
+    assert_eq!(
+        pair.server.connection.handle_timeout(pair.now),
+        Err(ConnectionError::PeerTimeout)
+    );
+}
+
+#[test]
 fn any_byte_is_a_sign_of_life() {
     let mut pair = Pair::established();
     pair.server.connection.call(&call(&[0; 100])).unwrap();

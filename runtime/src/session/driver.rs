@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use farref_proto::{ConnectionError, RefusalCode};
@@ -92,7 +92,7 @@ impl Session {
                     measure::read(count);
                     let mut batch = Batch::new(self);
                     let received = self.receive(link, &mut input.bytes, &mut batch);
-                    self.perform(&mut batch);
+                    self.perform_read(&mut batch);
                     if let Err(error) = received {
                         self.broken(&error);
                     }
@@ -106,6 +106,24 @@ impl Session {
                     }
                 }
             }
+        }
+    }
+
+    /// Does the work that a read brought. As long as a handler blocks it nothing is read, so the peer's silence says
+    /// nothing.
+    fn perform_read(self: &Arc<Self>, batch: &mut Batch) {
+        if batch.lists.work.is_empty() {
+            return;
+        }
+        let performing = Performing::begin(&self.is_performing);
+        self.perform(batch);
+        if std::mem::take(&mut batch.lists.finished.were_slow) {
+            let now = self.now();
+            self.lock().connection.excuse_silence(now);
+        }
+        drop(performing);
+        if batch.transmits {
+            self.write_soon();
         }
     }
 
@@ -254,6 +272,22 @@ impl Session {
             Queued::Discarded,
         );
         self.stop();
+    }
+}
+
+/// Says that the task that reads runs handlers, until this is dropped.
+struct Performing<'a>(&'a AtomicBool);
+
+impl<'a> Performing<'a> {
+    fn begin(is_performing: &'a AtomicBool) -> Self {
+        is_performing.store(true, Ordering::Relaxed);
+        Performing(is_performing)
+    }
+}
+
+impl Drop for Performing<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a read brought: parsed under the lock, acted on outside it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use farref_proto::{
@@ -138,6 +139,7 @@ impl Session {
             lists,
             served,
             resume,
+            transmits,
         } = batch;
         let Lists { work, garbage, .. } = &mut **lists;
         let mut guard = self.lock();
@@ -167,8 +169,10 @@ impl Session {
         self.take_events(&mut guard, garbage, work, &mut notices);
         served.begin(calls_among(&work[counted..]));
         let ending = self.end_if_idle(&mut guard);
-        let transmit = guard.connection.has_transmit();
-        if transmit {
+        // The task that writes is woken on this thread, where a handler that blocks would keep it from running.
+        let is_to_be_written = guard.connection.has_transmit();
+        *transmits = is_to_be_written && !work.is_empty();
+        if is_to_be_written && work.is_empty() {
             Self::unlock_and_write(guard);
         } else {
             drop(guard);
@@ -189,6 +193,9 @@ impl Session {
         let Batch { lists, served, .. } = batch;
         let Lists { work, garbage, .. } = &mut **lists;
         let mut guard = self.lock();
+        if self.is_performing.load(Ordering::Relaxed) {
+            guard.connection.excuse_silence(now);
+        }
         let handled = guard.connection.handle_timeout(now);
         let mut notices = Notices::default();
         self.take_events(&mut guard, garbage, work, &mut notices);

@@ -101,6 +101,8 @@ pub(crate) struct Session {
     hurry: tokio::sync::Notify,
     /// Held by the task that reads.
     reading: tokio::sync::Mutex<()>,
+    /// Whether that task runs handlers now. As long as one of them holds it, nothing is read.
+    is_performing: AtomicBool,
     /// Set when these tasks are to end without more ado.
     stopped: AtomicBool,
     node: Arc<Node>,
@@ -184,6 +186,7 @@ impl Session {
             tasks: Mutex::default(),
             hurry: tokio::sync::Notify::new(),
             reading: tokio::sync::Mutex::default(),
+            is_performing: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             node,
             dialer,

@@ -276,7 +276,8 @@ impl Session {
                     Some((Held::Call(mut arrived, its), target)) => {
                         arrived.target = target;
                         served.take_over(its);
-                        self.serve(*arrived, served, finished, cx);
+                        let name = self.serve(*arrived, served, finished, cx);
+                        watch.took_long(name);
                     }
                     Some((Held::Batch(mut batch, its), target)) => {
                         batch.resolve(target);
@@ -291,6 +292,7 @@ impl Session {
             }
             self.answer_now(finished, served);
         }
+        finished.were_slow |= watch.ends();
     }
 
     /// Cancels a call that waits for the answer of another one.

@@ -174,6 +174,8 @@ pub(crate) struct Finished {
     pub(super) answered: VecDeque<IncomingCallId>,
     /// The scope of the call before, for the next one that is served at once.
     pub(super) scope: Option<Arc<Scope>>,
+    /// Whether handlers held whoever reads for so long that they were named.
+    pub(super) were_slow: bool,
 }
 
 struct Ended {
@@ -211,6 +213,8 @@ pub(crate) struct Batch {
     pub(super) served: ServedTogether,
     /// The peer asks for another session than this one.
     pub(super) resume: Option<ResumeRequest>,
+    /// Something is to be written once the work is done.
+    pub(super) transmits: bool,
 }
 
 /// The lists of a batch, whose memory is used again.
@@ -239,6 +243,7 @@ impl Batch {
                 .unwrap_or_default(),
             served: ServedTogether::new(session),
             resume: None,
+            transmits: false,
         }
     }
 
@@ -299,7 +304,7 @@ impl Session {
                 }
             }
         }
-        watch.end();
+        finished.were_slow |= watch.ends();
         self.answer_all(finished, served, cx);
     }
 
@@ -524,6 +529,8 @@ pub(super) struct Watch {
     since: Instant,
     calls: [Option<CallName>; Watch::CALLS],
     count: usize,
+    /// Whether any were named.
+    has_named: bool,
 }
 
 impl Watch {
@@ -534,7 +541,14 @@ impl Watch {
             since: Instant::now(),
             calls: [None; Watch::CALLS],
             count: 0,
+            has_named: false,
         }
+    }
+
+    /// Names those that it has not looked at yet, too. Returns whether any were named.
+    pub(super) fn ends(&mut self) -> bool {
+        self.end();
+        self.has_named
     }
 
     /// Counts a handler. Returns whether those that have ended should not wait for those to come.
@@ -550,6 +564,7 @@ impl Watch {
         let took = now - std::mem::replace(&mut self.since, now);
         let calls = &self.calls[..std::mem::take(&mut self.count)];
         if took > SLOW {
+            self.has_named = true;
             match *calls {
                 [Some(call)] => {
                     tracing::warn!(%call, ?took, "a handler held its connection; mark the method `#[blocking]` or `#[expose(spawn)]`")

@@ -210,6 +210,14 @@ impl Session {
         }
     }
 
+    /// Has what waits written, if nobody has written it meanwhile.
+    pub(super) fn write_soon(&self) {
+        let state = self.lock();
+        if state.connection.has_transmit() {
+            Self::unlock_and_write(state);
+        }
+    }
+
     /// Frees the lock, and writes at once what was added to the state, unless somebody writes already.
     pub(super) fn unlock_and_write_now(&self, mut state: MutexGuard<'_, State>) {
         // Who was told before writes this, too.

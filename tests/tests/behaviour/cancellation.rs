@@ -404,3 +404,20 @@ async fn calls_and_cancellations_in_any_number_leave_nothing_behind() {
     }
     assert_eq!(began, gone, "each handler that started was dropped");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_has_no_timeout_unless_somebody_says_one() {
+    let pair = Pair::memory().await;
+    let (object, mut events, release) = Object::new();
+    let worker = pair.serve("worker", WorkerProxy::new(object)).await;
+    let begun = Instant::now();
+    let call = tokio::spawn(async move { worker.work("long").await });
+    assert_eq!(events.recv().await.unwrap(), started("long"));
+    let day = Duration::from_secs(24 * 60 * 60);
+    tokio::time::sleep(day).await;
+    assert!(!call.is_finished());
+    release.notify_one();
+    call.await.unwrap().unwrap();
+    assert_eq!(events.recv().await.unwrap(), ended("long"));
+    assert!(begun.elapsed() >= day);
+}

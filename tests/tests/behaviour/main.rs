@@ -14,6 +14,7 @@ mod cancellation;
 mod client;
 mod codecs;
 mod context;
+mod cycles;
 mod daemon;
 mod daemon_object;
 mod dynamic;
@@ -55,6 +56,7 @@ mod serial;
 mod signals;
 #[cfg(unix)]
 mod spawning;
+mod stalls;
 mod streams;
 mod subscriptions;
 mod support;
