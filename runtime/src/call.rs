@@ -23,7 +23,7 @@ use crate::error::{Failure, Fault, Result};
 use crate::far::{Begun, CallOptions, Encoded, FarCall, MethodKey, OnewayMode, Plan, Sent};
 use crate::panics;
 use crate::proxy::{Proxy, TargetKind};
-use crate::remote::Remote;
+use crate::remote::{Remote, is_gone};
 use crate::stream::NearStream;
 use crate::versions;
 use crate::{FaultKind, Outcome};
@@ -312,6 +312,52 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
         Ok(plan.far_call(encoded, None))
     }
 
+    /// Whether a call that was sent by the short way and failed goes on by the long one.
+    #[cold]
+    fn goes_on(&mut self, fault: &Fault) -> bool {
+        let state = std::mem::replace(&mut self.state, State::Done);
+        let TargetKind::Remote(remote) = &self.proxy.target().kind else {
+            return false;
+        };
+        if let State::Sent(sent) = state {
+            sent.failed(remote, fault);
+        }
+        let finds_again = is_gone(fault) && remote.is_named();
+        if !finds_again && fault.kind() != FaultKind::Incompatible {
+            return false;
+        }
+        let Ok(mut call) = self.by_the_long_way() else {
+            return false;
+        };
+        if !finds_again {
+            return self.compare(call, fault);
+        }
+        let finds_again = call.finds_again(fault);
+        if finds_again {
+            self.state = State::Far(call);
+        }
+        finds_again
+    }
+
+    /// Makes the call again where another object has the name of the one that is gone.
+    #[cold]
+    fn find_again(&mut self, mut call: Box<FarCall>, fault: &Fault) -> bool {
+        if !call.finds_again(fault) {
+            return false;
+        }
+        let TargetKind::Remote(remote) = &self.proxy.target().kind else {
+            return false;
+        };
+        let oneway = self.oneway_mode();
+        let codec = self.plan(remote, oneway, None).codec();
+        let Some(Ok(encoded)) = self.arguments.as_ref().map(|it| self.encoded(it, codec)) else {
+            return false;
+        };
+        call.begin_again(encoded);
+        self.state = State::Far(call);
+        true
+    }
+
     /// Asks the peer how its types differ, if it refused the call for that and may be asked.
     fn compare(&mut self, call: Box<FarCall>, refused: &Fault) -> bool {
         let Some(remote) = call.refused_types(refused) else {
@@ -353,14 +399,12 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                 }
                 State::Sent(sent) => {
                     let result = std::task::ready!(sent.poll(cx));
-                    self.state = State::Done;
                     if let Err(fault) = &result
-                        && fault.kind() == FaultKind::Incompatible
-                        && let Ok(call) = self.by_the_long_way()
-                        && self.compare(call, fault)
+                        && self.goes_on(fault)
                     {
                         continue;
                     }
+                    self.state = State::Done;
                     self.arguments = None;
                     return Poll::Ready(result.map_err(X::from).and_then(self.decode));
                 }
@@ -374,7 +418,10 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     let reply_annotations = call.take_reply_annotations();
                     if let Err(fault) = &result
                         && let State::Far(call) = std::mem::replace(&mut self.state, State::Done)
-                        && self.compare(call, fault)
+                        && match is_gone(fault) {
+                            true => self.find_again(call, fault),
+                            false => self.compare(call, fault),
+                        }
                     {
                         continue;
                     }

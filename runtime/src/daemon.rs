@@ -302,12 +302,17 @@ impl DaemonHandle {
         }
     }
 
-    /// Takes a name away. References that are held live on. Returns whether the name was there.
+    /// Takes a name away. References that are held live on, those that were found by the name included: who is to reach
+    /// what gets the name next connects anew. Returns whether the name was there.
     pub fn unregister(&self, name: &str) -> bool {
         self.0.node.unpublish(name).is_some()
     }
 
-    /// Takes all names of an object away and ends all references to it, whose holders get `StaleReference`.
+    /// Takes all names of an object away, those of its loans included, and ends all references to it, whose holders get
+    /// `StaleReference`.
+    ///
+    /// A proxy that was made from a URI finds what has the name next, at its next call. As long as nothing has it, the
+    /// call that finds the object gone gets `StaleReference`, and those after it `NoSuchObject`.
     pub fn revoke<P: Proxy>(&self, proxy: &P) {
         let Some(identity) = proxy::to_remote(proxy).identity() else {
             return;

@@ -40,7 +40,7 @@ use crate::loopback::Loopback;
 use crate::object::ExportKind;
 use crate::observed::Observed;
 use crate::references;
-use crate::remote::{Bound, FarReference, Remote, Turn};
+use crate::remote::{Bound, FarReference, Remote, Turn, is_gone};
 use crate::session::{Question, SendState, Ticket};
 use crate::spans::SentTrace;
 use crate::transferred::Transferred;
@@ -187,7 +187,10 @@ pub(crate) struct FarCall {
     timer: Option<Pin<Box<Sleep>>>,
     reply_annotations: Annotations,
     encoded_by_name: bool,
-    found_again: bool,
+    /// Why the object of a name was looked for anew.
+    lost: Option<Fault>,
+    /// Whether the arguments are kept for that case, if there is a name; else whoever makes the call has them.
+    keeps_arguments: bool,
     /// Whether an attempt before this one may have run.
     may_have_run: bool,
     label: Label,
@@ -276,7 +279,8 @@ impl FarCall {
             timer: None,
             reply_annotations: Annotations::new(),
             encoded_by_name: false,
-            found_again: false,
+            lost: None,
+            keeps_arguments: true,
             may_have_run: false,
             label,
             intercepted: None,
@@ -302,6 +306,29 @@ impl FarCall {
         };
     }
 
+    /// Says whether this keeps the arguments for the case that the object of a name is gone, and another has it. It
+    /// does unless told otherwise.
+    pub(crate) fn keep_arguments(&mut self, keeps: bool) {
+        self.keeps_arguments = keeps;
+    }
+
+    /// Whether the call may find another object of the same name, since that which it was for is gone. Then it is to
+    /// begin again.
+    pub(crate) fn finds_again(&mut self, fault: &Fault) -> bool {
+        let finds = is_gone(fault) && self.remote.is_named() && self.lost.is_none();
+        if finds {
+            self.lost = Some(fault.clone());
+        }
+        finds
+    }
+
+    /// Begins again with these arguments.
+    pub(crate) fn begin_again(&mut self, encoded: Encoded) {
+        self.observed = Observed::here();
+        self.encoded = Some(encoded);
+        self.state = State::Start;
+    }
+
     /// When the call gives up.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.extras.deadline
@@ -322,8 +349,7 @@ impl FarCall {
     /// Begins again with arguments that say their names.
     pub(crate) fn encode_by_name(&mut self, encoded: Encoded) {
         self.encoded_by_name = true;
-        self.encoded = Some(encoded);
-        self.state = State::Start;
+        self.begin_again(encoded);
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawReply>> {
@@ -353,8 +379,12 @@ impl FarCall {
             }
             result => {
                 self.end();
-                let result = result.map_err(|fault| match fault.outcome() {
-                    Outcome::NotStarted if self.may_have_run => {
+                let result = result.map_err(|fault| match (&self.lost, fault.outcome()) {
+                    // No other has its name.
+                    (Some(lost), _) if is_gone(lost) && fault.kind() == FaultKind::NoSuchObject => {
+                        lost.clone()
+                    }
+                    (_, Outcome::NotStarted) if self.may_have_run => {
                         fault.with_outcome(Outcome::Unknown)
                     }
                     _ => fault,
@@ -382,6 +412,12 @@ impl FarCall {
     /// Whether a failed call is to be made again, and counts the attempt.
     #[cold]
     fn tries_again(&mut self, fault: &Fault) -> bool {
+        if self.encoded.is_none() {
+            return false;
+        }
+        if self.finds_again(fault) {
+            return true;
+        }
         let is_transient = match fault.kind() {
             FaultKind::SessionLost | FaultKind::ConnectFailed => true,
             FaultKind::DeadlineExceeded => self
@@ -390,16 +426,16 @@ impl FarCall {
                 .is_some_and(|retries| retries.attempt.is_some() && retries.has_time()),
             _ => false,
         };
-        if !is_transient || self.encoded.is_none() {
+        if !is_transient {
             return false;
         }
         // Its session ended just before: a named object is found again, and nothing can have run.
         if fault.kind() == FaultKind::SessionLost
             && !fault.may_have_run()
             && self.remote.is_named()
-            && !self.found_again
+            && self.lost.is_none()
         {
-            self.found_again = true;
+            self.lost = Some(fault.clone());
             return true;
         }
         match &mut self.retries {
@@ -518,6 +554,9 @@ impl FarCall {
                 State::Waiting(bound, question) => {
                     let (reply, annotations) =
                         ready!(bound.session.poll_annotated_reply(question, cx));
+                    if let Err(fault) = &reply {
+                        self.remote.failed(bound, fault);
+                    }
                     self.state = State::Done;
                     self.reply_annotations = annotations;
                     return Poll::Ready(reply);
@@ -585,6 +624,7 @@ impl FarCall {
 
     fn forget_encoded(&mut self) {
         if self.retries.is_none()
+            && !(self.keeps_arguments && self.remote.is_named())
             && let Some(encoded) = self.encoded.take()
         {
             encoded.recycle();

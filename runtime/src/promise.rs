@@ -18,7 +18,7 @@ use crate::error::{Fault, Result};
 use crate::far::FarCall;
 use crate::interceptor::{self, CallInfo, Interceptors};
 use crate::observed::Observed;
-use crate::remote::{Bound, FarReference, Remote, Turns, stale};
+use crate::remote::{Bound, FarReference, Remote, Turns, is_gone, stale};
 use crate::task;
 use crate::transferred::Transferred;
 
@@ -65,6 +65,8 @@ pub(crate) struct KeptAnswer {
     result: OnceLock<Result<Remote>>,
     /// Whether oneways went here: nobody learns when they have started.
     has_oneways: AtomicBool,
+    /// Whether what was called is there no more.
+    object_is_gone: AtomicBool,
     /// What sees the end of the call.
     seen: Mutex<Option<Seeing>>,
 }
@@ -73,6 +75,8 @@ pub(crate) struct KeptAnswer {
 pub(crate) struct Seeing {
     pub(crate) intercepted: Option<(Interceptors, Box<CallInfo>)>,
     pub(crate) observed: Observed,
+    /// What was called, and where, if it is known by a name.
+    pub(crate) named: Option<(Remote, Weak<Bound>)>,
 }
 
 impl Seeing {
@@ -90,6 +94,7 @@ impl KeptAnswer {
             call,
             result: OnceLock::new(),
             has_oneways: AtomicBool::new(false),
+            object_is_gone: AtomicBool::new(false),
             seen: Mutex::default(),
         }
     }
@@ -110,6 +115,13 @@ impl KeptAnswer {
         is_first
     }
 
+    /// Takes note of how the call failed, before its result is taken.
+    pub(crate) fn failed(&self, fault: &Fault) {
+        if is_gone(fault) {
+            self.object_is_gone.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Has this see the end of the call, which may have come.
     fn watch(&self, seeing: Seeing) {
         *self.lock_seen() = Some(seeing);
@@ -120,6 +132,12 @@ impl KeptAnswer {
         if let Some(result) = self.result.get() {
             let seen = self.lock_seen().take();
             if let Some(seen) = seen {
+                if self.object_is_gone.load(Ordering::Relaxed)
+                    && let Some((remote, place)) = &seen.named
+                    && let Some(place) = place.upgrade()
+                {
+                    remote.leave(&place);
+                }
                 seen.ended(result);
             }
         }
@@ -263,9 +281,9 @@ async fn send(call: &mut FarCall) -> Path {
         call.send_keeping().await
     };
     match sent.await {
-        Ok(Some(bound)) => {
+        Ok(Some((bound, seeing))) => {
             if let Some(answer) = bound.kept_answer() {
-                answer.watch(call.take_seeing());
+                answer.watch(seeing);
             }
             Path::Answer(bound)
         }

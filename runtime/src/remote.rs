@@ -80,6 +80,22 @@ impl Remote {
         self.uri().is_some()
     }
 
+    /// Takes note of how a call failed that was sent to this place: what is gone is looked for anew at the next use, if it is
+    /// known by a name.
+    #[cold]
+    pub(crate) fn failed(&self, place: &Arc<Bound>, fault: &Fault) {
+        if is_gone(fault) {
+            self.leave(place);
+        }
+    }
+
+    /// Has a named object found anew at the next use, unless it was meanwhile.
+    pub(crate) fn leave(&self, place: &Arc<Bound>) {
+        if let Remote::Far(reference) = self {
+            reference.leave(place);
+        }
+    }
+
     /// What the object is, as far as that is known without a round trip.
     pub(crate) fn identity(&self) -> Option<ObjectIdentity> {
         match self {
@@ -209,6 +225,11 @@ impl fmt::Debug for Remote {
             Remote::Dead(fault) => write!(f, "dead ({fault})"),
         }
     }
+}
+
+/// Whether a call came to nobody since its object is there no more.
+pub(crate) fn is_gone(fault: &Fault) -> bool {
+    fault.kind() == FaultKind::StaleReference && !fault.may_have_run()
 }
 
 /// The fault of a reference whose session is gone.

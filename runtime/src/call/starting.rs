@@ -80,7 +80,10 @@ impl<P: Proxy, A, T, X: Failure<T>> Call<'_, P, A, T, X> {
         };
         let method = self.method();
         let far = match std::mem::replace(&mut self.state, State::Done) {
-            State::Far(far) => Ok(*far),
+            State::Far(mut far) => {
+                far.keep_arguments(true);
+                Ok(*far)
+            }
             _ => Err(begun.err().unwrap_or_else(polled_again)),
         };
         DetachedCall {

@@ -12,7 +12,7 @@ use crate::codec::Codec;
 use crate::context::Scope;
 use crate::descriptor::Method;
 use crate::dispatch::RawReply;
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::observed::Observed;
 use crate::proxy::ProxyOptions;
 use crate::remote::{Bound, Remote};
@@ -146,6 +146,7 @@ impl Plan<'_> {
             retries,
             options,
         ));
+        call.keep_arguments(false);
         if let Some(timeout) = self.proxy_options.and_then(|said| said.attempt_timeout) {
             call.attempts_take(timeout);
         }
@@ -163,6 +164,12 @@ impl Sent {
         self.observed
             .ended(reply.as_ref().map(|reply| reply.is_error));
         Poll::Ready(reply)
+    }
+
+    /// Takes note of how the call, which was for this object, failed.
+    #[cold]
+    pub(crate) fn failed(&self, remote: &Remote, fault: &Fault) {
+        remote.failed(&self.bound, fault);
     }
 }
 

@@ -227,6 +227,9 @@ impl FarCall {
 
     /// Ends an attempt, whose answer came to the group. Returns nothing if the call is to be made again.
     pub(crate) fn answered(&mut self, result: Result<RawReply>) -> Option<Result<RawReply>> {
+        if let (State::Queued { bound, .. }, Err(fault)) = (&self.state, &result) {
+            self.remote.failed(bound, fault);
+        }
         self.state = State::Done;
         self.conclude(result)
     }

@@ -58,9 +58,9 @@ impl FarCall {
         }
     }
 
-    /// Sends the call, whose answer the peer is to keep, when there is room. Returns nothing if it is made in this
-    /// process instead: it is to be polled then.
-    pub(crate) async fn send_keeping(&mut self) -> Result<Option<Arc<Bound>>> {
+    /// Sends the call, whose answer the peer is to keep, when there is room. Returns the answer's place, and what is to see
+    /// the end of the call; nothing if it is made in this process instead: it is to be polled then.
+    pub(crate) async fn send_keeping(&mut self) -> Result<Option<(Arc<Bound>, Seeing)>> {
         if self.find().await?.is_none() {
             return Ok(None);
         }
@@ -93,17 +93,19 @@ impl FarCall {
             }
         });
         let kept = sent.await?;
-        self.end();
-        self.forget_encoded();
-        Ok(Some(kept))
-    }
-
-    /// Gives away what is to see the end of the call.
-    pub(crate) fn take_seeing(&mut self) -> Seeing {
         let intercepted = self.intercepted.take();
-        Seeing {
+        let seeing = Seeing {
             intercepted: intercepted.map(|info| (self.remote.interceptors(), info)),
             observed: std::mem::take(&mut self.observed),
-        }
+            named: match &self.state {
+                State::Queued { bound, .. } if self.remote.is_named() => {
+                    Some((self.remote.clone(), Arc::downgrade(bound)))
+                }
+                _ => None,
+            },
+        };
+        self.end();
+        self.forget_encoded();
+        Ok(Some((kept, seeing)))
     }
 }

@@ -35,6 +35,11 @@ impl Published {
     fn is(&self, object: ObjectIdentity) -> bool {
         matches!(self, Published::Object(export) if export.identity == object)
     }
+
+    /// Whether calls to what has the name reach this object, be it lent.
+    fn reaches(&self, object: ObjectIdentity) -> bool {
+        matches!(self, Published::Object(export) if export.reaches(object))
+    }
 }
 
 /// What names stand for.
@@ -156,11 +161,11 @@ impl Node {
         Some(named.published)
     }
 
-    /// Takes all names of an object away.
+    /// Takes all names of an object away, those of its loans included.
     pub(crate) fn unpublish_object(&self, object: ObjectIdentity) {
         let mut names = self.names.write();
         let gone: Vec<_> = names
-            .extract_if(|_, named| named.published.is(object))
+            .extract_if(|_, named| named.published.reaches(object))
             .collect();
         drop(names);
         // Dropping the last holder of an object runs the application's code: not under the lock.

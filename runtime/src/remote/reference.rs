@@ -158,6 +158,14 @@ impl FarReference {
         Ok((bound, Some(turn)))
     }
 
+    /// Has a named object found anew at the next use, unless it is at another place than this one already.
+    pub(super) fn leave(&self, place: &Arc<Bound>) {
+        if let Kind::Named(named) = self.kind() {
+            let old = named.bound_mut().take_if(|bound| Arc::ptr_eq(bound, place));
+            drop(old);
+        }
+    }
+
     /// Looks at the place in a session, if there is one. Nothing that is looked at is kept: the last hold on a place
     /// must not be dropped by somebody who has the session's lock.
     pub(crate) fn with_place<R>(&self, look: impl FnOnce(&Arc<Bound>) -> R) -> Option<R> {

@@ -57,7 +57,7 @@ impl Garbage {
             bound.answer(found);
         }
         for (bound, reply, references) in self.promised.drain(..) {
-            let result = bound.session.promised(reply, references);
+            let result = bound.session.promised(&bound, reply, references);
             bound.settle(result);
         }
         for (bound, fault) in self.broken.drain(..) {

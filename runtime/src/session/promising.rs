@@ -72,9 +72,14 @@ impl Session {
     /// What a call returned, for those who wait for the object; references beside it are given back.
     pub(super) fn promised(
         &self,
+        bound: &Bound,
         reply: IncomingReply,
         transferred: Seldom<Transferred>,
     ) -> Result<Remote> {
-        promise::returned(self.raw_reply(reply, transferred))
+        let reply = self.raw_reply(reply, transferred);
+        if let (Err(fault), Some(answer)) = (&reply, bound.kept_answer()) {
+            answer.failed(fault);
+        }
+        promise::returned(reply)
     }
 }

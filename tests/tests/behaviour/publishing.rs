@@ -152,3 +152,107 @@ async fn a_name_ends_with_the_session_that_gave_it() {
     let anew = find(&other, &daemon, "bell").await.unwrap();
     assert_eq!(anew.ring().await.unwrap(), "clang");
 }
+
+/// A daemon at which a client has published a bell, and the proxy by which another client found it.
+async fn published(sound: &'static str) -> (Daemon, Client, Client, BellProxy) {
+    let daemon = granting().bind().await.unwrap();
+    let (publisher, host) = client(&daemon).await;
+    host.publish("bell", bell(sound)).await.unwrap();
+    let other = Client::new();
+    let found = find(&other, &daemon, "bell").await.unwrap();
+    assert_eq!(found.ring().await.unwrap(), sound);
+    (daemon, publisher, other, found)
+}
+
+/// Ends the session that gave the daemon the name, and waits until the daemon knows.
+async fn lose(daemon: &Daemon, publisher: &Client) {
+    let of_publisher = daemon
+        .peers()
+        .into_iter()
+        .min_by_key(farref::Peer::session_number)
+        .unwrap();
+    publisher.close().await;
+    of_publisher.closed().await;
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_publishes_anew_is_found_at_the_next_use_by_the_same_proxy() {
+    let (daemon, publisher, other, found) = published("ding").await;
+    let clone = found.clone();
+    lose(&daemon, &publisher).await;
+    let (_next, next) = client(&daemon).await;
+    next.publish("bell", bell("clang")).await.unwrap();
+    // Nothing was called meanwhile, so this is the call that learns of it.
+    assert_eq!(found.ring().await.unwrap(), "clang");
+    assert_eq!(clone.ring().await.unwrap(), "clang");
+    let anew = find(&other, &daemon, "bell").await.unwrap();
+    assert!(farref::same_object(&found, &anew));
+}
+
+#[tokio::test]
+async fn every_kind_of_call_finds_what_has_the_name_now() {
+    for kind in ["timeout", "started", "batch", "oneway", "by itself"] {
+        let (daemon, publisher, _other, found) = published("ding").await;
+        let dynamic = farref::DynProxy::of(&found).await.unwrap();
+        lose(&daemon, &publisher).await;
+        let (_next, next) = client(&daemon).await;
+        next.publish("bell", bell("clang")).await.unwrap();
+        let sound = match kind {
+            "timeout" => {
+                let patience = std::time::Duration::from_secs(60);
+                found.ring().timeout(patience).await.unwrap()
+            }
+            "started" => found.ring().start().await.unwrap(),
+            "batch" => {
+                let (first, second) = farref::batch((found.ring(), found.ring())).await.unwrap();
+                assert_eq!(first, second);
+                first
+            }
+            "oneway" => {
+                // Nobody learns what became of it.
+                found.ring().oneway().await.unwrap();
+                found.ring().await.unwrap()
+            }
+            _ => {
+                let reply = dynamic.call("ring", serde_json::Value::Null).await;
+                reply.unwrap().as_str().unwrap().to_owned()
+            }
+        };
+        assert_eq!(sound, "clang", "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_any_more_says_so_and_is_looked_for_at_each_use() {
+    let (daemon, publisher, _other, found) = published("ding").await;
+    lose(&daemon, &publisher).await;
+    let fault = found.ring().await.unwrap_err();
+    assert_fault(&fault, FaultKind::StaleReference, Outcome::NotStarted);
+    let fault = found.ring().await.unwrap_err();
+    assert_fault(&fault, FaultKind::NoSuchObject, Outcome::NotStarted);
+    daemon
+        .register("bell", BellProxy::new(Brass("dong")))
+        .unwrap();
+    assert_eq!(found.ring().await.unwrap(), "dong");
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_found_again_when_another_has_its_name() {
+    let daemon = Daemon::builder().listen(memory_uri()).bind().await.unwrap();
+    let old = BellProxy::new(Brass("old"));
+    daemon.register("bell", old.clone()).unwrap();
+    let client = Client::new();
+    let found = find(&client, &daemon, "bell").await.unwrap();
+    assert_eq!(found.ring().await.unwrap(), "old");
+    daemon.revoke(&old);
+    daemon
+        .register("bell", BellProxy::new(Brass("new")))
+        .unwrap();
+    assert_eq!(found.ring().await.unwrap(), "new");
+    // A name that was only taken away is not: references to its object live on.
+    daemon.unregister("bell");
+    daemon
+        .register("bell", BellProxy::new(Brass("newer")))
+        .unwrap();
+    assert_eq!(found.ring().await.unwrap(), "new");
+}
