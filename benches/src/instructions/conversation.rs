@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use farref::Batch;
+use farref::Limits;
 use farref::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
@@ -56,6 +57,8 @@ pub(crate) struct Conversation {
     pub(super) kind: Kind,
     pub(super) stage: Stage,
     pub(super) calls: u64,
+    /// Whether the session would outlive its connection, so that both sides keep what they send.
+    pub(super) resumes: bool,
 }
 
 impl Conversation {
@@ -72,11 +75,18 @@ impl Conversation {
         Ok(())
     }
 
+    /// Holds it as fast as it goes, and returns how many calls were made in a second.
+    pub(super) fn rate(self) -> Result<f64> {
+        let began = Instant::now();
+        self.hold_in_one_runtime()?;
+        Ok(self.calls as f64 / began.elapsed().as_secs_f64())
+    }
+
     fn hold_in_one_runtime(self) -> Result<()> {
         let runtime = runtime()?;
         runtime.block_on(async {
-            let daemon = bind().await?;
-            let meter = connect().await?;
+            let daemon = self.bind().await?;
+            let meter = self.connect().await?;
             let mut callers = self.callers(&meter);
             while let Some(called) = callers.join_next().await {
                 called??;
@@ -86,10 +96,29 @@ impl Conversation {
         })
     }
 
+    fn linger(self) -> Duration {
+        match self.resumes {
+            true => Limits::default().linger,
+            false => Duration::ZERO,
+        }
+    }
+
+    async fn bind(self) -> Result<Daemon> {
+        let daemon = Daemon::builder().linger(self.linger()).listen(ADDRESS);
+        let daemon = daemon.bind().await?;
+        daemon.register("meter", MeterProxy::new(ruler()))?;
+        Ok(daemon)
+    }
+
+    async fn connect(self) -> Result<MeterProxy> {
+        let client = Client::builder().linger(self.linger()).build();
+        Ok(client.connect(format!("{ADDRESS}#meter").as_str()).await?)
+    }
+
     fn hold_in_turns(self) -> Result<u64> {
         let (client, server) = (runtime()?, runtime()?);
-        let daemon = server.block_on(bind())?;
-        let connecting = client.spawn(connect());
+        let daemon = server.block_on(self.bind())?;
+        let connecting = client.spawn(self.connect());
         let mut turns = 0;
         let mut take_turns = |ended: &dyn Fn() -> bool| {
             while !ended() {
@@ -151,16 +180,6 @@ impl Conversation {
 
 fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
-}
-
-async fn bind() -> Result<Daemon> {
-    let daemon = Daemon::bind(ADDRESS).await?;
-    daemon.register("meter", MeterProxy::new(ruler()))?;
-    Ok(daemon)
-}
-
-async fn connect() -> Result<MeterProxy> {
-    Ok(farref::connect(format!("{ADDRESS}#meter").as_str()).await?)
 }
 
 async fn call(meter: MeterProxy, calls: u64) -> Result<()> {

@@ -15,6 +15,10 @@ use crate::table;
 
 /// How many calls the shorter of two runs makes; the other makes twice as many, and start and end cancel out.
 const CALLS: u64 = 6400;
+/// How many calls are made in each run that is timed: some tenths of a second's.
+const TIMED_CALLS: u64 = 128_000;
+/// How many runs of each kind are timed.
+const ROUNDS: usize = 7;
 
 /// Which instructions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +51,16 @@ pub(crate) fn run() -> Result<()> {
         (Kind::Batch, "call of a batch of 800"),
     ] {
         eprintln!("{title}");
-        let together = per_call(kind, Stage::Shared, Counted::All)?;
-        let client = per_call(kind, Stage::InTurns, Counted::Within("client_turn"))?;
-        let server = per_call(kind, Stage::InTurns, Counted::Within("server_turn"))?;
+        let together = per_call(kind, Stage::Shared, true, Counted::All)?;
+        let client = per_call(kind, Stage::InTurns, true, Counted::Within("client_turn"))?;
+        let server = per_call(kind, Stage::InTurns, true, Counted::Within("server_turn"))?;
         let mut row = vec![title.to_owned()];
         row.extend([together, client, server].map(|count| count.to_string()));
         rows.push(row);
     }
-    let text = format!("{HEAD}\n{}", table::lay_out(&rows, 1));
+    let rows = table::lay_out(&rows, 1);
+    let resuming = table::lay_out(&resuming()?, 1);
+    let text = format!("{HEAD}\n{rows}\n{RESUMING}\n{resuming}");
     print!("{text}");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("instructions.md");
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
@@ -71,16 +77,78 @@ on one thread; what a turn costs in which nothing is to be done is subtracted. T
 second runtime has to be woken by the first.
 ";
 
+const RESUMING: &str = "\
+## What it costs that a session outlives its connection
+
+The first column of above, and the same with a `linger` of zero on both sides, so that neither keeps what it has sent. Calls
+a second are those of the same runtime without valgrind, the best of seven runs that took turns; they hold for the machine
+that this was written on.
+";
+
+/// What it costs to keep what was sent: with it and without.
+fn resuming() -> Result<Vec<Vec<String>>> {
+    let head = [
+        "",
+        "instructions",
+        "without",
+        "more",
+        "calls a second",
+        "without",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for (kind, title) in [
+        (Kind::Single, "two-way, one at a time"),
+        (Kind::Many, "two-way, 64 in flight"),
+        (Kind::Oneway, "oneway"),
+    ] {
+        eprintln!("{title}, with and without resuming");
+        let with = per_call(kind, Stage::Shared, true, Counted::All)?;
+        let without = per_call(kind, Stage::Shared, false, Counted::All)?;
+        let more = 100.0 * (with as f64 / without as f64 - 1.0);
+        let mut best = [0.0_f64; 2];
+        for _ in 0..ROUNDS {
+            for (best, resumes) in best.iter_mut().zip([true, false]) {
+                let conversation = Conversation {
+                    kind,
+                    stage: Stage::Shared,
+                    calls: TIMED_CALLS,
+                    resumes,
+                };
+                *best = best.max(conversation.rate()?);
+            }
+        }
+        let [with_rate, without_rate] = best;
+        rows.push(vec![
+            title.to_owned(),
+            with.to_string(),
+            without.to_string(),
+            format!("{more:.1} %"),
+            format!("{with_rate:.0}"),
+            format!("{without_rate:.0}"),
+        ]);
+    }
+    Ok(rows)
+}
+
 /// The instructions of one call.
-fn per_call(kind: Kind, stage: Stage, counted: Counted) -> Result<u64> {
-    let short = count(kind, stage, CALLS, counted)?;
-    let long = count(kind, stage, 2 * CALLS, counted)?;
+fn per_call(kind: Kind, stage: Stage, resumes: bool, counted: Counted) -> Result<u64> {
+    let count = |kind, calls| {
+        let conversation = Conversation {
+            kind,
+            stage,
+            calls,
+            resumes,
+        };
+        count(conversation, counted)
+    };
+    let short = count(kind, CALLS)?;
+    let long = count(kind, 2 * CALLS)?;
     let mut difference = long.instructions.saturating_sub(short.instructions);
     if stage == Stage::InTurns {
         // As many turns with nothing to do, counted in the same way.
         let turns = long.turns.saturating_sub(short.turns);
-        let few = count(Kind::Nothing, stage, turns, counted)?;
-        let many = count(Kind::Nothing, stage, 2 * turns, counted)?;
+        let few = count(Kind::Nothing, turns)?;
+        let many = count(Kind::Nothing, 2 * turns)?;
         difference = difference.saturating_sub(many.instructions.saturating_sub(few.instructions));
     }
     Ok(difference.div_ceil(CALLS))
@@ -94,9 +162,8 @@ struct Count {
 }
 
 /// Holds a conversation under callgrind.
-fn count(kind: Kind, stage: Stage, calls: u64, counted: Counted) -> Result<Count> {
+fn count(conversation: Conversation, counted: Counted) -> Result<Count> {
     let output = std::env::temp_dir().join(format!("farref-callgrind-{}", std::process::id()));
-    let conversation = Conversation { kind, stage, calls };
     let mut command = Command::new("valgrind");
     command
         .args(["--tool=callgrind", "--quiet"])
