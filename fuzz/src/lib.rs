@@ -13,8 +13,9 @@ use farref_proto::message::Message;
 use farref_proto::{
     BatchMode, CallFlags, CallId, ClientConfig, CloseCode, CloseReason, Connection, DrainCode,
     DrainReason, Event, ExportId, Extensions, FaultMessage, ImportId, IncomingRef, InstanceId,
-    Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems, OutgoingReply, ReplyStatus,
-    ServerConfig, SessionId, SessionSecret, StreamNumber, TableEntry, Time, Token,
+    Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems, OutgoingReply, OutgoingRun,
+    ReplyStatus, ServerConfig, SessionId, SessionSecret, StreamNumber, TableEntry, Time, Token,
+    features,
 };
 
 pub use self::session::session;
@@ -47,12 +48,14 @@ fn client_config(token: bool) -> ClientConfig {
     let secret = SessionSecret::from_bytes([0x52; 32]);
     let mut config = ClientConfig::new(CLIENT, session, secret, Nonce::from_bytes([0x0c; 32]));
     config.token = token.then(|| Token::new("sesame"));
+    config.features = features::RUNS;
     config
 }
 
 fn server_config(token: bool) -> ServerConfig {
     let mut config = ServerConfig::new(SERVER, Nonce::from_bytes([0x05; 32]));
     config.token = token.then(|| Token::new("sesame"));
+    config.features = features::RUNS;
     config
 }
 
@@ -309,11 +312,30 @@ impl Play {
         for number in 0..calls {
             if number % 3 == 2 {
                 let _ = self.connection.oneway(&call(data), true);
+            } else if number == 4 && !data.is_empty() {
+                self.send_run(data);
             } else if let Ok(id) = self.connection.call(&call(data)) {
                 self.asked.push(id);
             }
         }
         self.connection.end_batch();
+    }
+
+    fn send_run(&mut self, data: &[u8]) {
+        let lengths = [0, data.len() as u32];
+        let run = OutgoingRun {
+            target: 0,
+            method_index: 0,
+            method_hash: 1,
+            shape: 0,
+            codec: CODEC,
+            extensions: Extensions::NONE,
+            lengths: &lengths,
+            body: data,
+        };
+        if let Ok(id) = self.connection.call_run(&run) {
+            self.asked.push(id);
+        }
     }
 
     /// Has an answer kept, calls on one that is, or gives one up.
@@ -393,7 +415,10 @@ impl Play {
                         self.keep(&one.call.table);
                         match one.receipt {
                             Some(receipt) => self.receipts.push(receipt),
-                            None => self.calls.push(one.call.id),
+                            None => {
+                                let calls = one.run.map_or(1, |lengths| lengths.len());
+                                self.calls.extend(vec![one.call.id; calls]);
+                            }
                         }
                     }
                 }
@@ -408,8 +433,18 @@ impl Play {
                 Event::Provide(provide) => self.calls.push(provide.call),
                 Event::Reply(reply) => {
                     let at = self.asked.iter().position(|id| *id == reply.call);
-                    self.asked.swap_remove(at.expect("a reply comes to a call"));
+                    let at = at.expect("a reply comes to a call");
+                    if !reply.more {
+                        self.asked.swap_remove(at);
+                    }
                     self.keep(&reply.table);
+                }
+                Event::Results(results) => {
+                    let at = self.asked.iter().position(|id| *id == results.call);
+                    let at = at.expect("results come to a run");
+                    if !results.more {
+                        self.asked.swap_remove(at);
+                    }
                 }
                 Event::Released(id) => self.exports.retain(|export| *export != id),
                 _ => {}

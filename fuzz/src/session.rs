@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use farref_proto::{
     BatchMode, CallFlags, CallId, Connection, ConnectionError, Event, ExportId, Extensions,
     ImportId, IncomingCall, IncomingRef, Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems,
-    OutgoingReply, ResumeRequest, StreamEnding, StreamNumber, Time,
+    OutgoingReply, OutgoingResults, OutgoingRun, ResumeRequest, StreamEnding, StreamNumber, Time,
 };
 
 use super::{CLIENT, CODEC, call, client_config, reply, server_config};
@@ -135,11 +135,15 @@ impl Side {
         }
     }
 
-    fn batch(&mut self, calls: u32) {
+    fn batch(&mut self, calls: u32, is_run: bool) {
         if self.connection.begin_batch(BatchMode::GoOn, calls).is_err() {
             return;
         }
-        for index in 0..calls {
+        if is_run && calls > 2 {
+            self.run(calls - 2);
+        }
+        let others = if is_run { calls.min(2) } else { calls };
+        for index in 0..others {
             match index % 3 {
                 2 => self.oneway(),
                 _ => self.call(0),
@@ -148,13 +152,65 @@ impl Side {
         self.connection.end_batch();
     }
 
+    fn run(&mut self, calls: u32) {
+        let numbers: Vec<u32> = (self.made..self.made + calls).collect();
+        let body = numbers.iter().flat_map(|number| number.to_le_bytes());
+        let body: Vec<u8> = body.collect();
+        let sent = self.connection.call_run(&OutgoingRun {
+            target: 0,
+            method_index: 0,
+            method_hash: 1,
+            shape: 0,
+            codec: CODEC,
+            extensions: Extensions::NONE,
+            lengths: &vec![4; numbers.len()],
+            body: &body,
+        });
+        if let Ok(id) = sent {
+            self.asked
+                .extend(numbers.iter().map(|number| (id, *number)));
+            self.made += calls;
+        }
+    }
+
+    /// Takes what was asked with this id first.
+    fn answered(&mut self, id: CallId) -> u32 {
+        let at = self.asked.iter().position(|(asked, _)| *asked == id);
+        self.asked.remove(at.expect("a call is answered once")).1
+    }
+
     fn answer(&mut self, which: usize) {
         if let Some(receipt) = self.receipts.pop() {
             self.connection.oneway_done(receipt);
         }
         if !self.open.is_empty() {
-            let (id, number) = self.open.swap_remove(which % self.open.len());
-            let body = number.to_le_bytes();
+            let (id, _) = self.open[which % self.open.len()];
+            let of_id = self.open.iter().filter(|(open, _)| *open == id);
+            let numbers: Vec<u32> = of_id.map(|(_, number)| *number).collect();
+            // Calls of a run are answered in order, one or two at once.
+            let count = if which & 8 == 0 {
+                1
+            } else {
+                numbers.len().min(2)
+            };
+            let mut left = count;
+            self.open.retain(|(open, _)| {
+                let goes = *open == id && left > 0;
+                left -= usize::from(goes);
+                !goes
+            });
+            if count > 1 {
+                let body = numbers[..count].iter();
+                let body: Vec<u8> = body.flat_map(|number| number.to_le_bytes()).collect();
+                let results = OutgoingResults {
+                    codec: CODEC,
+                    lengths: &vec![4; count],
+                    body: &body,
+                };
+                assert_eq!(self.connection.reply_run(id, &results), Ok(()));
+                return;
+            }
+            let body = numbers[0].to_le_bytes();
             let answer = OutgoingReply {
                 body: &body,
                 ..reply()
@@ -228,6 +284,16 @@ impl Side {
             }
             Event::Batch(batch) => {
                 for one in batch.calls {
+                    if let Some(lengths) = one.run {
+                        assert_eq!(lengths.len() * 4, one.call.body.len());
+                        for number in one.call.body.as_chunks::<4>().0 {
+                            let number = u32::from_le_bytes(*number);
+                            assert_eq!(number, self.seen, "calls arrive once and in order");
+                            self.seen += 1;
+                            self.open.push((one.call.id, number));
+                        }
+                        continue;
+                    }
                     let number = self.arrived(&one.call);
                     match one.receipt {
                         Some(receipt) => self.receipts.push(receipt),
@@ -236,9 +302,19 @@ impl Side {
                 }
             }
             Event::Reply(reply) => {
-                let at = self.asked.iter().position(|(id, _)| *id == reply.call);
-                let (_, number) = self.asked.swap_remove(at.expect("a call is answered once"));
+                let number = self.answered(reply.call);
                 assert_eq!(reply.body[..], number.to_le_bytes());
+                let more = self.asked.iter().any(|(id, _)| *id == reply.call);
+                assert_eq!(reply.more, more);
+            }
+            Event::Results(results) => {
+                assert_eq!(results.lengths.len() * 4, results.body.len());
+                for number in results.body.as_chunks::<4>().0 {
+                    let asked = self.answered(results.call);
+                    assert_eq!(u32::from_le_bytes(*number), asked);
+                }
+                let more = self.asked.iter().any(|(id, _)| *id == results.call);
+                assert_eq!(results.more, more);
             }
             Event::StreamItems(items) => {
                 let mut streams = self.consumed.iter_mut();
@@ -309,7 +385,7 @@ impl World {
         match action % 16 {
             0 | 1 => side.call(argument),
             2 => side.oneway(),
-            3 => side.batch(u32::from(argument >> 1) % 6),
+            3 => side.batch(u32::from(argument >> 1) % 6, argument & 0x40 != 0),
             4 | 5 => side.answer(which),
             6 => {
                 if let Some((id, _)) = side.asked.get(which % side.asked.len().max(1)) {

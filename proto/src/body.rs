@@ -1,7 +1,7 @@
 //! What the codec made of arguments or of a result, as it arrived.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -33,6 +33,16 @@ impl Body {
         let mut frame = input.split_to(frame).freeze();
         frame.advance(start);
         Self(Kept::Shared(frame))
+    }
+
+    /// A part of it, which shares the memory if it is long. The range must lie within it.
+    #[inline]
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        match &self.0 {
+            Kept::Shared(bytes) if range.len() > INLINE => Self(Kept::Shared(bytes.slice(range))),
+            _ => Self::copied(&self[range]),
+        }
     }
 
     /// Copies at most [`INLINE`] bytes.
@@ -104,6 +114,11 @@ mod tests {
             assert_eq!((&body[..], &input[..]), (&frame[..], &b"next"[..]));
             let is_shared = memory.contains(&(body.as_ptr() as usize));
             assert_eq!(is_shared, length > INLINE, "{length} bytes");
+            assert_eq!(
+                body.slice(0..length / 2),
+                body.slice(0..length).slice(0..length / 2)
+            );
+            assert_eq!(body.slice(length / 2..length)[..], frame[length / 2..]);
             assert_eq!(Body::from(Bytes::from(frame)), body);
         }
     }

@@ -8,6 +8,7 @@ mod incoming;
 mod outgoing;
 mod promises;
 mod resuming;
+mod runs;
 mod streaming;
 mod transmit;
 
@@ -19,8 +20,8 @@ use bytes::{BufMut, BytesMut};
 use self::batches::{BatchIn, BatchOut};
 pub use self::batches::{BatchedCall, IncomingBatch};
 pub use self::event::{
-    Event, IncomingBind, IncomingCall, IncomingItems, IncomingRef, IncomingReply, OnewayReceipt,
-    StreamEnding, TableSizes,
+    Event, IncomingBind, IncomingCall, IncomingItems, IncomingRef, IncomingReply, IncomingResults,
+    OnewayReceipt, StreamEnding, TableSizes,
 };
 pub use self::handing_off::{IncomingClaim, IncomingIntroduction, IncomingProvide, features};
 pub use self::promises::CallFlags;

@@ -94,6 +94,10 @@ kinds! {
     BatchBegin = 0x28,
     /// The batch is complete.
     BatchEnd = 0x29,
+    /// Methods of a batch are to be called that are the same, of the same object.
+    CallRun = 0x2A,
+    /// What came of calls of such a run.
+    ReplyRun = 0x2B,
     /// Kept answers may go.
     Finish = 0x30,
     /// The receiver is to give an object to a third side.

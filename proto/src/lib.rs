@@ -36,7 +36,7 @@ pub use crate::body::Body;
 pub use crate::connection::{
     BatchedCall, CallFlags, Connection, Event, IncomingBatch, IncomingBind, IncomingCall,
     IncomingClaim, IncomingIntroduction, IncomingItems, IncomingProvide, IncomingRef,
-    IncomingReply, OnewayReceipt, StreamEnding, TableSizes, features,
+    IncomingReply, IncomingResults, OnewayReceipt, StreamEnding, TableSizes, features,
 };
 pub use crate::error::{ConnectionError, DecodeError, SendError, Stranger, Violation};
 pub use crate::handshake::{
@@ -51,8 +51,8 @@ pub use crate::limits::Sabotage;
 pub use crate::limits::{Grants, Limits};
 pub use crate::message::{
     BatchMode, Chain, EntryKind, Extensions, FaultKind, FaultMessage, Introduction,
-    MAX_INTRODUCTIONS, Outcome, OutgoingCall, OutgoingItems, OutgoingReply, ReplyStatus,
-    TableEntry, TraceContext,
+    MAX_INTRODUCTIONS, Outcome, OutgoingCall, OutgoingItems, OutgoingReply, OutgoingResults,
+    OutgoingRun, ReplyStatus, TableEntry, TraceContext,
 };
 pub use crate::reason::{CloseCode, CloseReason, DrainCode, DrainReason, Refusal, RefusalCode};
 pub use crate::seldom::Seldom;

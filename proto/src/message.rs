@@ -13,6 +13,7 @@ mod hello;
 mod link;
 mod reader;
 mod reasons;
+mod run;
 mod sections;
 mod stream;
 
@@ -26,6 +27,7 @@ pub use self::fault::{FaultKind, FaultMessage, Outcome};
 pub use self::handoff::{Claim, Claimed, Provide};
 pub use self::hello::{Challenge, ClientHello, Proof, ServerHello, SessionRequest};
 pub use self::link::{Ack, Beat};
+pub use self::run::{CallRun, OutgoingResults, OutgoingRun, ReplyRun};
 pub use self::sections::{ENTRY_LENGTH, EntryKind, Sections, TableEntry};
 pub use self::stream::{
     OutgoingItems, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems,
@@ -73,6 +75,8 @@ pub enum Message {
     StreamCancel(StreamCancel),
     BatchBegin(BatchBegin),
     BatchEnd(BatchEnd),
+    CallRun(CallRun),
+    ReplyRun(ReplyRun),
     Finish(Finish),
     Provide(Provide),
     Claim(Claim),
@@ -107,6 +111,8 @@ impl Message {
             Self::StreamCancel(_) => Kind::StreamCancel,
             Self::BatchBegin(_) => Kind::BatchBegin,
             Self::BatchEnd(_) => Kind::BatchEnd,
+            Self::CallRun(_) => Kind::CallRun,
+            Self::ReplyRun(_) => Kind::ReplyRun,
             Self::Finish(_) => Kind::Finish,
             Self::Provide(_) => Kind::Provide,
             Self::Claim(_) => Kind::Claim,
@@ -163,6 +169,8 @@ impl Message {
             Kind::StreamCancel => Self::StreamCancel(StreamCancel::decode(header, frame)?),
             Kind::BatchBegin => Self::BatchBegin(BatchBegin::decode(header, frame)?),
             Kind::BatchEnd => Self::BatchEnd(BatchEnd::decode(header, frame)?),
+            Kind::CallRun => Self::CallRun(CallRun::decode(header, frame.clone(), grants)?),
+            Kind::ReplyRun => Self::ReplyRun(ReplyRun::decode(header, frame.clone())?),
             Kind::Finish => Self::Finish(Finish::decode(header, frame)?),
             Kind::Provide => Self::Provide(Provide::decode(header, frame)?),
             Kind::Claim => Self::Claim(Claim::decode(header, frame)?),
@@ -197,6 +205,8 @@ impl Message {
             Self::StreamCancel(message) => message.encode(out),
             Self::BatchBegin(message) => message.encode(out),
             Self::BatchEnd(message) => message.encode(out),
+            Self::CallRun(message) => message.encode(out),
+            Self::ReplyRun(message) => message.encode(out),
             Self::Finish(message) => message.encode(out),
             Self::Provide(message) => message.encode(out),
             Self::Claim(message) => message.encode(out),

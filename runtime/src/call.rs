@@ -174,8 +174,16 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
 
     /// Encodes the arguments with this codec.
     fn encoded(&self, arguments: &A, codec: Codec) -> Result<Encoded> {
+        let count = self.method().argument_count();
+        Encoded::new(self.key(codec), codec, count, |out| {
+            (self.encode)(arguments, out)
+        })
+    }
+
+    /// How the method is named beside arguments in this codec.
+    fn key(&self, codec: Codec) -> MethodKey {
         let method = self.method();
-        let key = MethodKey {
+        MethodKey {
             index: u16::try_from(self.index).unwrap_or(u16::MAX),
             hash: method.hash,
             // Only postcard needs both sides to agree on every type; the others say names.
@@ -184,10 +192,7 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
             } else {
                 0
             },
-        };
-        Encoded::new(key, codec, method.argument_count(), |out| {
-            (self.encode)(arguments, out)
-        })
+        }
     }
 
     fn oneway_mode(&self) -> OnewayMode {

@@ -276,6 +276,18 @@ impl RawReply {
         }
     }
 
+    /// What a call of a run has returned, which is a value and nothing else.
+    pub(crate) fn result(codec: Codec, budget: Budget, body: Body) -> Self {
+        RawReply {
+            is_error: false,
+            codec,
+            budget,
+            body,
+            attachments: Seldom::new(),
+            transferred: Seldom::new(),
+        }
+    }
+
     /// The reply of an object of this process.
     pub(crate) fn of(reply: Reply) -> Self {
         RawReply {

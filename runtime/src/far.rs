@@ -28,7 +28,7 @@ use farref_proto::{FaultKind, Seldom};
 use tokio::time::{Instant, Sleep};
 
 pub(crate) use self::direct::{Begun, Plan, Sent};
-pub(crate) use self::grouped::ReadyCall;
+pub(crate) use self::grouped::{Found, ReadyCall};
 use crate::Outcome;
 use crate::call::deadline_exceeded;
 use crate::codec::{ArgumentsEncoder, Codec};
@@ -125,10 +125,29 @@ impl Encoded {
         encode: impl FnOnce(&mut ArgumentsOut<'_>) -> Result<()>,
     ) -> Result<Self> {
         let mut body = buffer::take();
+        let (attachments, transferred) = Encoded::append(codec, count, &mut body, encode)?;
+        Ok(Encoded {
+            key,
+            codec,
+            body,
+            attachments,
+            transferred,
+        })
+    }
+
+    /// Encodes `count` arguments to the end of `body`. Returns what is beside them: attachments, and what they transfer.
+    /// What fails has transferred nothing, and leaves a part in the body.
+    #[inline]
+    pub(crate) fn append(
+        codec: Codec,
+        count: usize,
+        body: &mut Vec<u8>,
+        encode: impl FnOnce(&mut ArgumentsOut<'_>) -> Result<()>,
+    ) -> Result<(Seldom<Bytes>, Seldom<Transferred>)> {
         let mut attachments = Vec::new();
         let (encoded, transferred) = references::collect(|| {
-            let encoder = ArgumentsEncoder::new(codec, count, &mut body, &mut attachments)
-                .map_err(|error| {
+            let encoder =
+                ArgumentsEncoder::new(codec, count, body, &mut attachments).map_err(|error| {
                     Fault::not_started(FaultKind::UnsupportedCodec, error.to_string())
                 })?;
             let mut out = ArgumentsOut { encoder };
@@ -137,13 +156,7 @@ impl Encoded {
             Ok::<(), Fault>(())
         });
         encoded?;
-        Ok(Encoded {
-            key,
-            codec,
-            body,
-            attachments: attachments.into(),
-            transferred,
-        })
+        Ok((attachments.into(), transferred))
     }
 
     fn recycle(self) {

@@ -180,10 +180,11 @@ impl Node {
 
     /// The optional parts of the protocol that this process takes part in.
     pub(crate) fn features(&self) -> u64 {
-        match self.hand_off.is_on() {
+        let hand_off = match self.hand_off.is_on() {
             true => features::HAND_OFF,
             false => 0,
-        }
+        };
+        hand_off | features::RUNS
     }
 
     /// Held by whoever dials this process because a peer named it.

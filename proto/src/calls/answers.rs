@@ -22,7 +22,11 @@ struct Answer {
     state: State,
     depth: u16,
     bytes: u32,
-    /// Where the reply ends in this side's stream, once it is written.
+    /// How many calls it stands for.
+    calls: u32,
+    /// How many of them have no reply yet.
+    left: u32,
+    /// Where the last reply ends in this side's stream, once it is written.
     end: u64,
     /// The answer is to be kept until its caller says finish.
     is_kept: bool,
@@ -35,6 +39,8 @@ pub(crate) struct Closed {
     pub(crate) depth: u16,
     /// What it cost.
     pub(crate) bytes: u32,
+    /// How many calls it stood for.
+    pub(crate) calls: u32,
 }
 
 /// Slots of calls, as the caller numbers them.
@@ -57,13 +63,45 @@ impl Answers {
         bytes: u32,
         is_kept: bool,
     ) -> Result<(CallId, u64), Violation> {
-        let mut answer = Answer {
-            state: State::Open,
-            depth,
-            bytes,
-            end: 0,
-            is_kept,
-        };
+        self.put(
+            id,
+            Answer {
+                state: State::Open,
+                depth,
+                bytes,
+                calls: 1,
+                left: 1,
+                end: 0,
+                is_kept,
+            },
+        )
+    }
+
+    /// Opens the calls of a run that arrived, as [`open`](Self::open) does one.
+    pub(crate) fn open_run(
+        &mut self,
+        id: u32,
+        depth: u16,
+        bytes: u32,
+        calls: u32,
+    ) -> Result<(CallId, u64), Violation> {
+        self.put(
+            id,
+            Answer {
+                state: State::Open,
+                depth,
+                bytes,
+                calls,
+                left: calls,
+                end: 0,
+                is_kept: false,
+            },
+        )
+    }
+
+    #[inline]
+    fn put(&mut self, id: u32, mut answer: Answer) -> Result<(CallId, u64), Violation> {
+        let is_kept = answer.is_kept;
         if id as usize == self.slots.len() {
             self.slots.push(answer);
         } else {
@@ -79,6 +117,12 @@ impl Answers {
         self.open += 1;
         self.kept += usize::from(is_kept);
         Ok((CallId::new(id), answer.end))
+    }
+
+    /// Returns how many calls of this id have no reply yet.
+    pub(crate) fn left(&self, id: CallId) -> u32 {
+        let slot = self.slots.get(id.index() as usize);
+        slot.map_or(0, |slot| slot.left)
     }
 
     /// Tells whether the call is open.
@@ -99,9 +143,18 @@ impl Answers {
         }
     }
 
-    /// Notes that the reply of an open call has been written, up to the offset `end`.
+    /// Notes that the reply of an open call, or of the next one of a run, has been written, up to the offset `end`.
     pub(crate) fn answer(&mut self, id: CallId, end: u64) {
+        self.answer_many(id, 1, end);
+    }
+
+    /// Notes that the replies of the next `count` calls of a run have been written, of which there are so many.
+    pub(crate) fn answer_many(&mut self, id: CallId, count: u32, end: u64) {
         if let Some(slot) = self.slots.get_mut(id.index() as usize) {
+            slot.left -= count;
+            if slot.left > 0 {
+                return;
+            }
             slot.state = State::Answered;
             slot.end = end;
             self.open -= 1;
@@ -123,6 +176,7 @@ impl Answers {
                 each(Closed {
                     depth: slot.depth,
                     bytes: slot.bytes,
+                    calls: slot.calls,
                 });
             }
         }

@@ -38,8 +38,8 @@ impl Pool {
         self.calls > 0 && self.bytes > 0
     }
 
-    fn spend(&mut self, bytes: u32) {
-        self.calls -= 1;
+    fn spend(&mut self, calls: u32, bytes: u32) {
+        self.calls -= calls;
         self.bytes -= i64::from(bytes);
     }
 
@@ -125,20 +125,25 @@ impl OwnCredit {
 
     /// Spends credit on a call, for which there was room.
     pub(crate) fn spend_on_call(&mut self, depth: u16, bytes: u32) {
-        self.pool(depth).pool.spend(bytes);
+        self.spend_on_run(depth, 1, bytes);
+    }
+
+    /// Spends credit on so many calls in one message, for which there was room.
+    pub(crate) fn spend_on_run(&mut self, depth: u16, calls: u32, bytes: u32) {
+        self.pool(depth).pool.spend(calls, bytes);
     }
 
     /// Spends credit on a oneway, for which there was room.
     pub(crate) fn spend_on_oneway(&mut self, depth: u16, bytes: u32) {
         let own = self.pool(depth);
-        own.pool.spend(bytes);
+        own.pool.spend(1, bytes);
         own.oneways += 1;
         own.oneway_bytes += u64::from(bytes);
     }
 
-    /// Takes back what a call cost, with its reply.
-    pub(crate) fn call_answered(&mut self, depth: u16, bytes: u32) {
-        self.pool(depth).pool.give_back(1, u64::from(bytes));
+    /// Takes back what calls cost that came in one message, with the last of their replies.
+    pub(crate) fn calls_answered(&mut self, depth: u16, calls: u32, bytes: u32) {
+        self.pool(depth).pool.give_back(calls, u64::from(bytes));
     }
 
     /// Takes back what oneways cost.
@@ -225,17 +230,28 @@ impl GivenCredit {
 
     /// Charges what arrived.
     pub(crate) fn charge(&mut self, depth: u16, bytes: u32) -> Result<(), Violation> {
+        self.charge_run(depth, 1, bytes)
+    }
+
+    /// Charges so many calls that arrived in one message.
+    #[inline]
+    pub(crate) fn charge_run(
+        &mut self,
+        depth: u16,
+        calls: u32,
+        bytes: u32,
+    ) -> Result<(), Violation> {
         let given = self.pool(depth);
-        if !given.pool.has_room() {
+        if !given.pool.has_room() || calls > given.pool.calls {
             return Err(Violation::CreditOverspent(depth));
         }
-        given.pool.spend(bytes);
+        given.pool.spend(calls, bytes);
         Ok(())
     }
 
-    /// Gives back what a call cost, whose reply is on its way.
-    pub(crate) fn call_answered(&mut self, depth: u16, bytes: u32) {
-        self.pool(depth).pool.give_back(1, u64::from(bytes));
+    /// Gives back what calls cost that came in one message, and whose replies are on their way.
+    pub(crate) fn calls_answered(&mut self, depth: u16, calls: u32, bytes: u32) {
+        self.pool(depth).pool.give_back(calls, u64::from(bytes));
     }
 
     /// Notes that a oneway has ended.

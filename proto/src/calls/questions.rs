@@ -16,6 +16,12 @@ pub(crate) struct Question {
     pub(crate) alias: Option<ImportId>,
     /// Whether the answer is kept at the other side.
     pub(crate) is_kept: bool,
+    /// Whether it stands for the calls of a run.
+    pub(crate) is_run: bool,
+    /// How many calls it stands for.
+    pub(crate) calls: u32,
+    /// How many of them have no reply yet.
+    pub(crate) left: u32,
     /// A cancel is to be sent.
     cancel_due: bool,
     /// A finish is to be sent.
@@ -30,6 +36,9 @@ impl Question {
             end,
             alias,
             is_kept: false,
+            is_run: false,
+            calls: 1,
+            left: 1,
             cancel_due: false,
             finish_due: false,
         }
@@ -88,13 +97,24 @@ impl Questions {
         }
     }
 
-    /// Takes the call whose reply came out of its slot.
+    /// Takes the call whose reply came out of its slot; of a run, once the last of its calls is answered.
     pub(crate) fn answered(&mut self, id: u32) -> Result<Question, Violation> {
+        self.answered_many(id, 1)
+    }
+
+    /// The same of the next `count` calls of a run.
+    pub(crate) fn answered_many(&mut self, id: u32, count: u32) -> Result<Question, Violation> {
         match self.slots.get_mut(id as usize) {
             Some(slot @ Slot::Asked(_)) => {
-                let Slot::Asked(question) = *slot else {
+                let Slot::Asked(question) = slot else {
                     return Err(Violation::UnknownReply(id));
                 };
+                let left = question.left.checked_sub(count);
+                question.left = left.ok_or(Violation::UnknownReply(id))?;
+                let question = *question;
+                if question.left > 0 {
+                    return Ok(question);
+                }
                 self.asked -= 1;
                 if question.is_kept {
                     let finish_due = question.finish_due;

@@ -43,8 +43,20 @@ pub struct BatchedCall {
     pub call: IncomingCall,
     /// For a oneway: what to give back when its handler has ended.
     pub receipt: Option<OnewayReceipt>,
-    /// Why the call cannot be served, if so. It must be answered with this when its turn comes.
+    /// If this is a run, how long the arguments are of each of its calls, whose sum is the length of the body. It has as
+    /// many replies, in this order, all to its id.
+    pub run: Option<Vec<u32>>,
+    /// Why the call cannot be served, if so. It must be answered with this when its turn comes; each call of a run.
     pub refusal: Option<Box<FaultMessage>>,
+}
+
+impl BatchIn {
+    /// Counts calls that arrived.
+    fn count(&mut self, calls: u32) -> Result<(), Violation> {
+        let left = self.left.checked_sub(calls);
+        self.left = left.ok_or(Violation::BadBatch("more calls than it announced"))?;
+        Ok(())
+    }
 }
 
 impl Connection {
@@ -121,14 +133,27 @@ impl Connection {
 
     /// Counts a call that was sent.
     pub(super) fn count_batched(&mut self) {
+        self.count_many_batched(1);
+    }
+
+    /// Counts so many calls that were sent, for which the batch has room.
+    pub(super) fn count_many_batched(&mut self, calls: u32) {
         if let Some(batch) = &mut self.batch_out {
-            batch.left -= 1;
+            batch.left -= calls;
         }
+    }
+
+    /// Returns how many calls more the batch may have that was begun.
+    pub fn batch_room(&self) -> u32 {
+        self.batch_out.as_ref().map_or(0, |batch| batch.left)
     }
 
     /// Checks that this frame may come between the frames of the batch that is open.
     pub(super) fn check_turn(&self, kind: Kind) -> Result<(), Violation> {
-        let belongs = matches!(kind, Kind::Call | Kind::Oneway | Kind::BatchEnd);
+        let belongs = matches!(
+            kind,
+            Kind::Call | Kind::Oneway | Kind::CallRun | Kind::BatchEnd
+        );
         if self.batch_in.is_some() && !belongs && !kind.is_link() {
             return Err(Violation::OutOfTurn(kind.code()));
         }
@@ -154,11 +179,15 @@ impl Connection {
             None if is_batched => Err(Violation::BadBatch("a call of no batch")),
             None => Ok(()),
             Some(_) if !is_batched => Err(Violation::BadBatch("another call within it")),
-            Some(batch) => {
-                let left = batch.left.checked_sub(1);
-                batch.left = left.ok_or(Violation::BadBatch("more calls than it announced"))?;
-                Ok(())
-            }
+            Some(batch) => batch.count(1),
+        }
+    }
+
+    /// Checks that so many calls in one message belong to the open batch.
+    pub(super) fn check_run(&mut self, calls: u32) -> Result<(), Violation> {
+        match &mut self.batch_in {
+            None => Err(Violation::BadBatch("a run of no batch")),
+            Some(batch) => batch.count(calls),
         }
     }
 

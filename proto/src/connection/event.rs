@@ -43,8 +43,10 @@ pub enum Event {
         /// The grant that it showed there.
         grant: [u8; 16],
     },
-    /// A reply arrived. The id of its call is free again.
+    /// A reply arrived. The id of its call is free again, unless others of its run have no reply yet.
     Reply(IncomingReply),
+    /// What the next calls of a run returned arrived. The id of the run is free again with the last of them.
+    Results(IncomingResults),
     /// The other side does not need the reply of this call any more. It must be answered all the same.
     Cancel(CallId),
     /// The other side does not need the answer of this call as a target any more. It may use the id again.
@@ -210,6 +212,8 @@ pub struct IncomingBind {
 pub struct IncomingReply {
     /// The call, as it was returned when the call was made.
     pub call: CallId,
+    /// Whether the call is one of a run, and there are others behind it that have no reply yet.
+    pub more: bool,
     /// How the call ended.
     pub status: ReplyStatus,
     /// What the body is encoded with.
@@ -222,6 +226,21 @@ pub struct IncomingReply {
     pub body: Body,
     /// The byte strings in it.
     pub attachments: Seldom<Bytes>,
+}
+
+/// What the next calls of a run returned.
+#[derive(Debug)]
+pub struct IncomingResults {
+    /// The run, as it was returned when it was sent.
+    pub call: CallId,
+    /// Whether there are calls behind these that have no reply yet.
+    pub more: bool,
+    /// What the results are encoded with.
+    pub codec: u8,
+    /// The length of each result in the body. Never empty, and their sum is the length of the body.
+    pub lengths: Vec<u32>,
+    /// The results one after the other.
+    pub body: Body,
 }
 
 /// How much there is of everything.

@@ -16,6 +16,8 @@ use crate::message::{
 pub mod features {
     /// The sender takes part in hand-offs: it may be sent entries of kind Introduced, and answers Provide and Claim.
     pub const HAND_OFF: u64 = 1 << 0;
+    /// The sender takes runs: calls of a batch to one method of one object, in one frame.
+    pub const RUNS: u64 = 1 << 1;
 }
 
 /// The other side is about to pass one of this side's objects on to a third process, which will claim it. To be answered

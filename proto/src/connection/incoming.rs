@@ -7,13 +7,15 @@ use super::{
     IncomingReply, OnewayReceipt, State,
 };
 use crate::body::Body;
+use crate::calls::Question;
 use crate::error::{ConnectionError, Violation};
 use crate::frame::{Header, Kind};
 use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId, StreamNumber};
 use crate::message::{
-    Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, Cancel, Credit, EntryKind, Extensions,
-    FaultKind, FaultMessage, Finish, Introduction, Outcome, Release, Reply, ReplyStatus, Revoked,
-    Sections, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems, TableEntry,
+    Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, CallRun, Cancel, Credit, EntryKind,
+    Extensions, FaultKind, FaultMessage, Finish, Introduction, Outcome, Release, Reply, ReplyRun,
+    ReplyStatus, Revoked, Sections, StreamCancel, StreamCredit, StreamEnd, StreamError,
+    StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
 use crate::seldom::Seldom;
@@ -44,6 +46,10 @@ impl Connection {
             Kind::Finish => self.handle_finish(&Finish::decode(header, &frame)?),
             Kind::BatchBegin => self.handle_batch_begin(BatchBegin::decode(header, &frame)?),
             Kind::BatchEnd => self.handle_batch_end(BatchEnd::decode(header, &frame)?),
+            Kind::CallRun => {
+                self.handle_call_run(CallRun::decode(header, frame, grants)?, header.length)
+            }
+            Kind::ReplyRun => self.handle_reply_run(ReplyRun::decode(header, frame)?),
             Kind::Ack => self.handle_ack(Ack::decode(header, &frame)?),
             Kind::Beat => self.handle_beat(now, Beat::decode(header, &frame)?),
             Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, &frame)?),
@@ -133,16 +139,14 @@ impl Connection {
         let (id, status) = Reply::bare(header, &input[..frame_length])?;
         self.session.receive(frame_length);
         let question = self.questions.answered(id)?;
-        self.session.imply(question.end);
-        self.tell_of_kept_bytes();
-        self.own_credit
-            .call_answered(question.depth, question.bytes);
+        self.take_answer(&question);
         if question.alias.is_some() && status == ReplyStatus::Ok {
             return Err(Violation::BadBindReply(id).into());
         }
-        self.tell_of_credit(question.depth);
+        self.tell_of_answer(&question);
         Ok(Some(Event::Reply(IncomingReply {
             call: CallId::new(id),
+            more: question.left > 0,
             status,
             codec: header.codec,
             extensions: None,
@@ -178,10 +182,34 @@ impl Connection {
         Ok(id)
     }
 
+    /// Notes that a reply has come: what it shows, and with the last of a run, what comes back.
+    #[inline]
+    pub(super) fn take_answer(&mut self, question: &Question) {
+        self.session.imply(question.end);
+        self.tell_of_kept_bytes();
+        if question.left == 0 {
+            let Question {
+                depth,
+                calls,
+                bytes,
+                ..
+            } = *question;
+            self.own_credit.calls_answered(depth, calls, bytes);
+        }
+    }
+
+    /// Tells of the credit that came back with a reply.
+    #[inline]
+    pub(super) fn tell_of_answer(&mut self, question: &Question) {
+        if question.left == 0 {
+            self.tell_of_credit(question.depth);
+        }
+    }
+
     fn handle_call(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(depth_of(&call.sections), bytes)?;
         let id = self.open(call.id, pool, bytes, call.keep_answer)?;
-        let refusal = self.refusal_of(&call);
+        let refusal = self.refusal_of(&call.sections, call.codec);
         self.check_batched(call.batched)?;
         let batched = call.batched;
         let call = self.accept_call(id, call)?;
@@ -199,7 +227,7 @@ impl Connection {
     fn handle_oneway(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(depth_of(&call.sections), bytes)?;
         let receipt = OnewayReceipt { depth: pool, bytes };
-        let refusal = self.refusal_of(&call);
+        let refusal = self.refusal_of(&call.sections, call.codec);
         self.check_batched(call.batched)?;
         let batched = call.batched;
         let call = self.accept_call(CallId::new(0), call)?;
@@ -227,17 +255,18 @@ impl Connection {
         self.keep_batched(BatchedCall {
             call,
             receipt,
+            run: None,
             refusal: refusal.map(Box::new),
         });
     }
 
     /// Returns why a call cannot even be looked at, if so.
-    fn refusal_of(&self, call: &Call) -> Option<FaultMessage> {
+    pub(super) fn refusal_of(&self, sections: &Sections, codec: u8) -> Option<FaultMessage> {
         let refuse =
             |kind, message: String| Some(FaultMessage::new(kind, Outcome::NotStarted, message));
-        let depth = depth_of(&call.sections);
+        let depth = depth_of(sections);
         let max_depth = self.given_credit.grants().max_depth;
-        if let Some(tag) = call.sections.unknown_extension {
+        if let Some(tag) = sections.unknown_extension {
             return refuse(
                 FaultKind::Unsupported,
                 format!("the extension {tag:#04x} is not known here"),
@@ -250,9 +279,9 @@ impl Connection {
             );
         }
         if depth > 0 {
-            return self.refusal_of_codec(call.codec);
+            return self.refusal_of_codec(codec);
         }
-        self.refusal_of_new(call.codec)
+        self.refusal_of_new(codec)
     }
 
     /// Returns why a call that waits for no other cannot even be looked at, if so.
@@ -281,7 +310,11 @@ impl Connection {
         ))
     }
 
-    fn accept_call(&mut self, id: CallId, call: Call) -> Result<IncomingCall, Violation> {
+    pub(super) fn accept_call(
+        &mut self,
+        id: CallId,
+        call: Call,
+    ) -> Result<IncomingCall, Violation> {
         let Sections {
             mut extensions,
             table,
@@ -442,10 +475,7 @@ impl Connection {
 
     fn handle_reply(&mut self, reply: Reply) -> Result<(), ConnectionError> {
         let question = self.questions.answered(reply.id)?;
-        self.session.imply(question.end);
-        self.tell_of_kept_bytes();
-        self.own_credit
-            .call_answered(question.depth, question.bytes);
+        self.take_answer(&question);
         let Sections {
             mut extensions,
             unknown_extension,
@@ -463,11 +493,13 @@ impl Connection {
             self.localise(extensions);
         }
         let call = CallId::new(reply.id);
+        let more = question.left > 0;
         let reply = match unknown_extension {
             None => {
                 let Reply { status, codec, .. } = reply;
                 IncomingReply {
                     call,
+                    more,
                     status,
                     codec,
                     extensions,
@@ -478,11 +510,11 @@ impl Connection {
             }
             Some(tag) => {
                 self.give_back(&table);
-                unreadable_reply(call, tag)
+                unreadable_reply(call, more, tag)
             }
         };
         self.events.push_back(Event::Reply(reply));
-        self.tell_of_credit(question.depth);
+        self.tell_of_answer(&question);
         Ok(())
     }
 
@@ -579,7 +611,7 @@ impl Connection {
     }
 }
 
-fn depth_of(sections: &Sections) -> u16 {
+pub(super) fn depth_of(sections: &Sections) -> u16 {
     sections
         .extensions
         .as_ref()
@@ -613,12 +645,13 @@ fn introduce(entry: &TableEntry, introduction: Introduction, place: &mut Incomin
 }
 
 /// Puts a fault into the place of a reply that cannot be understood.
-fn unreadable_reply(call: CallId, tag: u8) -> IncomingReply {
+fn unreadable_reply(call: CallId, more: bool, tag: u8) -> IncomingReply {
     let message = format!("the reply has the extension {tag:#04x}, which is not known here");
     let mut body = BytesMut::new();
     FaultMessage::new(FaultKind::BadReply, Outcome::Ran, message).encode(&mut body);
     IncomingReply {
         call,
+        more,
         status: ReplyStatus::Fault,
         codec: 0,
         extensions: None,

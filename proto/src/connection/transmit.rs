@@ -49,8 +49,9 @@ impl Connection {
             self.session.write_signs_of_life(now);
         }
         let given_credit = &mut self.given_credit;
-        self.answers
-            .free_answered(|answer| given_credit.call_answered(answer.depth, answer.bytes));
+        self.answers.free_answered(|answer| {
+            given_credit.calls_answered(answer.depth, answer.calls, answer.bytes)
+        });
         self.session.transmit(out)
     }
 

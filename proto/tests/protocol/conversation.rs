@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use farref_proto::{
     BatchMode, CallFlags, CallId, Connection, Event, Extensions, ImportId, IncomingRef,
-    OutgoingCall, OutgoingItems, OutgoingReply, StreamEnding, StreamNumber,
+    IncomingResults, OutgoingCall, OutgoingItems, OutgoingReply, StreamEnding, StreamNumber,
 };
 
-use crate::pair::{CLIENT, CODEC, SERVER, call, describe, reply};
+use crate::pair::{CLIENT, CODEC, SERVER, call, describe, reply, results, run};
 
 /// The client's part: binds a name, passes a reference, is called back, uses what it is given, sends oneways, gives
 /// up a call, calls on an answer that has not come, consumes a stream, sends a batch and a stream, and returns everything.
@@ -81,7 +81,16 @@ impl Client {
             }
             Event::Reply(arrived) => {
                 self.events.push(format!("reply {:?}", arrived.body));
-                self.answered(arrived.call, &arrived.table);
+                if !arrived.more {
+                    self.answered(arrived.call, &arrived.table);
+                }
+            }
+            Event::Results(results) => {
+                let IncomingResults { lengths, body, .. } = &results;
+                self.events.push(format!("results {lengths:?} {body:?}"));
+                if !results.more {
+                    self.answered(results.call, &[]);
+                }
             }
             Event::StreamCredit(stream) => {
                 self.item = send_items(&mut self.connection, stream, self.item, 4);
@@ -139,8 +148,10 @@ impl Client {
             connection.cancel(stop);
             self.stop = Some(stop);
             self.tracks = Some(connection.call(&call(b"tracks")).unwrap());
-            connection.begin_batch(BatchMode::GoOn, 3).unwrap();
+            connection.begin_batch(BatchMode::GoOn, 6).unwrap();
             self.others.push(connection.call(&call(b"one")).unwrap());
+            let run = run(&[1, 0, 2], b"abb");
+            self.others.push(connection.call_run(&run).unwrap());
             connection.oneway(&call(b"two"), true).unwrap();
             self.others.push(connection.call(&call(b"three")).unwrap());
             connection.end_batch();
@@ -328,6 +339,15 @@ impl Server {
             Event::Batch(batch) => {
                 for one in batch.calls {
                     self.events.push(format!("batched {:?}", one.call.body));
+                    if let Some(lengths) = one.run {
+                        self.events.push(format!("a run of {lengths:?}"));
+                        let (first, others) = lengths.split_at(1);
+                        let (one_body, body) = one.call.body.split_at(first[0] as usize);
+                        connection.reply(one.call.id, &reply(one_body)).unwrap();
+                        let results = results(others, body);
+                        connection.reply_run(one.call.id, &results).unwrap();
+                        continue;
+                    }
                     match one.receipt {
                         Some(receipt) => connection.oneway_done(receipt),
                         None => {

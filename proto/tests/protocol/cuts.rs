@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use farref_proto::{Connection, Event, Limits, Nonce, Outcome, Time, Token};
+use farref_proto::{Connection, Event, Limits, Nonce, Outcome, Time, Token, features};
 
 use crate::conversation::{Client, Server};
 use crate::pair::{client_config, server_config};
@@ -79,6 +79,8 @@ impl World {
         let (mut client, mut server) = (client_config(), server_config());
         client.limits = plan.limits();
         server.limits = plan.limits();
+        client.features = features::RUNS;
+        server.features = features::RUNS;
         if plan.token {
             client.token = Some(Token::new("sesame"));
             server.token = Some(Token::new("sesame"));

@@ -23,6 +23,7 @@ mod promises;
 mod reference_model;
 mod references;
 mod resuming;
+mod runs;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod shutdown;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use farref_proto::{
     CallId, ClientConfig, Connection, ConnectionError, Event, Extensions, IncomingCall,
-    IncomingReply, InstanceId, Nonce, OutgoingCall, OutgoingReply, ReplyStatus, ResumeRequest,
-    SendError, ServerConfig, SessionId, SessionSecret, TableEntry, Time,
+    IncomingReply, InstanceId, Nonce, OutgoingCall, OutgoingReply, OutgoingResults, OutgoingRun,
+    ReplyStatus, ResumeRequest, SendError, ServerConfig, SessionId, SessionSecret, TableEntry,
+    Time,
 };
 
 pub(crate) const CLIENT: InstanceId = InstanceId::from_bytes([0xc1; 16]);
@@ -308,4 +309,36 @@ pub(crate) fn frame(message: &farref_proto::message::Message) -> Bytes {
     let mut out = BytesMut::new();
     message.encode(&mut out);
     out.freeze()
+}
+
+/// Calls of a run, whose arguments have these lengths.
+pub(crate) fn run<'a>(lengths: &'a [u32], body: &'a [u8]) -> OutgoingRun<'a> {
+    let OutgoingCall {
+        target,
+        method_index,
+        method_hash,
+        shape,
+        codec,
+        extensions,
+        ..
+    } = call(body);
+    OutgoingRun {
+        target,
+        method_index,
+        method_hash,
+        shape,
+        codec,
+        extensions,
+        lengths,
+        body,
+    }
+}
+
+/// What calls of a run have returned.
+pub(crate) fn results<'a>(lengths: &'a [u32], body: &'a [u8]) -> OutgoingResults<'a> {
+    OutgoingResults {
+        codec: CODEC,
+        lengths,
+        body,
+    }
 }

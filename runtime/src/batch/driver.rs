@@ -2,21 +2,20 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
 use farref_proto::BatchMode;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use crate::call::deadline_exceeded;
+use super::grouping::wait;
+use super::runs::Run;
+use crate::FaultKind;
 use crate::call::member::{Ended, Member, skipped};
 use crate::context::{CallName, after};
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
-use crate::far::ReadyCall;
-use crate::session::{Answer, GroupSent, Session, Ticket, WaitingGroup};
-use crate::{FaultKind, Outcome};
+use crate::far::Found;
+use crate::session::{Answer, Results};
 
 /// What is asked of a batch as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +59,7 @@ pub(super) fn send<'a>(
             mode: options.mode,
             oneway: options.oneway,
             open: Vec::new(),
+            runs: Vec::new(),
             failed: None,
             fault: None,
         };
@@ -68,11 +68,12 @@ pub(super) fn send<'a>(
     })
 }
 
-struct Driver<'a> {
-    members: Vec<Box<dyn Member + 'a>>,
+pub(super) struct Driver<'a> {
+    pub(super) members: Vec<Box<dyn Member + 'a>>,
     /// How far each of the members has come.
-    open: Vec<Open>,
-    mode: BatchMode,
+    pub(super) open: Vec<Open>,
+    pub(super) runs: Vec<Run>,
+    pub(super) mode: BatchMode,
     /// Whether none of the calls is answered.
     oneway: bool,
     /// The call that stopped the batch.
@@ -83,11 +84,13 @@ struct Driver<'a> {
 
 /// How far a call has come.
 #[derive(Debug)]
-enum Open {
+pub(super) enum Open {
     /// To be made in this process, without a byte being encoded.
     Near,
     /// Encoded.
     Far,
+    /// Encoded, as one of the calls of this run.
+    Run(usize),
     /// It cannot be made, which counts when it has its turn.
     Failed(Fault),
     Ended,
@@ -117,6 +120,7 @@ impl Driver<'_> {
                     let ended = poll_fn(|cx| member.poll_near(cx)).await;
                     self.ended(next, ended);
                 }
+                Open::Run(_) => self.call_group(next).await,
                 Open::Far => match self.members[next].far() {
                     Some(far) if far.stays_here() => {
                         let reply = poll_fn(|cx| far.poll(cx)).await;
@@ -136,16 +140,32 @@ impl Driver<'_> {
     async fn begin(&mut self, options: Options) {
         let deadline = options.timeout.and_then(after);
         self.open.reserve_exact(self.members.len());
-        for member in &mut self.members {
-            self.open
-                .push(match member.begin(options.oneway, deadline) {
-                    Ok(()) if member.far().is_some() => Open::Far,
-                    Ok(()) => Open::Near,
-                    Err(fault) => Open::Failed(fault),
-                });
+        let run_key = |members: &[Box<dyn Member + '_>], number: usize| {
+            let member = members.get(number).filter(|_| !options.oneway)?;
+            member.run_key()
+        };
+        let mut before = None;
+        let mut next = run_key(&self.members, 0);
+        for number in 0..self.members.len() {
+            let key = std::mem::replace(&mut next, run_key(&self.members, number + 1));
+            let continues = key.is_some() && key == before;
+            let joined = match key {
+                // A call that stands alone among others is none the better for being a run.
+                Some(key) if continues || next == Some(key) => {
+                    self.join_run(number, continues, deadline)
+                }
+                _ => None,
+            };
+            let open = match joined {
+                Some(open) => open,
+                None => begin(&mut *self.members[number], options.oneway, deadline),
+            };
+            before = key.filter(|_| matches!(open, Open::Run(_)));
+            self.open.push(open);
         }
         for (member, open) in self.members.iter_mut().zip(&mut self.open) {
-            if let Some(far) = member.far()
+            if matches!(open, Open::Far)
+                && let Some(far) = member.far()
                 && far.must_prepare()
                 && let Err(fault) = far.prepare().await
             {
@@ -154,38 +174,92 @@ impl Driver<'_> {
         }
     }
 
+    /// Encodes a call into the run of the one before it, or into a new one. Returns how far it has come then; nothing if it
+    /// is to be begun by itself.
+    fn join_run(
+        &mut self,
+        number: usize,
+        continues: bool,
+        deadline: Option<Instant>,
+    ) -> Option<Open> {
+        let member = &mut self.members[number];
+        if !continues {
+            self.runs.push(member.start_run(number, deadline)?);
+        }
+        let run = self.runs.last_mut()?;
+        let open = match member.join_run(run) {
+            Ok(true) => return Some(Open::Run(self.runs.len() - 1)),
+            Ok(false) => Open::Far,
+            Err(fault) => Open::Failed(fault),
+        };
+        if run.is_empty() {
+            self.runs.pop();
+        }
+        Some(open)
+    }
+
+    /// Has a call of a run go on by itself.
+    fn leave_run(&mut self, number: usize) {
+        if let Open::Run(run) = self.open[number] {
+            let deadline = self.runs[run].extras.deadline;
+            self.open[number] = begin(&mut *self.members[number], false, deadline);
+        }
+    }
+
+    /// Finds where a call can be sent now, and maybe others with it. If it ends instead, or goes another way, that is done.
+    async fn find(&mut self, first: usize) -> Option<Found> {
+        if let Open::Run(run) = self.open[first] {
+            let found = self.runs[run].find();
+            if found.is_none() {
+                let end = self.end_of_run(first);
+                (first..end).for_each(|number| self.leave_run(number));
+            }
+            return found;
+        }
+        let far = self.members[first].far()?;
+        match far.find().await {
+            Ok(Some(found)) => Some(found),
+            Ok(None) => {
+                let reply = poll_fn(|cx| far.poll(cx)).await;
+                self.settle(first, reply);
+                None
+            }
+            Err(fault) => {
+                self.conclude(first, Err(fault)).await;
+                None
+            }
+        }
+    }
+
+    /// The first call behind this one that is not of its run.
+    pub(super) fn end_of_run(&self, number: usize) -> usize {
+        end_of_run(&self.open, number)
+    }
+
     /// Sends the call, and as many of those behind it as go together with it, and takes their answers. Those that are
     /// to be made again stay open.
     async fn call_group(&mut self, first: usize) {
-        let Some(far) = self.members[first].far() else {
+        let Some(found) = self.find(first).await else {
             return;
         };
-        let found = match far.find().await {
-            Ok(Some(found)) => found,
-            Ok(None) => {
-                let reply = poll_fn(|cx| far.poll(cx)).await;
-                return self.settle(first, reply);
-            }
-            Err(fault) => return self.conclude(first, Err(fault)).await,
-        };
-        let behind = self.members[first + 1..].iter_mut();
-        let mut end = first + 1;
-        for (member, open) in behind.zip(&self.open[first + 1..]) {
-            let joins = match (open, member.far()) {
-                (Open::Far, Some(far)) => far.join(&found),
+        let mut end = self.end_of_run(first).max(first + 1);
+        while end < self.open.len() {
+            let joins = match &self.open[end] {
+                Open::Far => self.members[end].far().is_some_and(|far| far.join(&found)),
+                Open::Run(run) => self.runs[*run].join(&found),
                 _ => false,
             };
             if !joins {
                 break;
             }
-            end += 1;
+            end = self.end_of_run(end).max(end + 1);
         }
-        let group = first..end;
-        let sent = send_group(found.session(), self.mode, &mut self.members[group]).await;
+        let sent = self.send_group(found.session(), first..end).await;
         let (mut waiting, refused) = match sent {
             Ok(sent) => sent,
             Err(fault) => {
                 self.reopen(first + 1..end);
+                self.leave_run(first);
                 return self.conclude(first, Err(fault)).await;
             }
         };
@@ -199,34 +273,80 @@ impl Driver<'_> {
         {
             self.open[sent] = Open::Failed(fault);
         }
-        for member in &mut self.members[first..sent] {
-            if let Some(far) = member.far() {
-                far.oneway_is_sent();
-            }
+        let mut deadlines = Vec::new();
+        for (number, open) in self.open[..sent].iter().enumerate().skip(first) {
+            let deadline = match open {
+                Open::Run(run) => self.runs[*run].extras.deadline,
+                _ => self.members[number].far().and_then(|far| {
+                    far.oneway_is_sent();
+                    far.deadline()
+                }),
+            };
+            deadlines.extend(deadline.map(|deadline| (number - first, deadline)));
         }
-        let answers = wait(&mut waiting, &mut self.members[first..sent]).await;
+        let answers = wait(&mut waiting, deadlines).await;
+        self.take_answers(first, answers).await;
+    }
+
+    /// Takes the answers to the calls from this one on. Those that are to be made again stay open.
+    async fn take_answers(&mut self, first: usize, answers: Vec<Answer>) {
+        let mut number = first;
         let mut is_reopened = false;
-        for (index, answer) in (first..sent).zip(answers) {
+        for answer in answers {
             match answer {
-                Answer::Sent => self.sent(index),
-                Answer::Reply(Err(fault), _)
-                    if fault.kind() == FaultKind::Skipped && is_reopened =>
-                {
-                    // What it was skipped for is made again, and it comes after that.
-                    self.reopen(index..index + 1);
+                Answer::Sent => {
+                    self.sent(number);
+                    number += 1;
                 }
+                Answer::Results(results) => number = self.take_results(number, results),
                 Answer::Reply(reply, annotations) => {
-                    if let Some(far) = self.members[index].far() {
+                    if let Some(far) = self.members[number].far() {
                         far.note(annotations);
                     }
-                    match reply {
-                        Ok(reply) => self.answered(index, Ok(reply)),
-                        refused => self.conclude(index, refused).await,
+                    self.take_reply(number, reply, &mut is_reopened).await;
+                    number += 1;
+                }
+                Answer::Failed(count, fault) => {
+                    for _ in 0..count {
+                        let reply = Err(fault.clone());
+                        self.take_reply(number, reply, &mut is_reopened).await;
+                        number += 1;
                     }
-                    is_reopened |= !matches!(self.open[index], Open::Ended);
                 }
             }
         }
+    }
+
+    /// Takes what calls of a run have returned, from this one on. Returns the one behind them.
+    fn take_results(&mut self, first: usize, results: Results) -> usize {
+        let mut number = first;
+        let mut start = 0;
+        for length in results.lengths {
+            let end = start + length as usize;
+            let body = results.body.slice(start..end);
+            let reply = RawReply::result(results.codec, results.budget, body);
+            self.settle(number, Ok(reply));
+            (start, number) = (end, number + 1);
+        }
+        number
+    }
+
+    async fn take_reply(&mut self, number: usize, reply: Result<RawReply>, is_reopened: &mut bool) {
+        match reply {
+            Err(fault) if fault.kind() == FaultKind::Skipped && *is_reopened => {
+                // What it was skipped for is made again, and it comes after that.
+                self.reopen(number..number + 1);
+                return;
+            }
+            Ok(reply) => self.answered(number, Ok(reply)),
+            Err(fault) => {
+                if fault.kind() != FaultKind::Skipped {
+                    self.leave_run(number);
+                }
+                self.conclude(number, Err(fault)).await;
+            }
+        }
+        *is_reopened |= !matches!(self.open[number], Open::Ended);
     }
 
     /// Has calls made again that were not sent.
@@ -298,86 +418,23 @@ impl Driver<'_> {
     }
 }
 
-/// Sends calls as one group when there is room. Returns who waits for the answers, and why the call behind those that
-/// were sent could not be.
-async fn send_group(
-    session: &Arc<Session>,
-    mode: BatchMode,
-    members: &mut [Box<dyn Member + '_>],
-) -> Result<(WaitingGroup, Option<Fault>)> {
-    let first = members.first_mut().and_then(|member| member.far());
-    let (depth, deadline) = first.map_or((0, None), |far| (far.room_depth(), far.deadline()));
-    let mut place = Place {
-        session,
-        depth,
-        ticket: Ticket::none(),
-    };
-    let mut timer: Option<Pin<Box<Sleep>>> = None;
-    poll_fn(|cx| {
-        // `Send` is asked of the members, and nothing else.
-        let members = &mut *members;
-        let calls: Vec<ReadyCall<'_>> = members
-            .iter()
-            .map_while(|member| member.group_call())
-            .collect();
-        match session.send_group(mode, &calls, &mut place.ticket, cx) {
-            Ok(GroupSent::Queued) => {}
-            Ok(GroupSent::Sent { waiting, refused }) => return Poll::Ready(Ok((waiting, refused))),
-            Err(fault) => return Poll::Ready(Err(fault)),
-        }
-        let Some(deadline) = deadline else {
-            return Poll::Pending;
-        };
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(deadline_exceeded(Outcome::NotStarted)))
-    })
-    .await
-}
-
-/// A place in the queue for room, given up when it is dropped.
-struct Place<'a> {
-    session: &'a Session,
-    depth: u16,
-    ticket: Ticket,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let ticket = std::mem::replace(&mut self.ticket, Ticket::none());
-        if ticket != Ticket::none() {
-            self.session.leave_queue(self.depth, ticket);
-        }
+/// Begins a call that is not one of a run.
+fn begin(member: &mut dyn Member, oneway: bool, deadline: Option<Instant>) -> Open {
+    match member.begin(oneway, deadline) {
+        Ok(()) if member.far().is_some() => Open::Far,
+        Ok(()) => Open::Near,
+        Err(fault) => Open::Failed(fault),
     }
 }
 
-/// Waits for the answers. A call whose deadline passes is given up, and the others go on.
-async fn wait(waiting: &mut WaitingGroup, members: &mut [Box<dyn Member + '_>]) -> Vec<Answer> {
-    let deadlines: Vec<Option<Instant>> = members
-        .iter_mut()
-        .map(|member| member.far().and_then(|far| far.deadline()))
-        .collect();
-    let mut deadline = deadlines.iter().flatten().min().copied();
-    let mut timer: Option<Pin<Box<Sleep>>> = None;
-    poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(answers) = waiting.poll(cx) {
-                return Poll::Ready(answers);
-            }
-            let Some(instant) = deadline else {
-                return Poll::Pending;
-            };
-            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(instant)));
-            ready!(timer.as_mut().poll(cx));
-            waiting.give_up(&deadline_exceeded(Outcome::Unknown), |index| {
-                deadlines[index].is_some_and(|deadline| deadline <= instant)
-            });
-            let later = deadlines.iter().flatten().filter(|later| **later > instant);
-            deadline = later.min().copied();
-            if let Some(later) = deadline {
-                timer.as_mut().reset(later);
-            }
-        }
-    })
-    .await
+/// The first call behind this one that is not of its run.
+fn end_of_run(open: &[Open], number: usize) -> usize {
+    let Open::Run(run) = open[number] else {
+        return number;
+    };
+    let behind = open[number..].iter();
+    number
+        + behind
+            .take_while(|open| matches!(open, Open::Run(other) if *other == run))
+            .count()
 }

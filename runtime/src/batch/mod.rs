@@ -7,22 +7,25 @@
 //! [`batch`] takes a tuple of calls; [`Batch`] takes a number of them that is known only at run time.
 
 mod driver;
+mod grouping;
 mod join;
+pub(crate) mod results;
+pub(crate) mod runs;
 mod tuple;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::driver::Options;
 pub use self::join::Join;
+use self::results::{Tables, Wanted};
 pub use self::tuple::{AllOrFirst, CallValue, Calls, Each, Together, batch};
 use crate::blocking;
 use crate::call::Call;
-use crate::call::member::{Member, Place, Placed};
+use crate::call::member::{Member, Placed};
 use crate::error::{Failure, Fault, Result};
 use crate::proxy::Proxy;
 use crate::started::{self, Started};
@@ -74,12 +77,13 @@ use crate::{FaultKind, Outcome};
 #[derive(Default)]
 pub struct Batch<'a> {
     members: Vec<Box<dyn Member + 'a>>,
+    results: Tables,
     options: Options,
 }
 
 /// Where the result of a call of a [`Batch`] will be.
 #[must_use = "this is where the result of the call will be"]
-pub struct Slot<T, X>(Arc<Place<T, X>>);
+pub struct Slot<T, X>(Wanted<T, X>);
 
 impl<T, X: From<Fault>> Slot<T, X> {
     /// Takes the result of the call, once the batch was sent.
@@ -100,13 +104,13 @@ impl<T, X: From<Fault>> Slot<T, X> {
 
     /// Whether the call has ended.
     pub fn is_ready(&self) -> bool {
-        !self.0.is_empty()
+        self.0.is_ready()
     }
 }
 
 impl<T, X> fmt::Debug for Slot<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.0.is_empty() { "empty" } else { "ready" };
+        let state = if self.0.is_ready() { "ready" } else { "empty" };
         write!(f, "Slot({state})")
     }
 }
@@ -125,12 +129,9 @@ impl<'a> Batch<'a> {
         T: Send + 'static,
         X: Failure<T> + Send + 'static,
     {
-        let place = Place::empty();
-        self.members.push(Box::new(Placed {
-            call,
-            place: Arc::clone(&place),
-        }));
-        Slot(place)
+        let (place, wanted) = self.results.place();
+        self.members.push(Box::new(Placed { call, place }));
+        Slot(wanted)
     }
 
     /// Runs all calls, also those behind one that failed.
@@ -168,10 +169,8 @@ impl<'a> Batch<'a> {
     /// Dropping the future gives all calls up that have not ended: the one that runs is cancelled, those behind it are
     /// not started.
     pub fn send(&mut self) -> Sending<'a> {
-        Sending(driver::send(
-            std::mem::take(&mut self.members),
-            self.options,
-        ))
+        let members = self.take();
+        Sending(driver::send(members, self.options))
     }
 
     /// Sends the calls now, and returns what is told of their end later. The results are in the slots then.
@@ -182,8 +181,8 @@ impl<'a> Batch<'a> {
     }
 
     fn detach(&mut self) -> Sending<'static> {
-        let members = std::mem::take(&mut self.members);
-        let detached = members
+        let detached = self
+            .take()
             .into_iter()
             .map(|member| member.detach(false))
             .collect();
@@ -202,7 +201,12 @@ impl<'a> Batch<'a> {
     /// Dropping the future sends no more calls. Those that were sent run.
     pub fn send_oneway(&mut self) -> Sending<'a> {
         let options = self.options.oneway();
-        Sending(driver::send(std::mem::take(&mut self.members), options))
+        Sending(driver::send(self.take(), options))
+    }
+
+    fn take(&mut self) -> Vec<Box<dyn Member + 'a>> {
+        self.results = Tables::default();
+        std::mem::take(&mut self.members)
     }
 }
 

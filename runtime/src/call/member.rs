@@ -1,47 +1,25 @@
 //! A call as one of a batch: it is begun, and its answer decoded, for whoever sends all of them.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
 use super::starting::DetachedCall;
-use super::{Call, DecodeFn, State, polled_again};
+use super::{Call, DecodeFn, State, deadline_of, polled_again};
 use crate::Outcome;
+use crate::batch::results::Place;
+use crate::batch::runs::{Run, RunKey};
 use crate::codec::Codec;
-use crate::context::{CallName, earlier};
+use crate::context::{CallName, Scope, earlier};
+use crate::descriptor::MethodKind;
 use crate::dispatch::RawReply;
 use crate::error::{Failure, Fault, Result};
-use crate::far::{FarCall, ReadyCall};
-use crate::proxy::Proxy;
+use crate::far::{Encoded, Extras, FarCall, OnewayMode, ReadyCall};
+use crate::proxy::{Proxy, TargetKind};
+use crate::remote::Remote;
 use crate::{FaultKind, versions};
-
-/// The place of a call's result: empty until the call has ended, and again once the result was taken.
-pub(crate) struct Place<T, X>(Mutex<Option<std::result::Result<T, X>>>);
-
-impl<T, X> Place<T, X> {
-    pub(crate) fn empty() -> Arc<Self> {
-        Arc::new(Place(Mutex::new(None)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<std::result::Result<T, X>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn put(&self, result: std::result::Result<T, X>) {
-        let old = self.lock().replace(result);
-        drop(old);
-    }
-
-    pub(crate) fn take(&self) -> Option<std::result::Result<T, X>> {
-        self.lock().take()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_none()
-    }
-}
 
 /// How a call of a batch ended: the error of a failed one is a fault, or the method's own.
 pub(crate) type Ended = std::result::Result<(), Option<Fault>>;
@@ -56,6 +34,16 @@ pub(crate) trait Member: Send {
 
     /// Begins the call, and encodes its arguments if it is not to be made near.
     fn begin(&mut self, oneway: bool, deadline: Option<Instant>) -> Result<()>;
+
+    /// What calls have in common with this one that may be of one run with it. Nothing if it is to be sent by itself.
+    fn run_key(&self) -> Option<RunKey>;
+
+    /// Begins a run with this call, which is the one of this number in its batch, unless it turns out that it is to be
+    /// sent by itself.
+    fn start_run(&self, number: usize, deadline: Option<Instant>) -> Option<Run>;
+
+    /// Adds the call to a run that it goes with. Returns whether it did: if not, it has begun, to be sent by itself.
+    fn join_run(&mut self, run: &mut Run) -> Result<bool>;
 
     /// The call by frames, once it has begun and unless it is made near.
     fn far(&mut self) -> Option<&mut FarCall>;
@@ -85,7 +73,7 @@ pub(crate) trait Member: Send {
 /// A call and the place of its result.
 pub(crate) struct Placed<'a, P: Proxy, A, T, X: Failure<T>> {
     pub(crate) call: Call<'a, P, A, T, X>,
-    pub(crate) place: Arc<Place<T, X>>,
+    pub(crate) place: Place<T, X>,
 }
 
 impl<P, A, T, X> Member for Placed<'_, P, A, T, X>
@@ -107,6 +95,86 @@ where
             options.deadline = earlier(options.deadline, deadline);
         }
         call.begin(None)
+    }
+
+    fn run_key(&self) -> Option<RunKey> {
+        let call = &self.call;
+        let target = call.proxy.target();
+        match (&call.state, &call.options, &target.options, &target.kind) {
+            (State::Idle, None, None, TargetKind::Remote(Remote::Far(reference))) => Some(RunKey {
+                reference: Arc::as_ptr(reference).addr(),
+                interface: std::ptr::from_ref(P::DESCRIPTOR).addr(),
+                method: call.index,
+            }),
+            _ => None,
+        }
+    }
+
+    fn start_run(&self, number: usize, deadline: Option<Instant>) -> Option<Run> {
+        let TargetKind::Remote(remote) = &self.call.proxy.target().kind else {
+            return None;
+        };
+        let Remote::Far(reference) = remote else {
+            return None;
+        };
+        let method = self.call.method();
+        let is_answered = matches!(
+            method.kind,
+            MethodKind::Call | MethodKind::AttributeRead | MethodKind::AttributeWrite
+        );
+        // A call that is counted or traced is seen by itself, and one that may be made again is kept by itself.
+        let is_plain = is_answered
+            && !method.flags.idempotent
+            && !cfg!(any(feature = "metrics", feature = "tracing"))
+            && reference.promise().is_none()
+            && !remote.is_intercepted();
+        if !is_plain || !reference.ready().ok()??.session.takes_runs() {
+            return None;
+        }
+        let codec = remote.codec();
+        let extras = Extras {
+            deadline: earlier(deadline, deadline_of(None, None, OnewayMode::Answered)),
+            scope: Scope::current(),
+            ..Extras::default()
+        };
+        let key = self.call.key(codec);
+        Some(Run::new(reference, key, codec, extras, number))
+    }
+
+    fn join_run(&mut self, run: &mut Run) -> Result<bool> {
+        let call = &mut self.call;
+        let arguments = call.arguments.as_ref().ok_or_else(polled_again)?;
+        let count = call.method().argument_count();
+        let (codec, deadline) = (run.codec, run.extras.deadline);
+        let body = run.body();
+        let start = body.len();
+        let encode = call.encode;
+        let encoded = Encoded::append(codec, count, body, |out| encode(arguments, out));
+        let (attachments, transferred) = match encoded {
+            Ok(beside) => beside,
+            Err(fault) => {
+                body.truncate(start);
+                return Err(fault);
+            }
+        };
+        let length = body.len() - start;
+        if attachments.is_empty() && transferred.is_empty() && length <= Run::LONGEST {
+            run.add(length);
+            return Ok(true);
+        }
+        let encoded = Encoded {
+            key: run.key,
+            codec,
+            body: run.body().split_off(start),
+            attachments,
+            transferred,
+        };
+        let TargetKind::Remote(remote) = &call.proxy.target().kind else {
+            return Err(polled_again());
+        };
+        let plan = call.plan(remote, OnewayMode::Answered, deadline);
+        call.state = State::Far(plan.far_call(encoded, None));
+        Ok(false)
     }
 
     fn far(&mut self) -> Option<&mut FarCall> {
@@ -180,7 +248,7 @@ where
 struct Detached<T, X> {
     call: DetachedCall,
     decode: DecodeFn<T, X>,
-    place: Arc<Place<T, X>>,
+    place: Place<T, X>,
 }
 
 impl<T, X> Detached<T, X>
@@ -209,6 +277,18 @@ where
             }
             Err(fault) => Err(fault.clone()),
         }
+    }
+
+    fn run_key(&self) -> Option<RunKey> {
+        None
+    }
+
+    fn start_run(&self, _: usize, _: Option<Instant>) -> Option<Run> {
+        None
+    }
+
+    fn join_run(&mut self, _: &mut Run) -> Result<bool> {
+        Err(polled_again())
     }
 
     fn far(&mut self) -> Option<&mut FarCall> {

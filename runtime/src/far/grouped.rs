@@ -12,7 +12,7 @@ use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
 use crate::object::ExportKind;
 use crate::promise::Way;
-use crate::remote::{Bound, CallTarget, Remote};
+use crate::remote::{Bound, CallTarget, FarReference, Remote};
 use crate::session::{Session, Ticket};
 
 /// A call that is ready to be sent.
@@ -30,6 +30,22 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    pub(crate) fn at(remote: Remote, bound: Arc<Bound>) -> Self {
+        Found { remote, bound }
+    }
+
+    /// Where a reference leads, if that is in the same session.
+    pub(crate) fn place_of(&self, reference: &Arc<FarReference>) -> Option<Arc<Bound>> {
+        match &self.remote {
+            // The first call has its turn, and this one comes right behind it.
+            Remote::Far(known) if Arc::ptr_eq(known, reference) => Some(Arc::clone(&self.bound)),
+            _ => match reference.ready() {
+                Ok(Some(bound)) if Arc::ptr_eq(&bound.session, self.session()) => Some(bound),
+                _ => None,
+            },
+        }
+    }
+
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.bound.session
     }
@@ -148,13 +164,8 @@ impl FarCall {
         let Remote::Far(reference) = &self.remote else {
             return false;
         };
-        let bound = match &first.remote {
-            // The first call has its turn, and this one comes right behind it.
-            Remote::Far(known) if Arc::ptr_eq(known, reference) => Arc::clone(&first.bound),
-            _ => match reference.ready() {
-                Ok(Some(bound)) if Arc::ptr_eq(&bound.session, first.session()) => bound,
-                _ => return false,
-            },
+        let Some(bound) = first.place_of(reference) else {
+            return false;
         };
         self.observe();
         self.observed.is_for(&bound.session);

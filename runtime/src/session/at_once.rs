@@ -28,7 +28,7 @@ pub(super) enum AtOnce {
 impl Session {
     /// The object, and its method, of a call that can be served at once, as far as the session can tell.
     #[inline]
-    fn plain_method<'a>(
+    pub(super) fn plain_method<'a>(
         &self,
         call: &IncomingCall,
         target: &'a Result<Arc<Export>>,

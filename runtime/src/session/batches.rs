@@ -10,6 +10,7 @@ use farref_proto::{BatchMode, FaultKind, IncomingBatch};
 use super::ending::ServedTogether;
 use super::inbox::{Arrived, Work};
 use super::promises::{promise_of, unknown};
+use super::runs::{ArrivedRun, RunServed};
 use super::serving::{AnswerKind, Canceller, Finished, SessionAnswer, Watch};
 use super::{IncomingCallId, Session, State};
 use crate::call::member::skipped;
@@ -23,13 +24,19 @@ use crate::task;
 /// The calls of a batch that have not begun.
 pub(crate) struct ArrivedBatch {
     mode: BatchMode,
-    calls: VecDeque<Arrived>,
+    calls: VecDeque<Next>,
     /// The call that failed, in a batch that stops there.
     stopped: Option<CallName>,
     /// Whether what the next call is for was looked for, where that is the answer of another call.
     is_resolved: bool,
     /// How its calls are cancelled, once it has left the reader.
     cancelling: Option<Arc<Cancelling>>,
+}
+
+/// What a batch goes on with.
+enum Next {
+    Call(Arrived),
+    Run(ArrivedRun),
 }
 
 /// What the calls that a batch has not ended are cancelled by, once it is in a task.
@@ -71,7 +78,7 @@ impl Cancelling {
         }
     }
 
-    fn is_cancelled(&self, call: Option<IncomingCallId>) -> bool {
+    pub(super) fn is_cancelled(&self, call: Option<IncomingCallId>) -> bool {
         let cancelled = self.lock();
         cancelled.all || call.is_some_and(|call| cancelled.calls.contains(&call))
     }
@@ -100,27 +107,53 @@ struct Pending {
 impl ArrivedBatch {
     /// How many calls have not begun.
     pub(super) fn len(&self) -> usize {
-        self.calls.len()
+        let count = |next: &Next| match next {
+            Next::Call(_) => 1,
+            Next::Run(run) => run.len(),
+        };
+        self.calls.iter().map(count).sum()
+    }
+
+    /// Takes the next call, and the way of its answer if it is one of a run.
+    fn next(&mut self) -> Option<(Arrived, Option<AnswerKind>)> {
+        loop {
+            match self.calls.pop_front()? {
+                Next::Call(arrived) => return Some((arrived, None)),
+                Next::Run(mut run) => {
+                    if let Some((arrived, kind)) = run.next() {
+                        self.calls.push_front(Next::Run(run));
+                        return Some((arrived, Some(kind)));
+                    }
+                }
+            }
+        }
     }
 
     /// Notes how a call ended.
     fn ended(&mut self, call: CallName, result: &Result<Reply>) {
-        let has_failed = result.as_ref().map_or(true, |reply| reply.is_error);
-        if has_failed && self.mode == BatchMode::Stop && self.stopped.is_none() {
+        if result.as_ref().map_or(true, |reply| reply.is_error) {
+            self.failed(call);
+        }
+    }
+
+    fn failed(&mut self, call: CallName) {
+        if self.mode == BatchMode::Stop && self.stopped.is_none() {
             self.stopped = Some(call);
         }
     }
 
     /// The call whose answer the next call is for, if that was not looked for.
     fn awaits(&self) -> Option<IncomingCallId> {
-        let next = self.calls.front()?;
+        let Some(Next::Call(next)) = self.calls.front() else {
+            return None;
+        };
         let awaits = next.call.pipelined && !self.is_resolved && self.stopped.is_none();
         awaits.then(|| promise_of(next))
     }
 
     /// Takes what the next call is for.
     pub(super) fn resolve(&mut self, target: Result<Arc<Export>>) {
-        if let Some(next) = self.calls.front_mut() {
+        if let Some(Next::Call(next)) = self.calls.front_mut() {
             next.target = target;
             self.is_resolved = true;
         }
@@ -146,10 +179,10 @@ impl ArrivedBatch {
     }
 
     fn call_ids(&self) -> impl Iterator<Item = IncomingCallId> {
-        self.calls
-            .iter()
-            .filter(|arrived| arrived.receipt.is_none())
-            .map(|arrived| arrived.call.id)
+        self.calls.iter().filter_map(|next| match next {
+            Next::Call(arrived) => arrived.receipt.is_none().then_some(arrived.call.id),
+            Next::Run(run) => Some(run.id()),
+        })
     }
 }
 
@@ -172,7 +205,10 @@ impl Session {
                     _ => Fault::from_message(*refusal).blaming_caller(),
                 });
             }
-            arrived
+            match batched.run {
+                Some(lengths) => Next::Run(ArrivedRun::new(arrived, lengths)),
+                None => Next::Call(arrived),
+            }
         });
         Work::Batch(ArrivedBatch {
             mode: batch.mode,
@@ -194,6 +230,8 @@ impl Session {
     ) {
         let pending = self.run_batch(batch, served, finished, Some(watch), cx);
         if let Some((batch, pending)) = pending {
+            // What comes from the task comes behind.
+            self.answer_now(finished, served);
             let served = served.give_many_away(batch.len() + 1);
             self.move_to_task(batch, pending, served);
         }
@@ -215,19 +253,40 @@ impl Session {
                 self.answer_now(finished, served);
                 batch = self.next_of_batch(batch, promise, served)?;
             }
-            let mut arrived = batch.calls.pop_front()?;
-            batch.is_resolved = false;
-            if arrived.call.ordered && batch.stopped.is_none() {
-                self.serve_ordered(arrived, served, finished, cx);
-                continue;
+            let mut waiting = None;
+            if let Some(Next::Run(run)) = batch.calls.front_mut()
+                && batch.stopped.is_none()
+            {
+                let cancelling = batch.cancelling.as_deref();
+                let watch = watch.as_deref_mut();
+                match self.serve_run(run, cancelling, served, finished, watch) {
+                    RunServed::UpTo => {}
+                    RunServed::Failed(name) => {
+                        batch.failed(name);
+                        continue;
+                    }
+                    RunServed::Waits(handler, kind) => waiting = Some((handler, kind)),
+                }
             }
-            if batch.stopped.is_some() {
-                // Its handler only says why; what it transferred goes back now.
-                drop(arrived.transferred.take());
-            }
-            let call = arrived.call.id;
-            let is_cancelled = arrived.receipt.is_none() && batch.is_cancelled(call);
-            let (mut handler, kind) = self.handler(arrived);
+            let (mut handler, kind, is_cancelled) = match waiting {
+                Some((handler, kind)) => (handler, kind, false),
+                None => {
+                    let (mut arrived, of_run) = batch.next()?;
+                    batch.is_resolved = false;
+                    if arrived.call.ordered && batch.stopped.is_none() {
+                        self.serve_ordered(arrived, served, finished, cx);
+                        continue;
+                    }
+                    if batch.stopped.is_some() {
+                        // Its handler only says why; what it transferred goes back now.
+                        drop(arrived.transferred.take());
+                    }
+                    let call = arrived.call.id;
+                    let is_cancelled = arrived.receipt.is_none() && batch.is_cancelled(call);
+                    let (handler, kind) = self.handler(arrived);
+                    (handler, of_run.unwrap_or(kind), is_cancelled)
+                }
+            };
             let name = handler.scope.call_name();
             let result = if let Some(failed) = batch.stopped {
                 Err(skipped(name, failed))

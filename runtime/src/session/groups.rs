@@ -1,19 +1,17 @@
-//! Groups of calls: sent under one lock, answered to one waker.
+//! Groups of calls that were sent: answered to one waker.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use farref_proto::{BatchMode, CallId, FaultKind, IncomingReply, Seldom, SendError};
+use farref_proto::{Body, CallId, FaultKind, IncomingReply, IncomingResults, Seldom};
 
+use super::Session;
 use super::inbox::Garbage;
-use super::refusals::send_fault;
-use super::sending::overloaded;
-use super::{Session, Ticket};
 use crate::Outcome;
+use crate::codec::{Budget, Codec};
 use crate::context::Annotations;
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
-use crate::far::{OnewayMode, ReadyCall};
 use crate::transferred::Transferred;
 
 /// The groups that wait for answers.
@@ -23,26 +21,84 @@ pub(super) struct Groups {
     free: Vec<usize>,
 }
 
-struct Group {
+pub(super) struct Group {
     /// Who waits for the last of the answers.
-    waker: Waker,
-    missing: usize,
-    members: Vec<Member>,
+    pub(super) waker: Waker,
+    pub(super) missing: usize,
+    pub(super) members: Vec<Member>,
 }
 
-enum Member {
+pub(super) enum Member {
     Asked(CallId),
     Answered(IncomingReply, Seldom<Transferred>),
     Failed(Fault),
     /// It is not answered.
     Oneway,
+    Run(RunAnswers),
+}
+
+/// What came of the calls of a run, in their order.
+pub(super) struct RunAnswers {
+    call: CallId,
+    count: usize,
+    parts: Vec<RunPart>,
+    /// Whether calls behind those have no answer yet.
+    is_open: bool,
+    /// Why they will get none.
+    failed: Option<Fault>,
+}
+
+pub(super) enum RunPart {
+    Results(IncomingResults),
+    Reply(IncomingReply, Seldom<Transferred>),
+}
+
+impl RunAnswers {
+    /// Those of a run of so many calls that was sent.
+    pub(super) fn of(call: CallId, count: usize) -> Self {
+        RunAnswers {
+            call,
+            count,
+            parts: Vec::new(),
+            is_open: true,
+            failed: None,
+        }
+    }
+}
+
+impl Member {
+    /// The call to which an answer is missing.
+    pub(super) fn asked(&self) -> Option<CallId> {
+        match self {
+            Member::Asked(call) => Some(*call),
+            Member::Run(run) if run.is_open => Some(run.call),
+            _ => None,
+        }
+    }
+
+    /// How many calls it stands for.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Member::Run(run) => run.count,
+            _ => 1,
+        }
+    }
 }
 
 /// Where the answer to a call of a group belongs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seat {
-    group: usize,
-    member: usize,
+    pub(super) group: usize,
+    pub(super) member: usize,
+}
+
+/// What calls of a run have returned, one behind the other.
+pub(crate) struct Results {
+    pub(crate) codec: Codec,
+    pub(crate) budget: Budget,
+    /// How long each result is.
+    pub(crate) lengths: Vec<u32>,
+    pub(crate) body: Body,
 }
 
 /// What came of a call of a group.
@@ -50,10 +106,14 @@ pub(crate) enum Answer {
     Reply(Result<RawReply>, Annotations),
     /// It was sent, and is not answered.
     Sent,
+    /// So many calls have returned well, and nothing but a value each.
+    Results(Results),
+    /// None of so many calls was answered.
+    Failed(usize, Fault),
 }
 
 impl Groups {
-    fn insert(&mut self, group: Group) -> usize {
+    pub(super) fn insert(&mut self, group: Group) -> usize {
         match self.free.pop() {
             Some(index) => {
                 self.slots[index] = Some(group);
@@ -86,10 +146,26 @@ impl Groups {
         garbage: &mut Garbage,
     ) {
         match self.slots.get_mut(seat.group) {
-            Some(Some(group)) => {
-                group.end(seat.member, Member::Answered(reply, transferred), garbage);
-            }
+            Some(Some(group)) => match group.members.get_mut(seat.member) {
+                Some(Member::Run(run)) => {
+                    let more = reply.more;
+                    run.parts.push(RunPart::Reply(reply, transferred));
+                    group.end_run(seat.member, more, garbage);
+                }
+                _ => group.end(seat.member, Member::Answered(reply, transferred), garbage),
+            },
             _ => garbage.transferred.extend(transferred),
+        }
+    }
+
+    /// Takes results of a run.
+    pub(super) fn results(&mut self, seat: Seat, results: IncomingResults, garbage: &mut Garbage) {
+        if let Some(Some(group)) = self.slots.get_mut(seat.group)
+            && let Some(Member::Run(run)) = group.members.get_mut(seat.member)
+        {
+            let more = results.more;
+            run.parts.push(RunPart::Results(results));
+            group.end_run(seat.member, more, garbage);
         }
     }
 
@@ -97,8 +173,8 @@ impl Groups {
     pub(super) fn fail(&mut self, garbage: &mut Garbage, mut fault: impl FnMut(CallId) -> Fault) {
         for group in self.slots.iter_mut().flatten() {
             for index in 0..group.members.len() {
-                if let Member::Asked(call) = group.members[index] {
-                    group.end(index, Member::Failed(fault(call)), garbage);
+                if let Some(call) = group.members[index].asked() {
+                    group.fail(index, fault(call), garbage);
                 }
             }
         }
@@ -111,6 +187,32 @@ impl Group {
             return;
         };
         *member = how;
+        self.ended(garbage);
+    }
+
+    /// Notes that answers to calls of a run have come, and whether there will be others.
+    fn end_run(&mut self, index: usize, more: bool, garbage: &mut Garbage) {
+        let Some(Member::Run(run)) = self.members.get_mut(index) else {
+            return;
+        };
+        if run.is_open && !more {
+            run.is_open = false;
+            self.ended(garbage);
+        }
+    }
+
+    /// Ends a member that will get no answer, or no other one.
+    fn fail(&mut self, index: usize, fault: Fault, garbage: &mut Garbage) {
+        match self.members.get_mut(index) {
+            Some(Member::Run(run)) if run.is_open => {
+                run.failed = Some(fault);
+                self.end_run(index, false, garbage);
+            }
+            _ => self.end(index, Member::Failed(fault), garbage),
+        }
+    }
+
+    fn ended(&mut self, garbage: &mut Garbage) {
         self.missing -= 1;
         if self.missing == 0 {
             garbage.wakers.push(self.waker.clone());
@@ -118,31 +220,15 @@ impl Group {
     }
 
     fn calls(&self) -> impl Iterator<Item = CallId> {
-        self.members.iter().filter_map(|member| match member {
-            Member::Asked(call) => Some(*call),
-            _ => None,
-        })
+        self.members.iter().filter_map(Member::asked)
     }
-}
-
-/// What became of an attempt to send a group.
-pub(crate) enum GroupSent {
-    /// There is no room; the caller is woken when it is its turn.
-    Queued,
-    /// The calls in front were sent; how many of them is how many answers there will be.
-    Sent {
-        waiting: WaitingGroup,
-        /// The call behind them that could not be sent, and why: it was left out, and in a batch that stops the others
-        /// behind it, too.
-        refused: Option<Fault>,
-    },
 }
 
 /// A group that was sent, until its answers are taken. Dropped before, it gives all its calls up.
 pub(crate) struct WaitingGroup {
-    session: Arc<Session>,
-    group: Option<usize>,
-    sent: usize,
+    pub(super) session: Arc<Session>,
+    pub(super) group: Option<usize>,
+    pub(super) sent: usize,
 }
 
 impl WaitingGroup {
@@ -168,33 +254,59 @@ impl WaitingGroup {
         let group = groups.remove(index);
         drop(state);
         let members = group.map(|group| group.members).unwrap_or_default();
-        Poll::Ready(members.into_iter().map(|it| self.answer(it)).collect())
+        let mut answers = Vec::with_capacity(members.len());
+        for member in members {
+            match member {
+                Member::Answered(reply, transferred) => {
+                    answers.push(self.reply(reply, transferred));
+                }
+                Member::Failed(fault) => answers.push(Answer::Failed(1, fault)),
+                Member::Oneway => answers.push(Answer::Sent),
+                Member::Asked(_) => answers.push(Answer::Failed(1, forgotten())),
+                Member::Run(run) => self.run_answers(run, &mut answers),
+            }
+        }
+        Poll::Ready(answers)
     }
 
-    fn answer(&self, member: Member) -> Answer {
-        match member {
-            Member::Answered(mut reply, transferred) => {
-                let annotations = reply
-                    .extensions
-                    .take()
-                    .map(|extensions| extensions.annotations)
-                    .unwrap_or_default();
-                Answer::Reply(self.session.raw_reply(reply, transferred), annotations)
+    fn run_answers(&self, run: RunAnswers, answers: &mut Vec<Answer>) {
+        let mut left = run.count;
+        for part in run.parts {
+            match part {
+                RunPart::Results(results) => {
+                    left = left.saturating_sub(results.lengths.len());
+                    answers.push(match self.session.reply_codec(results.codec) {
+                        Ok(codec) => Answer::Results(Results {
+                            codec,
+                            budget: self.session.node.budget,
+                            lengths: results.lengths,
+                            body: results.body,
+                        }),
+                        Err(fault) => Answer::Failed(results.lengths.len(), fault),
+                    });
+                }
+                RunPart::Reply(reply, transferred) => {
+                    left = left.saturating_sub(1);
+                    answers.push(self.reply(reply, transferred));
+                }
             }
-            Member::Failed(fault) => Answer::Reply(Err(fault), Annotations::new()),
-            Member::Oneway => Answer::Sent,
-            Member::Asked(_) => {
-                let fault = Fault::new(
-                    FaultKind::Internal,
-                    Outcome::Unknown,
-                    "the call is forgotten",
-                );
-                Answer::Reply(Err(fault), Annotations::new())
-            }
+        }
+        if left > 0 {
+            let fault = run.failed.unwrap_or_else(forgotten);
+            answers.push(Answer::Failed(left, fault));
         }
     }
 
-    /// Gives some of the calls up; the others go on.
+    fn reply(&self, mut reply: IncomingReply, transferred: Seldom<Transferred>) -> Answer {
+        let annotations = reply
+            .extensions
+            .take()
+            .map(|extensions| extensions.annotations)
+            .unwrap_or_default();
+        Answer::Reply(self.session.raw_reply(reply, transferred), annotations)
+    }
+
+    /// Gives some of the calls up; the others go on. Of a run it is asked whether the first is given up.
     pub(crate) fn give_up(&self, fault: &Fault, is_given_up: impl Fn(usize) -> bool) {
         let mut garbage = Garbage::default();
         let mut guard = self.session.lock();
@@ -202,11 +314,14 @@ impl WaitingGroup {
         if let Some(index) = self.group
             && let Some(Some(group)) = state.questions.groups.slots.get_mut(index)
         {
+            let mut first = 0;
             for member in 0..group.members.len() {
-                if let Member::Asked(call) = group.members[member]
-                    && is_given_up(member)
+                let number = first;
+                first += group.members[member].count();
+                if let Some(call) = group.members[member].asked()
+                    && is_given_up(number)
                 {
-                    group.end(member, Member::Failed(fault.clone()), &mut garbage);
+                    group.fail(member, fault.clone(), &mut garbage);
                     state.connection.cancel(call);
                     state.questions.by_call[call.index() as usize] =
                         super::questions::Asker::Nobody;
@@ -236,133 +351,17 @@ impl Drop for WaitingGroup {
     }
 }
 
-impl Session {
-    /// Sends as many of these calls as there is room for, as one batch, or queues for room.
-    ///
-    /// # Errors
-    ///
-    /// Why the session takes no calls.
-    pub(crate) fn send_group(
-        self: &Arc<Self>,
-        mode: BatchMode,
-        calls: &[ReadyCall<'_>],
-        ticket: &mut Ticket,
-        cx: &Context<'_>,
-    ) -> Result<GroupSent> {
-        let Some(first) = calls.first() else {
-            return Ok(self.sent_group(None, 0, None));
-        };
-        let is_oneway = first.oneway != OnewayMode::Answered;
-        let is_nested = first.extras.depth() > 0;
-        let depth = first.depth();
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        if let Some(fault) = &state.closed {
-            return Err(fault.clone().with_outcome(Outcome::NotStarted));
-        }
-        let may_send = state.questions.may_send(depth, ticket);
-        if !may_send || state.connection.room(depth) == 0 {
-            if is_oneway && is_nested && state.connection.is_established() {
-                let next = state.questions.dequeue(depth, ticket);
-                drop(guard);
-                next.into_iter().for_each(Waker::wake);
-                return Ok(self.sent_group(None, 0, Some(overloaded())));
-            }
-            state.questions.queue(depth, ticket, cx.waker());
-            return Ok(GroupSent::Queued);
-        }
-        // A single call needs no frames around it.
-        if calls.len() > 1 {
-            let most = state.connection.room(depth);
-            let count = u32::try_from(calls.len()).unwrap_or(u32::MAX).min(most);
-            match state.connection.begin_batch(mode, count) {
-                Ok(()) => {}
-                Err(SendError::NotEstablished) => {
-                    state.questions.queue(depth, ticket, cx.waker());
-                    return Ok(GroupSent::Queued);
-                }
-                Err(error) => return Err(send_fault(&error)),
-            }
-        }
-        let mut garbage = None;
-        let mut members = Vec::with_capacity(calls.len().min(1024));
-        let mut refused = None;
-        let group = state.questions.groups.next();
-        for call in calls {
-            match self.append(state, call, false, &mut garbage) {
-                Ok(Some(id)) => {
-                    let seat = Seat {
-                        group,
-                        member: members.len(),
-                    };
-                    state.questions.expect_in_group(id, seat);
-                    members.push(Member::Asked(id));
-                }
-                Ok(None) => members.push(Member::Oneway),
-                // What is left waits for the answers of these.
-                Err(SendError::NoCredit | SendError::NotEstablished) if !members.is_empty() => {
-                    break;
-                }
-                Err(SendError::NoCredit) if call.oneway != OnewayMode::Answered && is_nested => {
-                    refused = Some(overloaded());
-                    break;
-                }
-                Err(SendError::NoCredit | SendError::NotEstablished) => break,
-                Err(error) => {
-                    refused = Some(send_fault(&error));
-                    break;
-                }
-            }
-        }
-        state.connection.end_batch();
-        let sent = members.len();
-        if sent == 0 && refused.is_none() {
-            // There was room for a call of the group's depth, but not for this one.
-            state.questions.queue(depth, ticket, cx.waker());
-            Self::unlock_and_write(guard);
-            drop(garbage);
-            return Ok(GroupSent::Queued);
-        }
-        let missing = members
-            .iter()
-            .filter(|member| matches!(member, Member::Asked(_)))
-            .count();
-        let group = (missing > 0).then(|| {
-            state.questions.groups.insert(Group {
-                waker: cx.waker().clone(),
-                missing,
-                members,
-            })
-        });
-        let next = state.questions.dequeue(depth, ticket);
-        if state.questions.is_alone() {
-            self.unlock_and_write_now(guard);
-        } else {
-            Self::unlock_and_write(guard);
-        }
-        drop(garbage);
-        next.into_iter().for_each(Waker::wake);
-        Ok(self.sent_group(group, sent, refused))
-    }
-
-    fn sent_group(
-        self: &Arc<Self>,
-        group: Option<usize>,
-        sent: usize,
-        refused: Option<Fault>,
-    ) -> GroupSent {
-        let waiting = WaitingGroup {
-            session: Arc::clone(self),
-            group,
-            sent,
-        };
-        GroupSent::Sent { waiting, refused }
-    }
+fn forgotten() -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        Outcome::Unknown,
+        "the call is forgotten",
+    )
 }
 
 impl Groups {
     /// Where the next group goes.
-    fn next(&self) -> usize {
+    pub(super) fn next(&self) -> usize {
         self.free.last().copied().unwrap_or(self.slots.len())
     }
 }

@@ -129,7 +129,7 @@ impl Session {
         };
         let future = match &kind {
             AnswerKind::Call(_) => blocking::at_home(&scope, flags.runs_to_its_end(), future),
-            AnswerKind::Oneway(_) | AnswerKind::Answered => future,
+            AnswerKind::Oneway(_) | AnswerKind::OfRun { .. } | AnswerKind::Answered => future,
         };
         let handler = Handler {
             future,
@@ -235,7 +235,9 @@ impl Session {
 
 fn receipt_mode(kind: &AnswerKind, ordered: bool) -> OnewayMode {
     match (kind, ordered) {
-        (AnswerKind::Call(_) | AnswerKind::Answered, _) => OnewayMode::Answered,
+        (AnswerKind::Call(_) | AnswerKind::OfRun { .. } | AnswerKind::Answered, _) => {
+            OnewayMode::Answered
+        }
         (AnswerKind::Oneway(_), false) => OnewayMode::Plain,
         (AnswerKind::Oneway(_), true) => OnewayMode::Ordered,
     }

@@ -238,6 +238,7 @@ impl Session {
                     |table: &[IncomingRef]| transfer::receive(exports, streams, self, table);
                 state.questions.answer(reply, receive, garbage);
             }
+            Event::Results(results) => state.questions.results(results, garbage),
             Event::Call(call) => self.take_call(state, call, None, work),
             Event::Oneway(call, receipt) => self.take_call(state, call, Some(receipt), work),
             Event::Finished(call) => state.promises.finish(call, garbage),

@@ -5,7 +5,8 @@ use std::sync::Weak;
 use std::task::{Context, Poll, Waker, ready};
 
 use farref_proto::{
-    CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, ReplyStatus, Seldom,
+    CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, IncomingResults, ReplyStatus,
+    Seldom,
 };
 
 use super::Session;
@@ -139,6 +140,8 @@ impl Questions {
         garbage: &mut Garbage,
     ) {
         let asker = match self.by_call.get_mut(reply.call.index() as usize) {
+            // Others of its run will come.
+            Some(asker) if reply.more => asker.clone(),
             Some(asker) => std::mem::replace(asker, Asker::Nobody),
             None => Asker::Nobody,
         };
@@ -169,6 +172,18 @@ impl Questions {
                     garbage.found.push((bound, found(&reply)));
                 }
             }
+        }
+    }
+
+    /// Takes results of a run.
+    pub(super) fn results(&mut self, results: IncomingResults, garbage: &mut Garbage) {
+        if let Some(asker) = self.by_call.get_mut(results.call.index() as usize)
+            && let Asker::Group(seat) = *asker
+        {
+            if !results.more {
+                *asker = Asker::Nobody;
+            }
+            self.groups.results(seat, results, garbage);
         }
     }
 
@@ -406,6 +421,19 @@ impl Session {
         })
     }
 
+    /// The codec of an answer.
+    #[inline]
+    pub(super) fn reply_codec(&self, codec: u8) -> Result<Codec> {
+        let known = Codec::from_id(codec).filter(|codec| codec.is_available());
+        known.ok_or_else(|| {
+            Fault::new(
+                FaultKind::UnsupportedCodec,
+                Outcome::Ran,
+                format!("the reply came in codec {codec}, which is not known here"),
+            )
+        })
+    }
+
     pub(super) fn raw_reply(
         &self,
         reply: IncomingReply,
@@ -414,21 +442,9 @@ impl Session {
         if reply.status == ReplyStatus::Fault {
             return Err(fault_in(&reply.body));
         }
-        let codec = Codec::from_id(reply.codec)
-            .filter(|codec| codec.is_available())
-            .ok_or_else(|| {
-                Fault::new(
-                    FaultKind::UnsupportedCodec,
-                    Outcome::Ran,
-                    format!(
-                        "the reply came in codec {}, which is not known here",
-                        reply.codec
-                    ),
-                )
-            })?;
         Ok(RawReply {
             is_error: reply.status == ReplyStatus::Error,
-            codec,
+            codec: self.reply_codec(reply.codec)?,
             budget: self.node.budget,
             body: reply.body,
             attachments: reply.attachments,

@@ -1,5 +1,6 @@
 //! Sending calls and asking for names: at once if there is room, else in the order in which they came.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -12,8 +13,9 @@ use super::inbox::Garbage;
 use super::refusals::send_fault;
 use super::{Question, SendState, Session, State, Ticket};
 use crate::Outcome;
+use crate::context::Scope;
 use crate::error::{Fault, Result};
-use crate::far::{OnewayMode, ReadyCall};
+use crate::far::{Extras, OnewayMode, ReadyCall};
 use crate::remote::Bound;
 
 /// A place in the queue for room of those who are in no chain, given up when it is dropped.
@@ -111,22 +113,7 @@ impl Session {
             .scope
             .as_ref()
             .filter(|_| oneway == OnewayMode::Answered);
-        let made;
-        let extensions = if extras.is_plain() && chain.is_none() {
-            Extensions::NONE
-        } else {
-            made = Extensions {
-                deadline: extras.deadline.map(|deadline| self.time(deadline)),
-                chain: chain.map(|scope| Chain {
-                    id: scope.chain(),
-                    depth: extras.depth(),
-                }),
-                trace: extras.trace.to_proto(),
-                annotations: extras.annotations.clone(),
-                ..Extensions::default()
-            };
-            &made
-        };
+        let extensions = &*self.extensions(extras, chain);
         let flags = CallFlags {
             pipelined: target.pipelined,
             keep_answer,
@@ -158,6 +145,28 @@ impl Session {
             || garbage.get_or_insert_default(),
             send,
         )
+    }
+
+    /// What is said beside the arguments of a call, which is of this chain.
+    #[inline]
+    pub(super) fn extensions(
+        &self,
+        extras: &Extras,
+        chain: Option<&Arc<Scope>>,
+    ) -> Cow<'static, Extensions> {
+        if extras.is_plain() && chain.is_none() {
+            return Cow::Borrowed(Extensions::NONE);
+        }
+        Cow::Owned(Extensions {
+            deadline: extras.deadline.map(|deadline| self.time(deadline)),
+            chain: chain.map(|scope| Chain {
+                id: scope.chain(),
+                depth: extras.depth(),
+            }),
+            trace: extras.trace.to_proto(),
+            annotations: extras.annotations.clone(),
+            ..Extensions::default()
+        })
     }
 
     /// Gives a place in the queue for room up.

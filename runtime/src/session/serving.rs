@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ impl Answers {
         self.0[index] = Some(task);
     }
 
-    fn remove(&mut self, call: IncomingCallId) -> Option<Canceller> {
+    pub(super) fn remove(&mut self, call: IncomingCallId) -> Option<Canceller> {
         self.0.get_mut(call.index() as usize)?.take()
     }
 
@@ -99,6 +99,11 @@ pub(crate) struct SessionAnswer {
 pub(super) enum AnswerKind {
     Call(IncomingCallId),
     Oneway(OnewayReceipt),
+    /// The next call of a run.
+    OfRun {
+        run: IncomingCallId,
+        is_last: bool,
+    },
     Answered,
 }
 
@@ -112,7 +117,7 @@ impl AnswerKind {
 
     pub(super) fn call(&self) -> Option<IncomingCallId> {
         match self {
-            AnswerKind::Call(call) => Some(*call),
+            AnswerKind::Call(call) | AnswerKind::OfRun { run: call, .. } => Some(*call),
             AnswerKind::Oneway(_) | AnswerKind::Answered => None,
         }
     }
@@ -323,6 +328,20 @@ impl Session {
 
     /// The same, and leaves what may have waited for these answers to be released.
     pub(super) fn answer_now(&self, finished: &mut Finished, served: &mut ServedTogether) {
+        self.answer_finished(finished, served, |state| self.unlock_and_write_now(state));
+    }
+
+    /// The same, and leaves what is to be written to be written.
+    pub(super) fn append_answers(&self, finished: &mut Finished, served: &mut ServedTogether) {
+        self.answer_finished(finished, served, |state| drop(state));
+    }
+
+    fn answer_finished(
+        &self,
+        finished: &mut Finished,
+        served: &mut ServedTogether,
+        unlock: impl FnOnce(MutexGuard<'_, State>),
+    ) {
         if finished.handlers.is_empty() {
             return;
         }
@@ -338,7 +357,7 @@ impl Session {
                 &mut garbage,
             );
         }
-        self.unlock_and_write_now(state);
+        unlock(state);
         finished.answered.extend(garbage.answered.drain(..));
         drop(garbage);
         let count = finished.handlers.len();
@@ -446,8 +465,9 @@ impl Session {
         annotations: Annotations,
         garbage: &mut Garbage,
     ) -> std::result::Result<(), SendError> {
-        let call = match std::mem::replace(kind, AnswerKind::Answered) {
-            AnswerKind::Call(call) => call,
+        let (call, is_last) = match std::mem::replace(kind, AnswerKind::Answered) {
+            AnswerKind::Call(call) => (call, true),
+            AnswerKind::OfRun { run, is_last } => (run, is_last),
             AnswerKind::Oneway(receipt) => {
                 if state.closed.is_none() {
                     state.connection.oneway_done(receipt);
@@ -457,7 +477,9 @@ impl Session {
             }
             AnswerKind::Answered => return Ok(()),
         };
-        state.answers.remove(call);
+        if is_last {
+            state.answers.remove(call);
+        }
         if state.closed.is_some() {
             return Ok(());
         }
@@ -556,6 +578,14 @@ impl Watch {
         self.calls[self.count] = call;
         self.count += 1;
         self.count == Watch::CALLS && self.end() > PATIENCE
+    }
+
+    /// Looks at the clock after several calls of one method. Returns whether those that have ended should not wait for
+    /// those to come.
+    pub(super) fn took_long_together(&mut self, call: CallName) -> bool {
+        self.calls[..2].fill(Some(call));
+        self.count = 2;
+        self.end() > PATIENCE
     }
 
     /// Looks at the clock.

@@ -52,6 +52,7 @@ mod remote_signals;
 mod resolving;
 mod resuming;
 mod retries;
+mod runs;
 mod serial;
 mod signals;
 #[cfg(unix)]

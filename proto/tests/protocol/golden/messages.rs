@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use farref_proto::message::{
-    Ack, BatchBegin, BatchEnd, BatchMode, Beat, Bind, Call, Cancel, Challenge, Claim, Claimed,
-    ClientHello, Credit, CreditEntry, Finish, Message, Proof, Provide, Release, ReleaseEntry,
-    Reply, Revoked, Sections, ServerHello, SessionRequest, StreamCancel, StreamCredit, StreamEnd,
-    StreamError, StreamItems,
+    Ack, BatchBegin, BatchEnd, BatchMode, Beat, Bind, Call, CallRun, Cancel, Challenge, Claim,
+    Claimed, ClientHello, Credit, CreditEntry, Finish, Message, Proof, Provide, Release,
+    ReleaseEntry, Reply, ReplyRun, Revoked, Sections, ServerHello, SessionRequest, StreamCancel,
+    StreamCredit, StreamEnd, StreamError, StreamItems,
 };
 use farref_proto::{
     ALIAS_BIT, Chain, ChainId, CloseCode, CloseReason, DrainCode, DrainReason, EntryKind,
@@ -414,6 +414,50 @@ pub(super) fn messages() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("batch-end", Message::BatchEnd(BatchEnd { batch: 2 })),
+        (
+            "call-run",
+            Message::CallRun(CallRun {
+                id: 5,
+                target: 7,
+                method_hash: 0x0123_4567,
+                shape: 0x89ab_cdef,
+                method_index: 3,
+                codec: 1,
+                lengths: vec![2, 0, 1],
+                sections: body(b"\x01\x02\x03"),
+            }),
+        ),
+        (
+            "call-run-in-a-chain",
+            Message::CallRun(CallRun {
+                id: 5,
+                target: 7,
+                method_hash: 0x0123_4567,
+                shape: 0,
+                method_index: 3,
+                codec: 2,
+                lengths: vec![1],
+                sections: Sections {
+                    extensions: Some(Box::new(Extensions {
+                        chain: Some(Chain {
+                            id: ChainId::from_bytes([0xab; 16]),
+                            depth: 2,
+                        }),
+                        ..Extensions::default()
+                    })),
+                    ..body(b"\x90")
+                },
+            }),
+        ),
+        (
+            "reply-run",
+            Message::ReplyRun(ReplyRun {
+                id: 5,
+                codec: 1,
+                lengths: vec![0, 2],
+                body: Bytes::from_static(b"\x01\x02"),
+            }),
+        ),
         ("finish", Message::Finish(Finish { calls: vec![5] })),
         (
             "provide",
