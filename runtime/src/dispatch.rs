@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use farref_proto::{Body, FaultKind, Seldom};
@@ -18,6 +18,7 @@ use crate::Outcome;
 use crate::codec::{self, ArgumentsDecoder, ArgumentsEncoder, Budget, Codec, CodecError};
 use crate::context::Scope;
 use crate::error::{Fault, Result};
+use crate::held::Held;
 use crate::object::Entry;
 use crate::references;
 use crate::transferred::Transferred;
@@ -37,39 +38,9 @@ pub struct Incoming {
     pub(crate) codec: Codec,
     pub(crate) budget: Budget,
     pub(crate) body: Body,
-    pub(crate) attachments: Seldom<Bytes>,
-    pub(crate) transferred: HeldTable,
-}
-
-/// The references and streams that came with a call, if there were any, which few calls have. Behind a lock only so that the handler's
-/// future may hold a reference to the call.
-#[derive(Default)]
-pub(crate) struct HeldTable(Option<Box<Mutex<Seldom<Transferred>>>>);
-
-impl HeldTable {
-    pub(crate) fn new(table: Seldom<Transferred>) -> Self {
-        HeldTable((!table.is_empty()).then(|| Box::new(Mutex::new(table))))
-    }
-
-    /// Runs `decode` with them at hand.
-    #[inline]
-    fn resolve<R>(&self, decode: impl FnOnce() -> R) -> R {
-        match &self.0 {
-            None => decode(),
-            Some(held) => {
-                let mut table = held.lock().unwrap_or_else(PoisonError::into_inner);
-                references::resolve(&mut table, decode)
-            }
-        }
-    }
-
-    /// Those that are still there.
-    pub(crate) fn take(&self) -> Seldom<Transferred> {
-        match &self.0 {
-            None => Seldom::new(),
-            Some(held) => std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner)),
-        }
-    }
+    /// Taken by the first who decodes the arguments.
+    pub(crate) attachments: Held<Bytes>,
+    pub(crate) transferred: Held<Transferred>,
 }
 
 impl fmt::Debug for Incoming {
@@ -98,7 +69,7 @@ impl Incoming {
         let decoder = ArgumentsDecoder::new(
             self.codec,
             &self.body,
-            &self.attachments,
+            self.attachments.take(),
             &self.budget,
             count,
         )

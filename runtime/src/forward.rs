@@ -18,7 +18,7 @@ pub(crate) fn call(
             key,
             codec: incoming.codec,
             body: incoming.body.to_vec(),
-            attachments: incoming.attachments.clone(),
+            attachments: incoming.attachments.take(),
             transferred,
         };
         let scope = &incoming.scope;

@@ -116,6 +116,7 @@ mod factory;
 mod far;
 mod forward;
 mod handoff;
+mod held;
 mod interceptor;
 mod lend;
 pub mod life;

@@ -14,9 +14,10 @@ use crate::Outcome;
 use crate::codec::Budget;
 use crate::context::{Annotations, Scope};
 use crate::descriptor::MethodFlags;
-use crate::dispatch::{HeldTable, Incoming, RawReply, Reply};
+use crate::dispatch::{Incoming, RawReply, Reply};
 use crate::error::{Fault, Result};
 use crate::far::{Encoded, Extras, OnewayMode};
+use crate::held::Held;
 use crate::object::{Export, ExportKind};
 use crate::serve::{Answer, Handler, Running};
 use crate::spans::ServedSpan;
@@ -80,8 +81,8 @@ impl Loopback {
             codec: encoded.codec,
             budget: Budget::default(),
             body: Bytes::from(encoded.body).into(),
-            attachments: encoded.attachments,
-            transferred: HeldTable::new(encoded.transferred),
+            attachments: Held::new(encoded.attachments),
+            transferred: Held::new(encoded.transferred),
         };
         let future = exported.serve(index, incoming);
         let (sender, reply) = match oneway {

@@ -5,7 +5,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::proxy::{base_fields, carried_attributes};
+use super::proxy::{base_fields, carried_attributes, kept_types};
 use super::signature;
 use crate::fallback;
 use crate::model::{Interface, Item, Method};
@@ -107,7 +107,7 @@ fn call(interface: &Interface, method: &Method) -> TokenStream {
         ),
         (None, Output::Stream(stream)) => {
             let item = &stream.item;
-            let types = signature::tuple(method.arguments.iter().map(signature::argument_type));
+            let types = kept_types(&private, method);
             (
                 held,
                 quote_spanned!(mixed=> #private::Items<'call, #proxy, #types, #item>),

@@ -162,7 +162,17 @@ fn made(interface: &Interface, method: &Method) -> Made {
     let mixed = Span::mixed_site();
     let private = interface.private();
     let arguments = signature::tuple(signature::argument_idents(method));
-    let types = signature::tuple(method.arguments.iter().map(signature::argument_type));
+    let kept = signature::tuple(
+        method
+            .arguments
+            .iter()
+            .map(|argument| kept(&private, argument)),
+    );
+    let types = kept_types(&private, method);
+    let passed = method
+        .arguments
+        .iter()
+        .map(|argument| passed(&private, argument));
     let ok = signature::ok_type(&private, &method.output);
     let (kind, results, decode) = match &method.output {
         Output::Stream(stream) => (
@@ -180,7 +190,7 @@ fn made(interface: &Interface, method: &Method) -> Made {
         }
     };
     let hash = hash_literal(fnv1a32(&format!("{}.{}", interface.name, method.name)));
-    let (mangled, names) = (method.mangled(), signature::argument_idents(method));
+    let mangled = method.mangled();
     let encode = method
         .arguments
         .iter()
@@ -196,8 +206,8 @@ fn made(interface: &Interface, method: &Method) -> Made {
             #private::#kind::new(
                 self,
                 const { #private::method_index(Self::DESCRIPTOR, #hash) },
-                #arguments,
-                |near, #arguments| near.#mangled(#(#names),*),
+                #kept,
+                |near, #arguments| near.#mangled(#(#passed),*),
                 |#arguments, #out| {
                     #(#encode)*
                     #private::Ok(())
@@ -223,6 +233,35 @@ pub(crate) fn carried_attributes(attrs: &[Attribute], name: &str) -> TokenStream
         tokens.extend(quote_spanned!(mixed=> #[doc = #docs]));
     }
     tokens
+}
+
+/// What a call keeps of an argument until it is made: byte strings in a form that is sent without being copied.
+fn kept(private: &TokenStream, Argument { ident, passing, .. }: &Argument) -> TokenStream {
+    match passing {
+        Passing::OwnedBytes(_) => {
+            quote_spanned!(Span::mixed_site()=> #private::IntoBytes::into_bytes(#ident))
+        }
+        _ => quote!(#ident),
+    }
+}
+
+/// The types of what a call keeps of its arguments, as a tuple.
+pub(super) fn kept_types(private: &TokenStream, method: &Method) -> TokenStream {
+    let kept = |argument: &Argument| match argument.passing {
+        Passing::OwnedBytes(_) => quote_spanned!(Span::mixed_site()=> #private::Bytes),
+        _ => signature::argument_type(argument),
+    };
+    signature::tuple(method.arguments.iter().map(kept))
+}
+
+/// What is kept of an argument, as a near object takes it.
+fn passed(private: &TokenStream, Argument { ident, passing, .. }: &Argument) -> TokenStream {
+    match passing {
+        Passing::OwnedBytes(_) => {
+            quote_spanned!(Span::mixed_site()=> #private::FromBytes::from_bytes(#ident))
+        }
+        _ => quote!(#ident),
+    }
 }
 
 /// Writes an argument into a frame.

@@ -173,12 +173,12 @@ impl<'a> Input<'a> {
 
     /// Decodes it as arguments: attachments, references and streams are among them.
     fn is_arguments(&self) {
-        let attachments = [Bytes::from_static(b"attached")];
         let read = || {
+            let attachments = vec![Bytes::from_static(b"attached")].into();
             let mut table = transferred();
             references::resolve(&mut table, || {
                 let mut arguments =
-                    ArgumentsDecoder::new(self.codec, self.bytes, &attachments, &self.budget, 5)?;
+                    ArgumentsDecoder::new(self.codec, self.bytes, attachments, &self.budget, 5)?;
                 let text = arguments.next_str()?.into_owned();
                 let reference = arguments.next::<Option<Reference>>()?;
                 let bytes = arguments.next_bytes()?;
@@ -205,7 +205,8 @@ impl<'a> Input<'a> {
         });
         assert_eq!((written, table.len()), (Ok(()), count));
         references::resolve(&mut table, || {
-            let arguments = ArgumentsDecoder::new(self.codec, &body, &attached, &LARGE, 5);
+            let attached = attached.into();
+            let arguments = ArgumentsDecoder::new(self.codec, &body, attached, &LARGE, 5);
             let mut arguments = arguments.expect("it was just encoded");
             assert_eq!(arguments.next_str().as_deref(), Ok(text.as_str()));
             assert!(

@@ -11,8 +11,9 @@ use super::serving::{AnswerKind, Finished};
 use crate::codec::Codec;
 use crate::context::{CallName, Scope};
 use crate::descriptor::Method;
-use crate::dispatch::{HeldTable, Incoming};
+use crate::dispatch::Incoming;
 use crate::error::Result;
+use crate::held::Held;
 use crate::object::{Export, ExportKind, Exported};
 use crate::panics;
 use crate::serve::Handler;
@@ -84,8 +85,8 @@ impl Session {
             codec,
             budget: self.node.budget,
             body: call.body,
-            attachments: call.attachments,
-            transferred: HeldTable::new(transferred),
+            attachments: Held::new(call.attachments),
+            transferred: Held::new(transferred),
         };
         let served = {
             let _entered = scope.enter();

@@ -92,6 +92,7 @@ impl Session {
                     measure::read(count);
                     let mut batch = Batch::new(self);
                     let received = self.receive(link, &mut input.bytes, &mut batch);
+                    input.let_go();
                     self.perform_read(&mut batch);
                     if let Err(error) = received {
                         self.broken(&error);

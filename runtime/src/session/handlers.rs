@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use farref_proto::Seldom;
 use tokio::time::Instant;
 
 use super::Session;
@@ -14,10 +13,11 @@ use crate::call::deadline_exceeded;
 use crate::codec::Codec;
 use crate::context::{CallName, Notes, Scope};
 use crate::descriptor::{InterfaceInfo, Method, MethodFlags};
-use crate::dispatch::{HandlerFuture, HeldTable, Incoming, refuse};
+use crate::dispatch::{HandlerFuture, Incoming, refuse};
 use crate::error::Fault;
 use crate::far::{MethodKey, OnewayMode};
 use crate::forward;
+use crate::held::Held;
 use crate::interceptor::{self, CallInfo, Direction};
 use crate::object::{Export, ExportKind};
 use crate::peer::Peer;
@@ -84,8 +84,8 @@ impl Session {
                     codec,
                     budget: self.node.budget,
                     body: call.body,
-                    attachments: call.attachments,
-                    transferred: HeldTable::new(transferred),
+                    attachments: Held::new(call.attachments),
+                    transferred: Held::new(transferred),
                 };
                 match (&export.kind, method) {
                     (ExportKind::Forward(remote), _) => forward::call(
@@ -165,8 +165,8 @@ impl Session {
             codec: Codec::Json,
             budget: self.node.budget,
             body: Bytes::from(arguments).into(),
-            attachments: Seldom::new(),
-            transferred: HeldTable::default(),
+            attachments: Held::default(),
+            transferred: Held::default(),
         };
         let future = match found {
             _ if !self.node.incoming.is_empty() => {

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const SMALLEST: usize = 1024;
 /// What a read asks for at most, unless a large frame is on its way.
 const LARGEST: usize = 64 * 1024;
+/// How many times as much as came of a large frame there is room made for.
+const GROWTH: usize = 3;
 /// After so many reads in a row that brought little, reads ask for less.
 const PATIENCE: u8 = 8;
 
@@ -60,6 +62,14 @@ impl Input {
         Ok(read)
     }
 
+    /// Lets the memory of a large frame go, which nothing but that frame is in, so that it belongs to who has the frame now.
+    pub(super) fn let_go(&mut self) {
+        if self.unshared.is_some() && self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+            self.unshared = None;
+        }
+    }
+
     /// Makes room for the next read: for the rest of a frame that has begun, but never much more than what came of it
     /// already, so that a peer which only announces a large frame costs nothing.
     fn make_room(&mut self) {
@@ -67,7 +77,7 @@ impl Input {
         let room = self.bytes.capacity() - there;
         match Connection::missing(&self.bytes) {
             Some(missing) if missing > room.max(self.size) => {
-                let more = missing.min(self.size.max(there));
+                let more = missing.min(self.size.max(GROWTH * there));
                 if room > more / 2 {
                     // Enough for another read.
                 } else if self.unshared == Some(there) {
@@ -130,5 +140,19 @@ mod tests {
         let reads = read_all(&mut input, &frame[100..]).await;
         assert!(reads.len() <= 12, "{reads:?}");
         assert_eq!(input.bytes, frame);
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_large_frame_belongs_to_who_has_the_frame() {
+        let mut input = Input::default();
+        let mut frame = vec![7; 1 << 20];
+        frame[..4].copy_from_slice(&((1u32 << 20) - 4).to_le_bytes());
+        read_all(&mut input, &frame).await;
+        let content = input.bytes.split_to(frame.len()).freeze().slice(100..);
+        let memory = content.as_ptr() as usize - 100;
+        input.let_go();
+        let content = Vec::from(content);
+        assert_eq!(content.as_ptr() as usize, memory, "it was copied");
+        assert_eq!(content, frame[100..]);
     }
 }

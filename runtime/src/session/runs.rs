@@ -14,8 +14,9 @@ use super::serving::{AnswerKind, Finished, Watch};
 use super::{IncomingCallId, Session};
 use crate::codec::Codec;
 use crate::context::{CallName, Scope};
-use crate::dispatch::{HeldTable, Incoming, Reply, buffer};
+use crate::dispatch::{Incoming, Reply, buffer};
 use crate::error::Result;
+use crate::held::Held;
 use crate::object::Export;
 use crate::panics;
 use crate::serve::Handler;
@@ -196,8 +197,8 @@ impl Session {
                 codec,
                 budget: self.node.budget,
                 body: run.call.body.slice(arguments),
-                attachments: Seldom::new(),
-                transferred: HeldTable::default(),
+                attachments: Held::default(),
+                transferred: Held::default(),
             };
             let returned = {
                 let _entered = scope.enter();

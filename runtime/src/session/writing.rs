@@ -1,4 +1,5 @@
-//! Writing what waits: by whoever has just added it, if nobody else writes, or by the session's task that writes.
+//! Writing what waits: by whoever has just added it, if it is little and nobody else writes, or by the session's task that
+//! writes.
 //!
 //! The way out has a lock of its own, taken before the session's and never waited for outside the task that writes. So
 //! a call alone in flight, or the replies to all that one read brought, go out without waking a task, while under load
@@ -18,6 +19,9 @@ use crate::measure;
 
 /// How many slices are written at once.
 const SLICES: usize = 64;
+/// More bytes than this are left to the task that writes: to copy them takes longer than to wake it, and whoever has added
+/// them can go on meanwhile, with reading what comes next above all.
+const LARGE: usize = 32 << 10;
 
 /// Whether the task that writes has been told that there is something to write, and how to tell it.
 #[derive(Debug, Default)]
@@ -218,11 +222,14 @@ impl Session {
         }
     }
 
-    /// Frees the lock, and writes at once what was added to the state, unless somebody writes already.
+    /// Frees the lock, and writes at once what was added to the state, unless somebody writes already or it is much.
     pub(super) fn unlock_and_write_now(&self, mut state: MutexGuard<'_, State>) {
         // Who was told before writes this, too.
         if state.writing.is_requested {
             return;
+        }
+        if state.connection.unsent() > LARGE {
+            return Self::unlock_and_write(state);
         }
         state.writing.is_requested = true;
         drop(state);

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::slice;
+use std::vec;
 
 use bytes::Bytes;
+use farref_proto::Seldom;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 #[cfg(feature = "json")]
@@ -17,7 +18,7 @@ use crate::codec::{self, Budget, Codec, CodecError, Meter};
 pub(crate) struct ArgumentsDecoder<'de> {
     body: Body<'de>,
     meter: Meter,
-    attachments: slice::Iter<'de, Bytes>,
+    attachments: vec::IntoIter<Bytes>,
     index: usize,
     expected: usize,
 }
@@ -44,7 +45,7 @@ impl<'de> ArgumentsDecoder<'de> {
     pub(crate) fn new(
         codec: Codec,
         body: &'de [u8],
-        attachments: &'de [Bytes],
+        attachments: Seldom<Bytes>,
         budget: &Budget,
         count: usize,
     ) -> Result<Self, CodecError> {
@@ -67,7 +68,7 @@ impl<'de> ArgumentsDecoder<'de> {
         Ok(Self {
             body,
             meter,
-            attachments: attachments.iter(),
+            attachments: attachments.into_iter(),
             index: 0,
             expected: count,
         })
@@ -96,7 +97,6 @@ impl<'de> ArgumentsDecoder<'de> {
             return self
                 .attachments
                 .next()
-                .cloned()
                 .ok_or(CodecError::MissingAttachment { index });
         }
         self.value()

@@ -1,6 +1,7 @@
 //! Arguments, one by one.
 
 use bytes::Bytes;
+use farref_proto::Seldom;
 use proptest::prelude::*;
 
 use crate::codec::{ArgumentsDecoder, ArgumentsEncoder, Budget, Codec, CodecError};
@@ -22,10 +23,17 @@ fn three(codec: Codec, number: u32, text: &str, data: &[u8]) -> (Vec<u8>, Vec<By
 fn decoder<'de>(
     codec: Codec,
     body: &'de [u8],
-    attachments: &'de [Bytes],
+    attachments: &[Bytes],
     count: usize,
 ) -> ArgumentsDecoder<'de> {
-    ArgumentsDecoder::new(codec, body, attachments, &Budget::default(), count).expect("begins")
+    ArgumentsDecoder::new(
+        codec,
+        body,
+        attachments.to_vec().into(),
+        &Budget::default(),
+        count,
+    )
+    .expect("begins")
 }
 
 proptest! {
@@ -44,7 +52,7 @@ proptest! {
     #[test]
     fn random_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..40)) {
         for codec in Codec::available().iter() {
-            if let Ok(mut decoder) = ArgumentsDecoder::new(codec, &body, &[], &Budget::default(), 3) {
+            if let Ok(mut decoder) = ArgumentsDecoder::new(codec, &body, Seldom::new(), &Budget::default(), 3) {
                 let _ = decoder.next::<u32>();
                 let _ = decoder.next_bytes();
                 let _ = decoder.next_str();
@@ -161,7 +169,7 @@ fn all_arguments_share_one_budget() {
         encoder.finish();
         let budget = Budget::new().with_elements(5);
         let mut decoder =
-            ArgumentsDecoder::new(codec, &body, &attachments, &budget, 2).expect("begins");
+            ArgumentsDecoder::new(codec, &body, attachments.into(), &budget, 2).expect("begins");
         decoder.next::<Vec<u32>>().expect("three of five");
         let error = decoder.next::<Vec<u32>>().expect_err("six of five");
         assert_eq!(
@@ -196,7 +204,7 @@ fn json_from_people_is_read_leniently_and_checked_strictly() {
         (b"[1,]", "expected a value"),
         (b"[1", "expected `,` or `]`"),
     ] {
-        let error = ArgumentsDecoder::new(Codec::Json, body, &[], &Budget::default(), 2)
+        let error = ArgumentsDecoder::new(Codec::Json, body, Seldom::new(), &Budget::default(), 2)
             .and_then(|mut decoder| {
                 decoder.next::<u8>()?;
                 decoder.next::<u8>()?;
@@ -217,8 +225,8 @@ fn json_from_people_is_read_leniently_and_checked_strictly() {
 #[cfg(not(feature = "json"))]
 #[test]
 fn an_absent_codec_is_named() {
-    let error =
-        ArgumentsDecoder::new(Codec::Json, b"[]", &[], &Budget::default(), 0).expect_err("absent");
+    let error = ArgumentsDecoder::new(Codec::Json, b"[]", Seldom::new(), &Budget::default(), 0)
+        .expect_err("absent");
     assert_eq!(error, CodecError::Unsupported(Codec::Json));
     assert!(error.to_string().contains("feature `json`"));
 }
