@@ -206,6 +206,14 @@ impl Driver<'_> {
         }
     }
 
+    /// The same of a call that failed, and may have to be made again.
+    fn fail_in_run(&mut self, number: usize, fault: &Fault) {
+        if let Open::Run(run) = self.open[number] {
+            self.runs[run].failed(fault);
+            self.leave_run(number);
+        }
+    }
+
     /// Finds where a call can be sent now, and maybe others with it. If it ends instead, or goes another way, that is done.
     async fn find(&mut self, first: usize) -> Option<Found> {
         if let Open::Run(run) = self.open[first] {
@@ -259,7 +267,7 @@ impl Driver<'_> {
             Ok(sent) => sent,
             Err(fault) => {
                 self.reopen(first + 1..end);
-                self.leave_run(first);
+                self.fail_in_run(first, &fault);
                 return self.conclude(first, Err(fault)).await;
             }
         };
@@ -341,7 +349,7 @@ impl Driver<'_> {
             Ok(reply) => self.answered(number, Ok(reply)),
             Err(fault) => {
                 if fault.kind() != FaultKind::Skipped {
-                    self.leave_run(number);
+                    self.fail_in_run(number, &fault);
                 }
                 self.conclude(number, Err(fault)).await;
             }

@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::codec::Codec;
+use crate::error::Fault;
 use crate::far::{Extras, Found, MethodKey};
-use crate::remote::{Bound, FarReference, Remote};
+use crate::remote::{Bound, FarReference, Remote, is_gone};
 use crate::session::ReadyRun;
 
 /// What calls have in common that may be of one run, as far as that is seen without looking closely.
@@ -92,6 +93,16 @@ impl Run {
             .place_of(&self.reference)
             .filter(|bound| bound.session.takes_runs());
         self.bound.is_some()
+    }
+
+    /// Takes note of how one of the calls failed that was sent: what is gone is looked for anew.
+    pub(super) fn failed(&mut self, fault: &Fault) {
+        if let Some(bound) = &self.bound
+            && is_gone(fault)
+        {
+            Remote::Far(Arc::clone(&self.reference)).leave(bound);
+            self.bound = None;
+        }
     }
 
     /// Those of the calls, by their places in the batch, as they are sent.
