@@ -195,6 +195,10 @@ impl Finished {
     /// How many are answered at once at most: as many as there is memory for that is used again.
     const FULL: usize = 64;
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.handlers.is_empty()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.handlers.len() >= Self::FULL
     }
