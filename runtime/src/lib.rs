@@ -143,6 +143,7 @@ mod publishing;
 mod random;
 mod reaping;
 mod references;
+mod relay;
 mod remote;
 mod resolve;
 mod roster;

@@ -242,7 +242,10 @@ impl Life {
         let begins = !std::mem::replace(&mut queue.is_told, true);
         drop(queue);
         if begins {
-            let turn = Turn(Arc::clone(self));
+            let mut turn = Turn {
+                life: Arc::clone(self),
+                is_over: false,
+            };
             runtime.spawn(async move {
                 while let Some(telling) = turn.next() {
                     telling.await;
@@ -253,23 +256,28 @@ impl Life {
 }
 
 /// The turn to tell. Dropped early, when the runtime ends, it takes along what waits.
-struct Turn(Arc<Life>);
+struct Turn {
+    life: Arc<Life>,
+    /// What waits is another's.
+    is_over: bool,
+}
 
 impl Turn {
-    fn next(&self) -> Option<Telling> {
-        let mut queue = self.0.lock();
+    fn next(&mut self) -> Option<Telling> {
+        let mut queue = self.life.lock();
         let next = queue.waiting.pop_front();
         queue.is_told = next.is_some();
+        self.is_over = next.is_none();
         next
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut queue = self.0.lock();
-        if !queue.is_told {
+        if self.is_over {
             return;
         }
+        let mut queue = self.life.lock();
         queue.is_told = false;
         let waiting = std::mem::take(&mut queue.waiting);
         drop(queue);

@@ -5,7 +5,6 @@
 //! pending to tasks of their own. Calls that enter the object in another way wait until those before them have started.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::relay::{Relay, Turn};
 use crate::serve::{Answer, Running};
 use crate::task;
 
@@ -24,18 +24,12 @@ thread_local! {
 }
 
 pub(crate) struct StartQueue<A: Answer> {
-    state: Mutex<State<A>>,
+    waiting: Relay<Waiting<A>>,
+    /// Ordered oneways behind one that has not ended.
+    ordered: Relay<Running<A>>,
     queued: AtomicU64,
     started: AtomicU64,
     progress: Notify,
-}
-
-struct State<A: Answer> {
-    waiting: VecDeque<Waiting<A>>,
-    /// Whether a task is starting what waits.
-    is_starting: bool,
-    /// Ordered oneways behind one that has not ended, if there is one.
-    ordered: Option<VecDeque<Running<A>>>,
 }
 
 struct Waiting<A: Answer> {
@@ -87,11 +81,8 @@ impl Cancel {
 impl<A: Answer> Default for StartQueue<A> {
     fn default() -> Self {
         StartQueue {
-            state: Mutex::new(State {
-                waiting: VecDeque::new(),
-                is_starting: false,
-                ordered: None,
-            }),
+            waiting: Relay::default(),
+            ordered: Relay::default(),
             queued: AtomicU64::new(0),
             started: AtomicU64::new(0),
             progress: Notify::new(),
@@ -100,10 +91,6 @@ impl<A: Answer> Default for StartQueue<A> {
 }
 
 impl<A: Answer> StartQueue<A> {
-    fn lock(&self) -> MutexGuard<'_, State<A>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Hands a call over, to be started on this runtime.
     pub(crate) fn push(
         self: &Arc<Self>,
@@ -113,25 +100,25 @@ impl<A: Answer> StartQueue<A> {
         ordered: bool,
     ) -> Arc<Cancel> {
         let cancel = Arc::new(Cancel::default());
-        let mut state = self.lock();
-        self.queued.fetch_add(1, Ordering::AcqRel);
-        state.waiting.push_back(Waiting {
+        let waiting = Waiting {
             call,
             spawn,
             ordered,
             cancel: Arc::clone(&cancel),
-        });
-        let starts = !std::mem::replace(&mut state.is_starting, true);
-        drop(state);
-        if starts {
-            let turn = Starter(Arc::clone(self));
+        };
+        self.queued.fetch_add(1, Ordering::AcqRel);
+        if let Some(turn) = Turn::hand_over(self, |queue| &queue.waiting, waiting) {
+            let mut starter = Starter {
+                queue: Arc::clone(self),
+                turn,
+            };
             task::spawn_on(runtime, async move {
-                while let Some(next) = turn.next() {
+                while let Some(next) = starter.turn.next() {
                     // Each is as much as a task of its own would be.
                     tokio::task::consume_budget().await;
-                    turn.0.start(next);
-                    turn.0.started.fetch_add(1, Ordering::AcqRel);
-                    turn.0.progress.notify_waiters();
+                    starter.queue.start(next);
+                    starter.queue.started.fetch_add(1, Ordering::AcqRel);
+                    starter.queue.progress.notify_waiters();
                 }
             });
         }
@@ -169,9 +156,11 @@ impl<A: Answer> StartQueue<A> {
             drop(call);
             return;
         }
-        if ordered && let Some(behind) = &mut self.lock().ordered {
-            behind.push_back(call);
-            return;
+        if ordered {
+            match self.ordered.behind(call) {
+                Some(first) => call = first,
+                None => return,
+            }
         }
         if !spawn {
             // Panics in a handler do not come out here.
@@ -184,8 +173,7 @@ impl<A: Answer> StartQueue<A> {
             }
         }
         if ordered {
-            self.lock().ordered = Some(VecDeque::new());
-            let turn = OrderedTurn(Arc::clone(self));
+            let mut turn = Turn::take(self, |queue| &queue.ordered);
             task::spawn(async move {
                 let mut next = Some(call);
                 while let Some(oneway) = next {
@@ -200,51 +188,18 @@ impl<A: Answer> StartQueue<A> {
 }
 
 /// The turn to start what waits. Dropped early, when the runtime ends, it takes along what waits.
-struct Starter<A: Answer>(Arc<StartQueue<A>>);
-
-impl<A: Answer> Starter<A> {
-    fn next(&self) -> Option<Waiting<A>> {
-        let mut state = self.0.lock();
-        let next = state.waiting.pop_front();
-        state.is_starting = next.is_some();
-        next
-    }
+struct Starter<A: Answer> {
+    queue: Arc<StartQueue<A>>,
+    turn: Turn<StartQueue<A>, Waiting<A>>,
 }
 
 impl<A: Answer> Drop for Starter<A> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        if !state.is_starting {
-            return;
+        if self.turn.give_up() {
+            let queued = self.queue.queued.load(Ordering::Acquire);
+            self.queue.started.fetch_max(queued, Ordering::AcqRel);
+            self.queue.progress.notify_waiters();
         }
-        state.is_starting = false;
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        drop(waiting);
-        let queued = self.0.queued.load(Ordering::Acquire);
-        self.0.started.fetch_max(queued, Ordering::AcqRel);
-        self.0.progress.notify_waiters();
-    }
-}
-
-/// The turn of the ordered oneways. Dropped early, when the runtime ends, it takes along those that wait.
-struct OrderedTurn<A: Answer>(Arc<StartQueue<A>>);
-
-impl<A: Answer> OrderedTurn<A> {
-    fn next(&self) -> Option<Running<A>> {
-        let mut state = self.0.lock();
-        let next = state.ordered.as_mut()?.pop_front();
-        if next.is_none() {
-            state.ordered = None;
-        }
-        next
-    }
-}
-
-impl<A: Answer> Drop for OrderedTurn<A> {
-    fn drop(&mut self) {
-        let behind = self.0.lock().ordered.take();
-        drop(behind);
     }
 }
 

@@ -48,10 +48,15 @@ impl OrderedOneways {
 struct Turn {
     session: Arc<Session>,
     target: u32,
+    /// What waits is another's.
+    is_over: bool,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
         let waiting = self.session.ordered.lock().remove(&self.target);
         drop(waiting);
     }
@@ -84,16 +89,19 @@ impl Session {
     /// Runs an ordered oneway to its end, and then those that came for the same target meanwhile.
     fn run_ordered(self: &Arc<Self>, target: u32, first: Running<SessionAnswer>) {
         self.ordered.lock().insert(target, VecDeque::new());
-        let turn = Turn {
+        let mut turn = Turn {
             session: Arc::clone(self),
             target,
+            is_over: false,
         };
         crate::task::spawn(async move {
-            let session = &turn.session;
             let mut next = Some(first);
             while let Some(oneway) = next {
                 oneway.await;
-                next = session.ordered.next(target).map(|(oneway, served)| {
+                let session = &turn.session;
+                let waiting = session.ordered.next(target);
+                turn.is_over = waiting.is_none();
+                next = waiting.map(|(oneway, served)| {
                     let (handler, kind) = session.handler(oneway);
                     let answer = SessionAnswer::listed(&handler, kind, served);
                     Running::new(handler, answer)

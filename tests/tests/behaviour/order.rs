@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use farref::prelude::*;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -283,4 +284,59 @@ async fn the_caller_may_make_any_call_oneway() {
     assert_eq!(ended.recv().await, Some(1));
     drop(recorder);
     pair.at_baseline().await;
+}
+
+/// Counts what is told in order while another thread tells more.
+#[expose]
+trait Tally {
+    #[oneway(ordered)]
+    async fn add(&self, n: u32);
+    fn added(&self) -> Vec<u32>;
+}
+
+#[derive(Default)]
+struct Counted(Mutex<Vec<u32>>);
+
+impl Tally for Counted {
+    async fn add(&self, n: u32) {
+        // Each goes on in a task, and ends about when the next one comes.
+        tokio::task::yield_now().await;
+        self.0.lock().unwrap().push(n);
+    }
+    fn added(&self) -> Vec<u32> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_ordered_oneway_that_comes_when_the_one_before_ends_is_not_lost() {
+    const COUNT: u32 = 20_000;
+    let pair = Pair::tcp().await;
+    let near = TallyProxy::new(Counted::default());
+    let far = pair
+        .serve("tally", TallyProxy::new(Counted::default()))
+        .await;
+    for (tally, per_round) in [(near, 1), (far, 2)] {
+        let mut told = 0;
+        while told < COUNT {
+            for _ in 0..per_round {
+                tally.add(told).await.unwrap();
+                told += 1;
+            }
+            // About as long as a task takes to begin.
+            for _ in 0..told % 64 {
+                std::hint::spin_loop();
+            }
+        }
+        let all = async {
+            loop {
+                let added = tally.added().await.unwrap();
+                if added.len() >= COUNT as usize {
+                    return added;
+                }
+            }
+        };
+        let added = tokio::time::timeout(Duration::from_secs(60), all).await;
+        assert!(added.expect("some are lost").into_iter().eq(0..COUNT));
+    }
 }
