@@ -24,6 +24,7 @@ mod events;
 mod factories;
 mod faults;
 mod flights;
+mod foreign_types;
 mod futures;
 mod handoffs;
 mod handover;
