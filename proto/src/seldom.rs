@@ -1,7 +1,7 @@
 //! What most messages do not have: references, attachments.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 /// A list that is empty nearly always: it takes a word in place, so that who carries it moves little, and memory of its
 /// own only if there is something in it.
@@ -45,6 +45,13 @@ impl<T> Deref for Seldom<T> {
     #[inline]
     fn deref(&self) -> &[T] {
         self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl<T> DerefMut for Seldom<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.0.as_deref_mut().map_or(&mut [], Vec::as_mut_slice)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::vec;
 
 use bytes::Bytes;
 use farref_proto::Seldom;
@@ -18,7 +17,8 @@ use crate::codec::{self, Budget, Codec, CodecError, Meter};
 pub(crate) struct ArgumentsDecoder<'de> {
     body: Body<'de>,
     meter: Meter,
-    attachments: vec::IntoIter<Bytes>,
+    /// Those that no argument took, the next one last.
+    attachments: Seldom<Bytes>,
     index: usize,
     expected: usize,
 }
@@ -45,11 +45,12 @@ impl<'de> ArgumentsDecoder<'de> {
     pub(crate) fn new(
         codec: Codec,
         body: &'de [u8],
-        attachments: Seldom<Bytes>,
+        mut attachments: Seldom<Bytes>,
         budget: &Budget,
         count: usize,
     ) -> Result<Self, CodecError> {
         let meter = Meter::new(budget, body.len());
+        attachments.reverse();
         let body = match codec {
             Codec::Postcard => Body::Postcard { rest: body },
             #[cfg(feature = "msgpack")]
@@ -68,7 +69,7 @@ impl<'de> ArgumentsDecoder<'de> {
         Ok(Self {
             body,
             meter,
-            attachments: attachments.into_iter(),
+            attachments,
             index: 0,
             expected: count,
         })
@@ -96,7 +97,7 @@ impl<'de> ArgumentsDecoder<'de> {
         if self.take_placeholder() {
             return self
                 .attachments
-                .next()
+                .pop()
                 .ok_or(CodecError::MissingAttachment { index });
         }
         self.value()
