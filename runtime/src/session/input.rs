@@ -10,8 +10,6 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const SMALLEST: usize = 1024;
 /// What a read asks for at most, unless a large frame is on its way.
 const LARGEST: usize = 64 * 1024;
-/// How many times as much as came of a large frame there is room made for.
-const GROWTH: usize = 3;
 /// After so many reads in a row that brought little, reads ask for less.
 const PATIENCE: u8 = 8;
 
@@ -77,7 +75,7 @@ impl Input {
         let room = self.bytes.capacity() - there;
         match Connection::missing(&self.bytes) {
             Some(missing) if missing > room.max(self.size) => {
-                let more = missing.min(self.size.max(GROWTH * there));
+                let more = missing.min(self.size.max(there));
                 if room > more / 2 {
                     // Enough for another read.
                 } else if self.unshared == Some(there) {
