@@ -22,6 +22,8 @@ pub(super) struct Input {
     small_reads: u8,
     /// How many bytes there were after the last read, if their memory is nobody else's: it can grow where it is.
     unshared: Option<usize>,
+    /// Whether there is a large frame among them, or was.
+    is_large: bool,
 }
 
 impl Default for Input {
@@ -31,6 +33,7 @@ impl Default for Input {
             size: SMALLEST,
             small_reads: 0,
             unshared: None,
+            is_large: false,
         }
     }
 }
@@ -45,6 +48,7 @@ impl Input {
         let room = self.bytes.capacity() - self.bytes.len();
         let read = reader.read_buf(&mut self.bytes).await?;
         self.unshared = self.unshared.map(|before| before + read);
+        self.is_large |= self.bytes.len() > LARGEST;
         if read == room {
             self.size = (2 * self.size).min(LARGEST);
             self.small_reads = 0;
@@ -60,11 +64,12 @@ impl Input {
         Ok(read)
     }
 
-    /// Lets the memory of a large frame go, which nothing but that frame is in, so that it belongs to who has the frame now.
+    /// Lets the memory of a large frame go, once it was taken out, so that it belongs to who has the frame now.
     pub(super) fn let_go(&mut self) {
-        if self.unshared.is_some() && self.bytes.is_empty() {
+        if self.is_large && self.bytes.is_empty() {
             self.bytes = BytesMut::new();
             self.unshared = None;
+            self.is_large = false;
         }
     }
 
