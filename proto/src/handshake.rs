@@ -64,6 +64,13 @@ pub struct PeerInfo {
     pub linger: Duration,
 }
 
+impl PeerInfo {
+    /// Tells whether both know this optional part of the protocol, one of [`features`](crate::features).
+    pub fn knows(&self, feature: u64) -> bool {
+        self.features & feature != 0
+    }
+}
+
 /// A handshake that is not done.
 #[derive(Debug)]
 pub(crate) enum Handshake {

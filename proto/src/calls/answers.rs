@@ -53,55 +53,26 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// Opens the call that arrived. Its credit has been charged, which bounds the table: a caller uses a new id only
-    /// when all lower ones are taken. Returns also where the reply to the call before ends that had this id: the caller
-    /// has received it.
+    /// Opens the call that arrived, or so many calls of a run. Their credit has been charged, which bounds the table: a caller
+    /// uses a new id only when all lower ones are taken. Returns also where the reply to the call before ends that had this
+    /// id: the caller has received it.
     pub(crate) fn open(
         &mut self,
         id: u32,
         depth: u16,
         bytes: u32,
+        calls: u32,
         is_kept: bool,
     ) -> Result<(CallId, u64), Violation> {
-        self.put(
-            id,
-            Answer {
-                state: State::Open,
-                depth,
-                bytes,
-                calls: 1,
-                left: 1,
-                end: 0,
-                is_kept,
-            },
-        )
-    }
-
-    /// Opens the calls of a run that arrived, as [`open`](Self::open) does one.
-    pub(crate) fn open_run(
-        &mut self,
-        id: u32,
-        depth: u16,
-        bytes: u32,
-        calls: u32,
-    ) -> Result<(CallId, u64), Violation> {
-        self.put(
-            id,
-            Answer {
-                state: State::Open,
-                depth,
-                bytes,
-                calls,
-                left: calls,
-                end: 0,
-                is_kept: false,
-            },
-        )
-    }
-
-    #[inline]
-    fn put(&mut self, id: u32, mut answer: Answer) -> Result<(CallId, u64), Violation> {
-        let is_kept = answer.is_kept;
+        let mut answer = Answer {
+            state: State::Open,
+            depth,
+            bytes,
+            calls,
+            left: calls,
+            end: 0,
+            is_kept,
+        };
         if id as usize == self.slots.len() {
             self.slots.push(answer);
         } else {

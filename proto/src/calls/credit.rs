@@ -228,19 +228,9 @@ impl GivenCredit {
         &mut self.pools[index]
     }
 
-    /// Charges what arrived.
-    pub(crate) fn charge(&mut self, depth: u16, bytes: u32) -> Result<(), Violation> {
-        self.charge_run(depth, 1, bytes)
-    }
-
     /// Charges so many calls that arrived in one message.
     #[inline]
-    pub(crate) fn charge_run(
-        &mut self,
-        depth: u16,
-        calls: u32,
-        bytes: u32,
-    ) -> Result<(), Violation> {
+    pub(crate) fn charge(&mut self, depth: u16, calls: u32, bytes: u32) -> Result<(), Violation> {
         let given = self.pool(depth);
         if !given.pool.has_room() || calls > given.pool.calls {
             return Err(Violation::CreditOverspent(depth));

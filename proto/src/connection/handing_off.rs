@@ -189,8 +189,8 @@ impl Connection {
     /// Takes a call of the protocol's own in, which needs no room of any depth. Returns nothing if it was refused, since no
     /// new calls are taken.
     fn take_in(&mut self, id: u32, length: u32) -> Result<Option<CallId>, ConnectionError> {
-        let pool = self.charge(0, length)?;
-        let call = self.open(id, pool, length, false)?;
+        let pool = self.charge(0, 1, length)?;
+        let call = self.open(id, pool, length, 1, false)?;
         if self.draining {
             self.refuse_with(call, &draining());
             return Ok(None);

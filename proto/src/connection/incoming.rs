@@ -88,11 +88,11 @@ impl Connection {
             Call::bare(header, &input[..frame_length])?;
         self.session.receive(frame_length);
         let bytes = header.length;
-        self.given_credit.charge(0, bytes)?;
+        self.given_credit.charge(0, 1, bytes)?;
         let is_oneway = header.kind == Kind::Oneway;
         let id = match is_oneway {
             true => CallId::new(0),
-            false => self.open(id, 0, bytes, false)?,
+            false => self.open(id, 0, bytes, 1, false)?,
         };
         let call = IncomingCall {
             id,
@@ -156,27 +156,28 @@ impl Connection {
         })))
     }
 
-    /// Charges a call to its pool. One that is nested too deeply, and will be refused, is charged as if it were not
-    /// nested. Returns the pool.
-    pub(super) fn charge(&mut self, depth: u16, bytes: u32) -> Result<u16, Violation> {
+    /// Charges a call, or so many calls of a run, to their pool. What is nested too deeply, and will be refused, is charged
+    /// as if it were not nested. Returns the pool.
+    pub(super) fn charge(&mut self, depth: u16, calls: u32, bytes: u32) -> Result<u16, Violation> {
         let is_too_deep = depth > self.given_credit.grants().max_depth;
         let pool = if is_too_deep { 0 } else { depth };
-        self.given_credit.charge(pool, bytes)?;
+        self.given_credit.charge(pool, calls, bytes)?;
         Ok(pool)
     }
 
-    /// Opens a call or a bind that arrived.
+    /// Opens a call, so many calls of a run, or a bind that arrived.
     pub(super) fn open(
         &mut self,
         id: u32,
         pool: u16,
         bytes: u32,
+        calls: u32,
         is_kept: bool,
     ) -> Result<CallId, Violation> {
         if is_kept {
             self.check_kept()?;
         }
-        let (id, acknowledged) = self.answers.open(id, pool, bytes, is_kept)?;
+        let (id, acknowledged) = self.answers.open(id, pool, bytes, calls, is_kept)?;
         self.session.imply(acknowledged);
         self.tell_of_kept_bytes();
         Ok(id)
@@ -207,8 +208,8 @@ impl Connection {
     }
 
     fn handle_call(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
-        let pool = self.charge(depth_of(&call.sections), bytes)?;
-        let id = self.open(call.id, pool, bytes, call.keep_answer)?;
+        let pool = self.charge(depth_of(&call.sections), 1, bytes)?;
+        let id = self.open(call.id, pool, bytes, 1, call.keep_answer)?;
         let refusal = self.refusal_of(&call.sections, call.codec);
         self.check_batched(call.batched)?;
         let batched = call.batched;
@@ -225,7 +226,7 @@ impl Connection {
     }
 
     fn handle_oneway(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
-        let pool = self.charge(depth_of(&call.sections), bytes)?;
+        let pool = self.charge(depth_of(&call.sections), 1, bytes)?;
         let receipt = OnewayReceipt { depth: pool, bytes };
         let refusal = self.refusal_of(&call.sections, call.codec);
         self.check_batched(call.batched)?;
@@ -442,8 +443,8 @@ impl Connection {
     }
 
     fn handle_bind(&mut self, bind: Bind, bytes: u32) -> Result<(), ConnectionError> {
-        let pool = self.charge(0, bytes)?;
-        let id = self.open(bind.id, pool, bytes, false)?;
+        let pool = self.charge(0, 1, bytes)?;
+        let id = self.open(bind.id, pool, bytes, 1, false)?;
         self.aliases
             .bind(bind.alias, self.given_credit.grants().aliases)?;
         let refuse = |kind, message: &str| FaultMessage::new(kind, Outcome::NotStarted, message);

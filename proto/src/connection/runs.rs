@@ -16,7 +16,7 @@ impl Connection {
     /// Tells whether both sides take runs, which is known once the handshake is done.
     pub fn takes_runs(&self) -> bool {
         let peer = self.peer.as_ref();
-        peer.is_some_and(|peer| peer.features & features::RUNS != 0)
+        peer.is_some_and(|peer| peer.knows(features::RUNS))
     }
 
     /// Makes the calls of a run, as a part of the batch that was begun. Their replies come as events, all with the id that
@@ -108,13 +108,8 @@ impl Connection {
         // A frame has no more calls than a quarter of its bytes.
         let calls = run.lengths.len() as u32;
         self.check_run(calls)?;
-        let depth = depth_of(&run.sections);
-        let is_too_deep = depth > self.given_credit.grants().max_depth;
-        let pool = if is_too_deep { 0 } else { depth };
-        self.given_credit.charge_run(pool, calls, bytes)?;
-        let (id, acknowledged) = self.answers.open_run(run.id, pool, bytes, calls)?;
-        self.session.imply(acknowledged);
-        self.tell_of_kept_bytes();
+        let pool = self.charge(depth_of(&run.sections), calls, bytes)?;
+        let id = self.open(run.id, pool, bytes, calls, false)?;
         let refusal = self.refusal_of(&run.sections, run.codec);
         let call = Call {
             id: run.id,

@@ -120,7 +120,7 @@ impl Session {
             && self
                 .peer
                 .get()
-                .is_some_and(|peer| peer.features & features::HAND_OFF != 0)
+                .is_some_and(|peer| peer.knows(features::HAND_OFF))
     }
 
     pub(crate) fn count_provided(&self, limit: usize) -> Option<Counted> {

@@ -166,7 +166,7 @@ impl Session {
     /// Whether both sides take runs.
     pub(crate) fn takes_runs(&self) -> bool {
         let peer = self.peer.get();
-        peer.is_some_and(|peer| peer.features & features::RUNS != 0)
+        peer.is_some_and(|peer| peer.knows(features::RUNS))
     }
 
     /// Serves the calls of a run up to the first that fails or waits.
