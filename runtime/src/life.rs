@@ -28,10 +28,9 @@
 //! or in the way of a connection. One that fails is logged, and stops nobody. While 1024 events wait for receivers that
 //! do not keep up, further ones are dropped, with a warning.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -39,6 +38,7 @@ use tokio::sync::oneshot;
 use crate::daemon::DaemonHandle;
 use crate::error::Fault;
 use crate::peer::{Peer, PeerAddress};
+use crate::relay::{Relay, Turn};
 use crate::session::Session;
 use crate::signal::{Sender, Signal};
 use crate::task;
@@ -111,16 +111,9 @@ pub(crate) trait Tells: fmt::Debug + Send + Sync {
 struct Life {
     signals: Arc<LifeCycle>,
     sender: Sender,
-    queue: Mutex<Queue>,
+    queue: Relay<Telling>,
     /// Where the task runs that tells, if an event happens outside any runtime.
     runtime: OnceLock<Handle>,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Telling>,
-    /// Whether a task is telling.
-    is_told: bool,
 }
 
 type Telling = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -146,7 +139,7 @@ pub(crate) fn teller(signals: &Arc<LifeCycle>) -> Arc<dyn Tells> {
     Arc::new(Life {
         signals: Arc::clone(signals),
         sender: Sender::unique(),
-        queue: Mutex::default(),
+        queue: Relay::default(),
         runtime: OnceLock::new(),
     })
 }
@@ -197,10 +190,6 @@ impl Tells for Life {
 }
 
 impl Life {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Tells of an event, after those before it. Runs nothing of the application.
     fn tell<T: Send + Sync + 'static>(
         self: &Arc<Self>,
@@ -229,59 +218,20 @@ impl Life {
             tracing::warn!("nobody is told of an event outside any runtime");
             return;
         };
-        let mut queue = self.lock();
-        if queue.waiting.len() >= WAITING {
-            drop(queue);
+        let handed = Turn::hand_over_within(self, |life| &life.queue, telling, WAITING);
+        let Ok(turn) = handed else {
             tracing::warn!(
                 "the receivers of life-cycle signals do not keep up: nobody is told of an event"
             );
-            drop(telling);
             return;
-        }
-        queue.waiting.push_back(telling);
-        let begins = !std::mem::replace(&mut queue.is_told, true);
-        drop(queue);
-        if begins {
-            let mut turn = Turn {
-                life: Arc::clone(self),
-                is_over: false,
-            };
+        };
+        if let Some(mut turn) = turn {
             runtime.spawn(async move {
                 while let Some(telling) = turn.next() {
                     telling.await;
                 }
             });
         }
-    }
-}
-
-/// The turn to tell. Dropped early, when the runtime ends, it takes along what waits.
-struct Turn {
-    life: Arc<Life>,
-    /// What waits is another's.
-    is_over: bool,
-}
-
-impl Turn {
-    fn next(&mut self) -> Option<Telling> {
-        let mut queue = self.life.lock();
-        let next = queue.waiting.pop_front();
-        queue.is_told = next.is_some();
-        self.is_over = next.is_none();
-        next
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        let mut queue = self.life.lock();
-        queue.is_told = false;
-        let waiting = std::mem::take(&mut queue.waiting);
-        drop(queue);
-        drop(waiting);
     }
 }
 

@@ -55,11 +55,25 @@ impl<O, T> Turn<O, T> {
 
     /// Hands something over. Returns the turn if nobody has it.
     pub(crate) fn hand_over(owner: &Arc<O>, relay: fn(&O) -> &Relay<T>, item: T) -> Option<Self> {
+        // No memory holds so many.
+        Turn::hand_over_within(owner, relay, item, usize::MAX).unwrap_or_default()
+    }
+
+    /// The same where no more than `most` may wait; gives the item back if so many do.
+    pub(crate) fn hand_over_within(
+        owner: &Arc<O>,
+        relay: fn(&O) -> &Relay<T>,
+        item: T,
+        most: usize,
+    ) -> Result<Option<Self>, T> {
         let mut state = relay(owner).lock();
+        if state.waiting.len() >= most {
+            return Err(item);
+        }
         state.waiting.push_back(item);
         let was_taken = std::mem::replace(&mut state.is_taken, true);
         drop(state);
-        (!was_taken).then(|| Turn::new(owner, relay))
+        Ok((!was_taken).then(|| Turn::new(owner, relay)))
     }
 
     fn new(owner: &Arc<O>, relay: fn(&O) -> &Relay<T>) -> Self {
@@ -121,7 +135,10 @@ mod tests {
         drop(second);
         assert_eq!(relay.behind(6), Some(6), "it was given up with what waited");
         let mut third = Turn::take(&relay, |relay| relay);
-        assert_eq!(third.next(), None);
+        assert!(Turn::hand_over_within(&relay, |relay| relay, 7, 1).is_ok());
+        let refused = Turn::hand_over_within(&relay, |relay| relay, 8, 1);
+        assert_eq!(refused.err(), Some(8));
+        assert_eq!((third.next(), third.next()), (Some(7), None));
     }
 }
 
