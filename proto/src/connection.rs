@@ -296,6 +296,11 @@ impl Connection {
         self.questions.len()
     }
 
+    /// Returns how many streams are open, of both sides.
+    pub fn streams(&self) -> usize {
+        self.produced.len() + self.consumed.len()
+    }
+
     /// Returns how many calls and binds of the other side are not answered.
     pub fn calls_in(&self) -> usize {
         self.answers.len()

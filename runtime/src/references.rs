@@ -21,42 +21,32 @@ use crate::transferred::Transferred;
 use crate::{FaultKind, Outcome};
 
 thread_local! {
-    /// Whether a frame is being encoded, and whether a proxy has come by. Looked at for each call, so kept apart from
-    /// the table, which few calls have.
-    static ENCODING: Cell<Encoding> = const { Cell::new(Encoding::No) };
-    /// The tables of the frames that are being encoded, those of the innermost last.
+    /// One more than the index of the next entry of the frame that is being encoded; zero if none is. Looked at for each
+    /// call and each item of a stream, so it is a word, apart from the entries, which few have.
+    static NEXT: Cell<usize> = const { Cell::new(0) };
+    /// The entries of the frames that are being encoded, those of the innermost last.
     static OUTGOING: RefCell<Vec<Transferred>> = const { RefCell::new(Vec::new()) };
     static INCOMING: RefCell<Option<Vec<Transferred>>> = const { RefCell::new(None) };
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
-    No,
-    /// No proxy has come by yet. The table will be added to one that has so many entries.
-    Empty {
-        before: usize,
-    },
-    /// The table has entries, and begins at `start`.
-    Table {
-        before: usize,
-        start: usize,
-    },
 }
 
 /// Encoding a frame, also within the encoding of another. Takes everything back when it is dropped, which it is only by a
 /// panic.
 struct Collecting {
-    outer: Encoding,
+    outer: usize,
+    /// What stood in [`NEXT`] at the beginning.
+    first: usize,
 }
 
 impl Collecting {
+    /// Begins with a table that will be added to one that has so many entries.
     #[inline]
     fn begin(before: usize) -> Self {
-        let outer = ENCODING.replace(Encoding::Empty { before });
-        Collecting { outer }
+        let first = before + 1;
+        let outer = NEXT.replace(first);
+        Collecting { outer, first }
     }
 
-    /// Returns the table, and goes on with the outer one.
+    /// Returns the entries, and goes on with the outer frame.
     #[inline]
     fn end(self) -> Vec<Transferred> {
         let table = self.take();
@@ -66,13 +56,16 @@ impl Collecting {
 
     #[inline]
     fn take(&self) -> Vec<Transferred> {
-        match ENCODING.replace(self.outer) {
-            Encoding::Table { start, .. } => {
-                OUTGOING.with_borrow_mut(|tables| tables.split_off(start))
-            }
-            Encoding::No | Encoding::Empty { .. } => Vec::new(),
+        match NEXT.replace(self.outer) - self.first {
+            0 => Vec::new(),
+            count => take_last(count),
         }
     }
+}
+
+#[cold]
+fn take_last(count: usize) -> Vec<Transferred> {
+    OUTGOING.with_borrow_mut(|entries| entries.split_off(entries.len() - count))
 }
 
 impl Drop for Collecting {
@@ -104,7 +97,7 @@ impl Drop for Resolving {
 
 /// Whether a frame is being encoded, so that a reference can be written.
 pub(crate) fn is_collecting() -> bool {
-    ENCODING.get() != Encoding::No
+    NEXT.get() != 0
 }
 
 /// Runs `encode` and returns, beside its result, what it wrote indexes of.
@@ -120,7 +113,10 @@ pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Seldom<Transferred>)
 pub(crate) fn collect_into<R>(table: &mut Vec<Transferred>, encode: impl FnOnce() -> R) -> R {
     let collecting = Collecting::begin(table.len());
     let result = encode();
-    table.extend(collecting.end());
+    let added = collecting.end();
+    if !added.is_empty() {
+        table.extend(added);
+    }
     result
 }
 
@@ -130,18 +126,13 @@ pub(crate) fn write<E: serde::ser::Error>(
     instead: &str,
     entry: Transferred,
 ) -> Result<u32, E> {
-    let index = match ENCODING.get() {
-        Encoding::No => None,
-        Encoding::Empty { before } => {
-            let start = OUTGOING.with_borrow(Vec::len);
-            ENCODING.set(Encoding::Table { before, start });
-            Some(before)
-        }
-        Encoding::Table { before, start } => Some(before + OUTGOING.with_borrow(Vec::len) - start),
-    };
-    let index = index.and_then(|index| u32::try_from(index).ok());
+    let next = NEXT.get();
+    let index = next
+        .checked_sub(1)
+        .and_then(|index| u32::try_from(index).ok());
     if index.is_some() {
-        OUTGOING.with_borrow_mut(|tables| tables.push(entry));
+        OUTGOING.with_borrow_mut(|entries| entries.push(entry));
+        NEXT.set(next + 1);
     }
     index.ok_or_else(|| {
         E::custom(format!(

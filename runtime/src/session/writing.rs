@@ -22,6 +22,9 @@ const SLICES: usize = 64;
 /// More bytes than this are left to the task that writes: to copy them takes longer than to wake it, and whoever has added
 /// them can go on meanwhile, with reading what comes next above all.
 const LARGE: usize = 32 << 10;
+/// So many bytes of streams are written by the task that has added them although others may have something to add, too: more
+/// would hardly make the write cheaper for each byte.
+const WORTH_A_WRITE: usize = 4 << 10;
 
 /// Whether the task that writes has been told that there is something to write, and how to tell it.
 #[derive(Debug, Default)]
@@ -218,6 +221,25 @@ impl Session {
     pub(super) fn write_soon(&self) {
         let state = self.lock();
         if state.connection.has_transmit() {
+            Self::unlock_and_write(state);
+        }
+    }
+
+    /// Has the items that a stream has added written.
+    pub(super) fn write_items(&self) {
+        let state = self.lock();
+        if state.connection.has_transmit() {
+            self.unlock_and_write_of_stream(state);
+        }
+    }
+
+    /// Frees the lock, and has what a stream added to the state written: at once if that is worth a write of its own, or no
+    /// other stream has something to add.
+    pub(super) fn unlock_and_write_of_stream(&self, state: MutexGuard<'_, State>) {
+        let connection = &state.connection;
+        if connection.unsent() >= WORTH_A_WRITE || connection.streams() <= 1 {
+            self.unlock_and_write_now(state);
+        } else {
             Self::unlock_and_write(state);
         }
     }

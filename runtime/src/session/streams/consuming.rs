@@ -90,7 +90,7 @@ impl Feed for FarStream {
         if let Some((items, bytes)) = grant {
             let mut state = self.session.lock();
             state.connection.grant_stream(self.number, items, bytes);
-            Session::unlock_and_write(state);
+            self.session.unlock_and_write_of_stream(state);
         }
         polled
     }

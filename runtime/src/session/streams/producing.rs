@@ -114,6 +114,17 @@ impl Pump {
         Poll::Ready(self.session.send_items(self.number, items).map_err(Some))
     }
 
+    /// Sends what is ready, as far as it is this stream's turn. Ready with what ended the stream, if not its end.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Option<Fault>> {
+        for _ in 0..FRAMES_AT_ONCE {
+            if let Err(fault) = ready!(self.poll_frame(cx)) {
+                return Poll::Ready(fault);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     fn end(&mut self, fault: Option<&Fault>) {
         if !std::mem::replace(&mut self.has_ended, true) {
             self.session.end_stream(self.number, fault);
@@ -135,29 +146,32 @@ impl Future for Pump {
             )));
             return Poll::Ready(());
         }
-        for _ in 0..FRAMES_AT_ONCE {
-            if let Err(fault) = ready!(self.poll_frame(cx)) {
-                self.end(fault.as_ref());
-                return Poll::Ready(());
-            }
+        let polled = self.poll_frames(cx);
+        if let Poll::Ready(fault) = &polled {
+            self.end(fault.as_ref());
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        self.session.write_items();
+        polled.map(drop)
     }
 }
 
 impl Drop for Pump {
     fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
         let fault = Fault::new(
             FaultKind::Cancelled,
             Outcome::Ran,
             "the runtime that produced the stream is shutting down",
         );
         self.end(Some(&fault));
+        self.session.write_soon();
     }
 }
 
 impl Session {
+    /// Adds the items to what is to be written.
     fn send_items(&self, number: StreamNumber, items: Items) -> Result<()> {
         let Items {
             codec,
@@ -189,12 +203,13 @@ impl Session {
             sent
         });
         introducing.end(sent.is_ok(), &mut garbage);
-        Self::unlock_and_write(guard);
+        drop(guard);
         drop(garbage);
         sent.map_err(|error| unsendable(&error))
     }
 
-    /// Ends a stream that this side produces, because it is at its end or because of a fault.
+    /// Adds the end of a stream that this side produces to what is to be written, because it is at its end or because of a
+    /// fault.
     fn end_stream(&self, number: StreamNumber, fault: Option<&Fault>) {
         let message = fault.map(|fault| {
             let fault = fault.clone().with_hop(&self.node.name);
@@ -211,7 +226,7 @@ impl Session {
             state.streams.forget(number, &mut garbage);
         }
         let ending = self.end_if_idle(state);
-        Self::unlock_and_write(guard);
+        drop(guard);
         drop(garbage);
         self.finish(ending);
     }
