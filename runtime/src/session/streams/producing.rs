@@ -116,6 +116,15 @@ impl Pump {
 
     /// Sends what is ready, as far as it is this stream's turn. Ready with what ended the stream, if not its end.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Option<Fault>> {
+        if let Some(lifetime) = &mut self.lifetime
+            && lifetime.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Fault::new(
+                FaultKind::DeadlineExceeded,
+                Outcome::Ran,
+                "the stream lasted as long as its producer lets streams last; ask for another",
+            )));
+        }
         for _ in 0..FRAMES_AT_ONCE {
             if let Err(fault) = ready!(self.poll_frame(cx)) {
                 return Poll::Ready(fault);
@@ -136,16 +145,6 @@ impl Future for Pump {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(lifetime) = &mut self.lifetime
-            && lifetime.as_mut().poll(cx).is_ready()
-        {
-            self.end(Some(&Fault::new(
-                FaultKind::DeadlineExceeded,
-                Outcome::Ran,
-                "the stream lasted as long as its producer lets streams last; ask for another",
-            )));
-            return Poll::Ready(());
-        }
         let polled = self.poll_frames(cx);
         if let Poll::Ready(fault) = &polled {
             self.end(fault.as_ref());
