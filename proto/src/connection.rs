@@ -1,5 +1,6 @@
 //! One end of a conversation.
 
+mod apart;
 mod batches;
 mod establishing;
 mod event;
@@ -363,7 +364,17 @@ impl Connection {
             return Ok(Some(event));
         }
         self.session.heard(now);
-        let mut result = self.take_frames(now, input);
+        let result = self.take_frames(now, input);
+        self.conclude(now, input, result)
+    }
+
+    /// Draws the conclusions from what came of some input.
+    fn conclude(
+        &mut self,
+        now: Time,
+        input: &mut BytesMut,
+        mut result: Result<Option<Event>, ConnectionError>,
+    ) -> Result<Option<Event>, ConnectionError> {
         // Once for a read is often enough: what one brings is bounded by the credit.
         if matches!(result, Ok(None)) && self.is_open() {
             result = self.errors.check(self.limits.errors).map(|()| None);

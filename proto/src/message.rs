@@ -36,7 +36,7 @@ pub use crate::reason::Refusal;
 
 pub(crate) use self::call::{BATCHED, KEEP_ANSWER, MAX_OBJECT_NAME, ORDERED, PIPELINED};
 pub(crate) use self::control::LIST_LENGTH;
-pub(crate) use self::sections::SectionsView;
+pub(crate) use self::sections::{SectionsView, only_attachment};
 
 use crate::error::DecodeError;
 use crate::frame::{Header, Kind};
@@ -153,9 +153,9 @@ impl Message {
             Kind::Ack => Self::Ack(Ack::decode(header, frame)?),
             Kind::Beat => Self::Beat(Beat::decode(header, frame)?),
             Kind::Goodbye => Self::Goodbye(CloseReason::decode(header, frame)?),
-            Kind::Call => Self::Call(Call::decode(header, frame.clone(), grants)?),
-            Kind::Oneway => Self::Oneway(Call::decode(header, frame.clone(), grants)?),
-            Kind::Reply => Self::Reply(Reply::decode(header, frame.clone(), grants)?),
+            Kind::Call => Self::Call(Call::decode(header, frame.clone(), None, grants)?),
+            Kind::Oneway => Self::Oneway(Call::decode(header, frame.clone(), None, grants)?),
+            Kind::Reply => Self::Reply(Reply::decode(header, frame.clone(), None, grants)?),
             Kind::Bind => Self::Bind(Bind::decode(header, frame, grants)?),
             Kind::Cancel => Self::Cancel(Cancel::decode(header, frame)?),
             Kind::Credit => Self::Credit(Credit::decode(header, frame)?),

@@ -34,9 +34,13 @@ impl Connection {
         self.check_turn(header.kind)?;
         let grants = self.given_credit.grants();
         match header.kind {
-            Kind::Call => self.handle_call(Call::decode(header, frame, grants)?, header.length),
-            Kind::Oneway => self.handle_oneway(Call::decode(header, frame, grants)?, header.length),
-            Kind::Reply => self.handle_reply(Reply::decode(header, frame, grants)?),
+            Kind::Call => {
+                self.handle_call(Call::decode(header, frame, None, grants)?, header.length)
+            }
+            Kind::Oneway => {
+                self.handle_oneway(Call::decode(header, frame, None, grants)?, header.length)
+            }
+            Kind::Reply => self.handle_reply(Reply::decode(header, frame, None, grants)?),
             Kind::Bind => self.handle_bind(Bind::decode(header, &frame, grants)?, header.length),
             Kind::Cancel => self.handle_cancel(&Cancel::decode(header, &frame)?),
             Kind::Credit => self.handle_credit(&Credit::decode(header, &frame)?),
@@ -207,7 +211,7 @@ impl Connection {
         }
     }
 
-    fn handle_call(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
+    pub(super) fn handle_call(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(depth_of(&call.sections), 1, bytes)?;
         let id = self.open(call.id, pool, bytes, 1, call.keep_answer)?;
         let refusal = self.refusal_of(&call.sections, call.codec);
@@ -225,7 +229,7 @@ impl Connection {
         Ok(())
     }
 
-    fn handle_oneway(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
+    pub(super) fn handle_oneway(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(depth_of(&call.sections), 1, bytes)?;
         let receipt = OnewayReceipt { depth: pool, bytes };
         let refusal = self.refusal_of(&call.sections, call.codec);
@@ -474,7 +478,7 @@ impl Connection {
         Ok(())
     }
 
-    fn handle_reply(&mut self, reply: Reply) -> Result<(), ConnectionError> {
+    pub(super) fn handle_reply(&mut self, reply: Reply) -> Result<(), ConnectionError> {
         let question = self.questions.answered(reply.id)?;
         self.take_answer(&question);
         let Sections {

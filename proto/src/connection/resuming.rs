@@ -55,7 +55,7 @@ impl Connection {
         self.take_event(now, input)
     }
 
-    fn is_old(&self, link: u32) -> bool {
+    pub(super) fn is_old(&self, link: u32) -> bool {
         let is_old = link != self.link;
         #[cfg(feature = "sabotage")]
         let is_old = is_old && !self.has(crate::Sabotage::ReadsTheOldConnection);

@@ -168,9 +168,11 @@ impl Call {
         Ok(words)
     }
 
+    /// Reads the frame, of which the only attachment may have been read `apart`.
     pub(crate) fn decode(
         header: Header,
         frame: Bytes,
+        apart: Option<Bytes>,
         grants: &Grants,
     ) -> Result<Self, DecodeError> {
         let oneway = header.kind == Kind::Oneway;
@@ -189,7 +191,7 @@ impl Call {
             return Err(DecodeError::Reserved("the call id"));
         }
         let method_index = u16::try_from(index).map_err(|_| DecodeError::Reserved("the call"))?;
-        let sections = Sections::decode(reader, header.flags, grants)?;
+        let sections = Sections::decode_with(reader, header.flags, apart, grants)?;
         Ok(Self {
             id,
             target,
@@ -407,16 +409,18 @@ impl Reply {
         Ok((id, status))
     }
 
+    /// Reads the frame, of which the only attachment may have been read `apart`.
     pub(crate) fn decode(
         header: Header,
         frame: Bytes,
+        apart: Option<Bytes>,
         grants: &Grants,
     ) -> Result<Self, DecodeError> {
         header.require_flags(ALL_SECTIONS)?;
         let status = ReplyStatus::from_code(header.aux)?;
         let mut reader = Reader::taking(frame, HEADER_LENGTH);
         let id = reader.u32("the call id")?;
-        let sections = Sections::decode(reader, header.flags, grants)?;
+        let sections = Sections::decode_with(reader, header.flags, apart, grants)?;
         Ok(Self {
             id,
             status,

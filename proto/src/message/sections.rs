@@ -207,10 +207,28 @@ impl Sections {
                 ..Self::default()
             });
         }
-        Self::decode_parts(reader, flags, grants)
+        Self::decode_parts(reader, flags, None, grants)
     }
 
-    fn decode_parts(mut reader: Reader, flags: u8, grants: &Grants) -> Result<Self, DecodeError> {
+    /// The same, of a frame whose only attachment was read `apart`, if there is such a thing.
+    pub(crate) fn decode_with(
+        reader: Reader,
+        flags: u8,
+        apart: Option<Bytes>,
+        grants: &Grants,
+    ) -> Result<Self, DecodeError> {
+        match apart {
+            None => Self::decode(reader, flags, grants),
+            apart => Self::decode_parts(reader, flags, apart, grants),
+        }
+    }
+
+    fn decode_parts(
+        mut reader: Reader,
+        flags: u8,
+        apart: Option<Bytes>,
+        grants: &Grants,
+    ) -> Result<Self, DecodeError> {
         let mut sections = Self::default();
         if flags & EXTENSIONS != 0 {
             let (extensions, unknown) = Extensions::decode(&mut reader, grants)?;
@@ -221,10 +239,21 @@ impl Sections {
             sections.table = decode_table(&mut reader, grants)?;
         }
         if flags & ATTACHMENTS == 0 {
+            if apart.is_some() {
+                return Err(DecodeError::Truncated("the attachments"));
+            }
             sections.body = reader.rest();
             return Ok(sections);
         }
         let lengths = decode_attachment_lengths(&mut reader, grants)?;
+        if let Some(attachment) = apart {
+            if lengths.len() != 4 || length_of(&lengths) != attachment.len() {
+                return Err(DecodeError::Truncated("the attachments"));
+            }
+            sections.body = reader.rest();
+            sections.attachments = vec![attachment];
+            return Ok(sections);
+        }
         let total = lengths
             .chunks_exact(4)
             .try_fold(0usize, |sum, length| sum.checked_add(length_of(length)));
@@ -273,4 +302,28 @@ fn length_of(bytes: &[u8]) -> usize {
     bytes
         .first_chunk()
         .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
+}
+
+/// Finds the only attachment of a frame by these flags, of which `content` is what came so far of its parts. Returns where
+/// the body begins, and the attachment's length; `None` if that cannot be said yet, or there is not exactly one.
+pub(crate) fn only_attachment(content: &[u8], flags: u8) -> Option<(usize, usize)> {
+    let number = |at: usize| {
+        let bytes = content.get(at..)?.first_chunk()?;
+        Some(usize::from(u16::from_le_bytes(*bytes)))
+    };
+    if flags & ATTACHMENTS == 0 {
+        return None;
+    }
+    let mut at = 0;
+    if flags & EXTENSIONS != 0 {
+        at += 2 + number(at)?;
+    }
+    if flags & TABLE != 0 {
+        at += 2 + number(at)? * ENTRY_LENGTH;
+    }
+    if number(at)? != 1 {
+        return None;
+    }
+    let length = content.get(at + 2..)?.get(..4)?;
+    Some((at + 6, length_of(length)))
 }

@@ -87,11 +87,11 @@ impl Session {
                     self.disconnected(link, &format!("the connection broke: {error}"));
                     return;
                 }
-                Ok(_) if self.is_closed() => input.bytes.clear(),
+                Ok(_) if self.is_closed() => input.discard(),
                 Ok(count) => {
                     measure::read(count);
                     let mut batch = Batch::new(self);
-                    let received = self.receive(link, &mut input.bytes, &mut batch);
+                    let received = self.receive(link, &mut input, &mut batch);
                     input.let_go();
                     self.perform_read(&mut batch);
                     if let Err(error) = received {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::BytesMut;
 use farref_proto::{
     ConnectionError, Event, FaultKind, IncomingBind, IncomingCall, IncomingClaim, IncomingProvide,
     IncomingRef, IncomingReply, OnewayReceipt, Seldom,
@@ -12,6 +11,7 @@ use farref_proto::{
 use super::batches::ArrivedBatch;
 use super::ending::Queued;
 use super::handing_off;
+use super::input::Input;
 use super::promises::Promise;
 use super::serving::{Batch, Lists};
 use super::streams::Production;
@@ -128,10 +128,10 @@ struct Notices {
 
 impl Session {
     /// Takes bytes that arrived, and leaves what is not a whole frame yet. The work that they bring is added to `batch`.
-    pub(crate) fn receive(
+    pub(super) fn receive(
         self: &Arc<Self>,
         link: u32,
-        input: &mut BytesMut,
+        input: &mut Input,
         batch: &mut Batch,
     ) -> Result<(), ConnectionError> {
         let now = self.now();
@@ -146,7 +146,12 @@ impl Session {
         let mut notices = Notices::default();
         let mut counted = 0;
         let handled = loop {
-            match guard.connection.take_event_of(link, now, input) {
+            let connection = &mut guard.connection;
+            let event = match input.take_apart() {
+                None => connection.take_event_of(link, now, &mut input.bytes),
+                Some(bytes) => connection.take_apart_of(link, now, &mut input.bytes, bytes),
+            };
+            match event {
                 Ok(Some(Event::ResumeRequested(request))) => {
                     // What follows is for another session.
                     *resume = Some(request);

@@ -2,9 +2,11 @@
 
 use std::io;
 
-use bytes::BytesMut;
+use bytes::{BufMut, Bytes, BytesMut};
 use farref_proto::Connection;
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::apart::Apart;
 
 /// What a read asks for at least, in bytes: an idle connection should not cost more.
 const SMALLEST: usize = 1024;
@@ -12,11 +14,17 @@ const SMALLEST: usize = 1024;
 const LARGEST: usize = 64 * 1024;
 /// After so many reads in a row that brought little, reads ask for less.
 const PATIENCE: u8 = 8;
+/// What the read asks for that follows a large byte string: likely another one comes, and what is read of it here is copied.
+const HEAD: usize = 4096;
 
 /// Bytes that have arrived and are not a whole frame yet.
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) bytes: BytesMut,
+    /// The large byte string that ends the frame which `bytes` is the beginning of.
+    apart: Option<Apart>,
+    /// Whether such a frame has just come.
+    follows_large: bool,
     /// What a read asks for.
     size: usize,
     small_reads: u8,
@@ -30,6 +38,8 @@ impl Default for Input {
     fn default() -> Self {
         Input {
             bytes: BytesMut::new(),
+            apart: None,
+            follows_large: false,
             size: SMALLEST,
             small_reads: 0,
             unshared: None,
@@ -44,7 +54,18 @@ impl Input {
         &mut self,
         reader: &mut (dyn AsyncRead + Send + Unpin),
     ) -> io::Result<usize> {
+        if self.apart.is_none() {
+            self.apart = Apart::begin(&mut self.bytes);
+        }
+        if let Some(apart) = &mut self.apart {
+            return apart.read(reader).await;
+        }
         self.make_room();
+        if std::mem::take(&mut self.follows_large) {
+            let read = reader.read_buf(&mut (&mut self.bytes).limit(HEAD)).await?;
+            self.unshared = self.unshared.map(|before| before + read);
+            return Ok(read);
+        }
         let room = self.bytes.capacity() - self.bytes.len();
         let read = reader.read_buf(&mut self.bytes).await?;
         self.unshared = self.unshared.map(|before| before + read);
@@ -64,6 +85,19 @@ impl Input {
         Ok(read)
     }
 
+    /// Throws away what has come.
+    pub(super) fn discard(&mut self) {
+        self.bytes.clear();
+        self.apart = None;
+    }
+
+    /// Takes the byte string that ends the frame which the bytes are the beginning of, if it was read apart and is complete.
+    pub(super) fn take_apart(&mut self) -> Option<Bytes> {
+        let complete = self.apart.take_if(|apart| apart.is_complete())?;
+        self.follows_large = true;
+        Some(complete.into_bytes())
+    }
+
     /// Lets the memory of a large frame go, once it was taken out, so that it belongs to who has the frame now.
     pub(super) fn let_go(&mut self) {
         if self.is_large && self.bytes.is_empty() {
@@ -71,6 +105,12 @@ impl Input {
             self.unshared = None;
             self.is_large = false;
         }
+    }
+
+    /// How many bytes of memory it has.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.bytes.capacity() + self.apart.as_ref().map_or(0, Apart::room)
     }
 
     /// Makes room for the next read: for the rest of a frame that has begun, but never much more than what came of it

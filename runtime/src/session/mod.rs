@@ -7,6 +7,7 @@
 //! it is moved out first, because dropping it may come back for the lock.
 
 mod aliases;
+mod apart;
 mod at_once;
 mod batches;
 mod binding;

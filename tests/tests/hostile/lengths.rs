@@ -120,6 +120,27 @@ fn memory_grows_with_the_bytes_that_came() {
 }
 
 #[test]
+fn memory_for_a_byte_string_grows_with_the_bytes_that_came() {
+    let mut limits = Limits::default();
+    limits.frame_timeout = Duration::from_millis(500);
+    let mut arena = Arena::with(|daemon| daemon.limits(limits));
+    let mut frame = bytes::BytesMut::new();
+    let mut announced = call(0, "add", POSTCARD, &[]);
+    announced.sections.attachments = vec![vec![0; 3 << 20].into()];
+    Message::Call(announced).encode(&mut frame);
+    for come in [100, 64 << 10, 512 << 10, 2 << 20] {
+        let endured = arena.endure(|address| {
+            let mut attacker = Attacker::settle(address);
+            attacker.send(&frame[..come]);
+            attacker.goodbye().code
+        });
+        assert_eq!(endured.saw, CloseCode::Timeout);
+        let bound = 4 * come as u64 + (128 << 10);
+        assert!(endured.peak < bound, "{} of {come} bytes", endured.peak);
+    }
+}
+
+#[test]
 fn whole_frames_one_byte_at_a_time_are_served() {
     let mut arena = Arena::new();
     arena.endure(|address| {
