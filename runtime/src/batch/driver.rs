@@ -8,6 +8,7 @@ use farref_proto::BatchMode;
 use tokio::time::Instant;
 
 use super::grouping::wait;
+use super::results::Tables;
 use super::runs::Run;
 use crate::FaultKind;
 use crate::call::member::{Ended, Member, skipped};
@@ -51,11 +52,13 @@ impl Options {
 /// Makes the calls. Fails with the first fault among them.
 pub(super) fn send<'a>(
     members: Vec<Box<dyn Member + 'a>>,
+    results: Tables,
     options: Options,
 ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
     Box::pin(async move {
         let mut driver = Driver {
             members,
+            results,
             mode: options.mode,
             oneway: options.oneway,
             open: Vec::new(),
@@ -70,6 +73,8 @@ pub(super) fn send<'a>(
 
 pub(super) struct Driver<'a> {
     pub(super) members: Vec<Box<dyn Member + 'a>>,
+    /// Where their results go.
+    results: Tables,
     /// How far each of the members has come.
     pub(super) open: Vec<Open>,
     pub(super) runs: Vec<Run>,
@@ -116,8 +121,8 @@ impl Driver<'_> {
                     self.settle(next, Err(fault));
                 }
                 Open::Near => {
-                    let member = &mut self.members[next];
-                    let ended = poll_fn(|cx| member.poll_near(cx)).await;
+                    let (member, results) = (&mut self.members[next], &self.results);
+                    let ended = poll_fn(|cx| member.poll_near(cx, results)).await;
                     self.ended(next, ended);
                 }
                 Open::Run(_) => self.call_group(next).await,
@@ -306,7 +311,7 @@ impl Driver<'_> {
                     self.sent(number);
                     number += 1;
                 }
-                Answer::Results(results) => number = self.take_results(number, results),
+                Answer::Results(results) => number = self.take_results(number, &results),
                 Answer::Reply(reply, annotations) => {
                     if let Some(far) = self.members[number].far() {
                         far.note(annotations);
@@ -326,17 +331,14 @@ impl Driver<'_> {
     }
 
     /// Takes what calls of a run have returned, from this one on. Returns the one behind them.
-    fn take_results(&mut self, first: usize, results: Results) -> usize {
-        let mut number = first;
-        let mut start = 0;
-        for length in results.lengths {
-            let end = start + length as usize;
-            let body = results.body.slice(start..end);
-            let reply = RawReply::result(results.codec, results.budget, body);
-            self.settle(number, Ok(reply));
-            (start, number) = (end, number + 1);
+    fn take_results(&mut self, first: usize, results: &Results) -> usize {
+        let end = first + results.lengths.len();
+        let failed = self.members[first].settle_run(results, &self.results);
+        self.open[first..end].fill_with(|| Open::Ended);
+        for (behind, ended) in failed {
+            self.ended(first + behind, ended);
         }
-        number
+        end
     }
 
     async fn take_reply(&mut self, number: usize, reply: Result<RawReply>, is_reopened: &mut bool) {
@@ -398,7 +400,7 @@ impl Driver<'_> {
     }
 
     fn settle(&mut self, index: usize, reply: Result<RawReply>) {
-        let ended = self.members[index].settle(reply);
+        let ended = self.members[index].settle(reply, &self.results);
         self.ended(index, ended);
     }
 

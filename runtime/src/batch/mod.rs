@@ -169,8 +169,8 @@ impl<'a> Batch<'a> {
     /// Dropping the future gives all calls up that have not ended: the one that runs is cancelled, those behind it are
     /// not started.
     pub fn send(&mut self) -> Sending<'a> {
-        let members = self.take();
-        Sending(driver::send(members, self.options))
+        let (members, results) = self.take();
+        Sending(driver::send(members, results, self.options))
     }
 
     /// Sends the calls now, and returns what is told of their end later. The results are in the slots then.
@@ -181,12 +181,10 @@ impl<'a> Batch<'a> {
     }
 
     fn detach(&mut self) -> Sending<'static> {
-        let detached = self
-            .take()
-            .into_iter()
-            .map(|member| member.detach(false))
-            .collect();
-        Sending(driver::send(detached, self.options))
+        let (members, results) = self.take();
+        let members = members.into_iter();
+        let detached = members.map(|member| member.detach(false)).collect();
+        Sending(driver::send(detached, results, self.options))
     }
 
     /// Sends the calls without waiting for answers: returns when they are in the session's buffer. Their failures are
@@ -201,12 +199,13 @@ impl<'a> Batch<'a> {
     /// Dropping the future sends no more calls. Those that were sent run.
     pub fn send_oneway(&mut self) -> Sending<'a> {
         let options = self.options.oneway();
-        Sending(driver::send(self.take(), options))
+        let (members, results) = self.take();
+        Sending(driver::send(members, results, options))
     }
 
-    fn take(&mut self) -> Vec<Box<dyn Member + 'a>> {
-        self.results = Tables::default();
-        std::mem::take(&mut self.members)
+    fn take(&mut self) -> (Vec<Box<dyn Member + 'a>>, Tables) {
+        let results = std::mem::take(&mut self.results);
+        (std::mem::take(&mut self.members), results)
     }
 }
 

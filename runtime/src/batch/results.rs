@@ -1,6 +1,7 @@
 //! The results of a batch's calls: one table for all of a type, of which each slot has a place.
 
 use std::any::Any;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many tables are looked through for one of a type. A batch whose calls return more types has more tables.
@@ -26,14 +27,19 @@ enum Entry<T, X> {
     Gone,
 }
 
-/// The place of a call's result.
+/// The place of a call's result in the tables of its batch.
 pub(crate) struct Place<T, X> {
-    results: Arc<Results<T, X>>,
+    table: usize,
     index: usize,
+    result: PhantomData<fn() -> Result<T, X>>,
 }
 
 /// The place of a result that is wanted. Dropped, it drops the result, now or when it comes.
-pub(crate) struct Wanted<T, X>(Option<Place<T, X>>);
+pub(crate) struct Wanted<T, X> {
+    /// None once it was taken.
+    results: Option<Arc<Results<T, X>>>,
+    index: usize,
+}
 
 impl Tables {
     /// A place for the result of another call, and who wants that.
@@ -42,36 +48,28 @@ impl Tables {
         T: Send + 'static,
         X: Send + 'static,
     {
-        let mut tables = self.0.iter_mut().rev().take(LOOKED_THROUGH);
-        let known = tables.find_map(|table| {
-            if !table.results.is::<Results<T, X>>() {
-                return None;
+        let is_known = |table: &Table| table.results.is::<Results<T, X>>();
+        let mut tables = self.0.iter().enumerate().rev().take(LOOKED_THROUGH);
+        let number = match tables.find(|(_, table)| is_known(table)) {
+            Some((number, _)) => number,
+            None => {
+                self.0.push(Table {
+                    results: Arc::new(Results::<T, X>(Mutex::new(Vec::new()))),
+                    taken: 0,
+                });
+                self.0.len() - 1
             }
-            let results = Arc::clone(&table.results).downcast().ok()?;
-            let index = table.taken;
-            table.taken += 1;
-            Some((results, index))
-        });
-        let (results, index) = known.unwrap_or_else(|| (self.add(), 0));
-        let wanted = Wanted(Some(Place {
-            results: Arc::clone(&results),
+        };
+        let table = &mut self.0[number];
+        let index = table.taken;
+        table.taken += 1;
+        let place = Place {
+            table: number,
             index,
-        }));
-        (Place { results, index }, wanted)
-    }
-
-    fn add<T, X>(&mut self) -> Arc<Results<T, X>>
-    where
-        T: Send + 'static,
-        X: Send + 'static,
-    {
-        let results = Arc::new(Results(Mutex::new(Vec::new())));
-        let table = Arc::clone(&results);
-        self.0.push(Table {
-            results: table,
-            taken: 1,
-        });
-        results
+            result: PhantomData,
+        };
+        let results = Arc::clone(&table.results).downcast().ok();
+        (place, Wanted { results, index })
     }
 }
 
@@ -80,58 +78,75 @@ impl<T, X> Results<T, X> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an entry into its place, and returns the one that was there.
-    fn replace(&self, index: usize, entry: Entry<T, X>) -> Entry<T, X> {
+    /// Puts results into their places, from this one on. Returns those that nobody wants, to be dropped without the lock as
+    /// whatever else the application made.
+    fn put(
+        &self,
+        first: usize,
+        results: impl IntoIterator<Item = Result<T, X>>,
+    ) -> Vec<Result<T, X>> {
+        let mut unwanted = Vec::new();
         let mut entries = self.lock();
-        if entries.len() == index {
-            entries.push(entry);
-            return Entry::Missing;
+        if entries.len() < first {
+            entries.resize_with(first, || Entry::Missing);
         }
-        if entries.len() < index {
+        for (index, result) in (first..).zip(results) {
+            match entries.get_mut(index) {
+                Some(entry @ Entry::Missing) => *entry = Entry::Ready(result),
+                Some(_) => unwanted.push(result),
+                None => entries.push(Entry::Ready(result)),
+            }
+        }
+        unwanted
+    }
+
+    /// Takes what is in a place, which takes nothing any more.
+    fn take(&self, index: usize) -> Option<Result<T, X>> {
+        let mut entries = self.lock();
+        if entries.len() <= index {
             entries.resize_with(index + 1, || Entry::Missing);
         }
-        std::mem::replace(&mut entries[index], entry)
-    }
-}
-
-impl<T, X> Place<T, X> {
-    /// Puts the result into its place, unless nobody wants it.
-    pub(crate) fn put(&self, result: Result<T, X>) {
-        let old = self.results.replace(self.index, Entry::Ready(result));
-        if matches!(old, Entry::Gone) {
-            // What nobody wants is dropped without the lock, as whatever else the application made.
-            let unwanted = self.results.replace(self.index, Entry::Gone);
-            drop(unwanted);
-        }
-    }
-
-    fn take(&self) -> Option<Result<T, X>> {
-        match self.results.replace(self.index, Entry::Gone) {
+        match std::mem::replace(&mut entries[index], Entry::Gone) {
             Entry::Ready(result) => Some(result),
             Entry::Missing | Entry::Gone => None,
         }
     }
 }
 
+impl<T: Send + 'static, X: Send + 'static> Place<T, X> {
+    /// Puts the result into its place, unless nobody wants it.
+    pub(crate) fn put(&self, tables: &Tables, result: Result<T, X>) {
+        self.put_all(tables, [result]);
+    }
+
+    /// Puts results into this place and those behind it.
+    pub(crate) fn put_all(&self, tables: &Tables, results: impl IntoIterator<Item = Result<T, X>>) {
+        let table = tables.0.get(self.table);
+        let table = table.and_then(|table| table.results.downcast_ref::<Results<T, X>>());
+        let unwanted = table.map(|table| table.put(self.index, results));
+        drop(unwanted);
+    }
+}
+
 impl<T, X> Wanted<T, X> {
     /// The result, if it is there.
     pub(crate) fn take(mut self) -> Option<Result<T, X>> {
-        self.0.take()?.take()
+        self.results.take()?.take(self.index)
     }
 
     /// Whether the result is there.
     pub(crate) fn is_ready(&self) -> bool {
-        self.0.as_ref().is_some_and(|place| {
-            let entries = place.results.lock();
-            matches!(entries.get(place.index), Some(Entry::Ready(_)))
+        self.results.as_ref().is_some_and(|results| {
+            let entries = results.lock();
+            matches!(entries.get(self.index), Some(Entry::Ready(_)))
         })
     }
 }
 
 impl<T, X> Drop for Wanted<T, X> {
     fn drop(&mut self) {
-        if let Some(place) = self.0.take() {
-            drop(place.take());
+        if let Some(results) = self.results.take() {
+            drop(results.take(self.index));
         }
     }
 }
@@ -153,8 +168,8 @@ mod tests {
         assert_eq!(tables.0.len(), 2);
         // In whatever order they come, and are taken.
         for (round, (text, _), (shared, _)) in places.iter().rev() {
-            text.put(Ok(round.to_string()));
-            shared.put(Ok(Arc::clone(&held)));
+            text.put(&tables, Ok(round.to_string()));
+            shared.put(&tables, Ok(Arc::clone(&held)));
         }
         assert_eq!(Arc::strong_count(&held), 11);
         for (round, (_, text), (shared, wanted)) in places {
@@ -162,12 +177,12 @@ mod tests {
             assert_eq!(text.take(), Some(Ok(round.to_string())));
             drop(wanted);
             assert_eq!(Arc::strong_count(&held), 10 - round as usize);
-            shared.put(Ok(Arc::clone(&held)));
+            shared.put(&tables, Ok(Arc::clone(&held)));
         }
         assert_eq!(Arc::strong_count(&held), 1);
         let (place, wanted) = tables.place::<u8, ()>();
         assert!(!wanted.is_ready());
         assert_eq!(wanted.take(), None);
-        place.put(Ok(1));
+        place.put(&tables, Ok(1));
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::starting::DetachedCall;
 use super::{Call, DecodeFn, State, deadline_of, polled_again};
 use crate::Outcome;
-use crate::batch::results::Place;
+use crate::batch::results::{Place, Tables};
 use crate::batch::runs::{Run, RunKey};
 use crate::codec::Codec;
 use crate::context::{CallName, Scope, earlier};
@@ -19,6 +19,7 @@ use crate::error::{Failure, Fault, Result};
 use crate::far::{Encoded, Extras, FarCall, OnewayMode, ReadyCall};
 use crate::proxy::{Proxy, TargetKind};
 use crate::remote::Remote;
+use crate::session::Results;
 use crate::{FaultKind, versions};
 
 /// How a call of a batch ended: the error of a failed one is a fault, or the method's own.
@@ -52,10 +53,14 @@ pub(crate) trait Member: Send {
     fn group_call(&self) -> Option<ReadyCall<'_>>;
 
     /// Makes the near call.
-    fn poll_near(&mut self, cx: &mut Context<'_>) -> Poll<Ended>;
+    fn poll_near(&mut self, cx: &mut Context<'_>, tables: &Tables) -> Poll<Ended>;
 
     /// Takes the answer of the call, which is over then.
-    fn settle(&mut self, reply: Result<RawReply>) -> Ended;
+    fn settle(&mut self, reply: Result<RawReply>, tables: &Tables) -> Ended;
+
+    /// Takes what this call has returned and those behind it in its run, which are over then. Returns how those ended that
+    /// have failed all the same, by how far they are behind this one.
+    fn settle_run(&self, results: &Results, tables: &Tables) -> Vec<(usize, Ended)>;
 
     /// The call was sent and has no answer: it is over.
     fn sent(&mut self);
@@ -191,15 +196,20 @@ where
         }
     }
 
-    fn poll_near(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll_near(&mut self, cx: &mut Context<'_>, tables: &Tables) -> Poll<Ended> {
         let result = std::task::ready!(self.call.poll_raw(cx));
-        Poll::Ready(put(&self.place, result))
+        Poll::Ready(put(&self.place, tables, result))
     }
 
-    fn settle(&mut self, reply: Result<RawReply>) -> Ended {
+    fn settle(&mut self, reply: Result<RawReply>, tables: &Tables) -> Ended {
         self.sent();
         let result = reply.map_err(X::from).and_then(self.call.decode);
-        put(&self.place, result)
+        put(&self.place, tables, result)
+    }
+
+    fn settle_run(&self, results: &Results, tables: &Tables) -> Vec<(usize, Ended)> {
+        // Calls to one method of one interface return one type, so their places follow each other, too.
+        put_run(self.call.decode, &self.place, results, tables)
     }
 
     fn sent(&mut self) {
@@ -299,13 +309,18 @@ where
         Detached::far(self)?.group_call()
     }
 
-    fn poll_near(&mut self, _: &mut Context<'_>) -> Poll<Ended> {
-        Poll::Ready(self.settle(Err(polled_again())))
+    fn poll_near(&mut self, _: &mut Context<'_>, tables: &Tables) -> Poll<Ended> {
+        Poll::Ready(self.settle(Err(polled_again()), tables))
     }
 
-    fn settle(&mut self, reply: Result<RawReply>) -> Ended {
+    fn settle(&mut self, reply: Result<RawReply>, tables: &Tables) -> Ended {
         self.sent();
-        put(&self.place, reply.map_err(X::from).and_then(self.decode))
+        let result = reply.map_err(X::from).and_then(self.decode);
+        put(&self.place, tables, result)
+    }
+
+    fn settle_run(&self, results: &Results, tables: &Tables) -> Vec<(usize, Ended)> {
+        put_run(self.decode, &self.place, results, tables)
     }
 
     fn sent(&mut self) {
@@ -325,14 +340,50 @@ where
     }
 }
 
-/// Puts a result into its place, and says how the call ended.
-fn put<T, X: Failure<T>>(place: &Place<T, X>, result: std::result::Result<T, X>) -> Ended {
-    let ended = match &result {
+/// How a call ended whose result is this.
+fn ended<T, X: Failure<T>>(result: &std::result::Result<T, X>) -> Ended {
+    match result {
         Ok(_) => Ok(()),
         Err(failure) => Err(failure.as_fault().cloned()),
-    };
-    place.put(result);
+    }
+}
+
+/// Puts a result into its place, and says how the call ended.
+fn put<T, X>(place: &Place<T, X>, tables: &Tables, result: std::result::Result<T, X>) -> Ended
+where
+    T: Send + 'static,
+    X: Failure<T> + Send + 'static,
+{
+    let ended = ended(&result);
+    place.put(tables, result);
     ended
+}
+
+/// Decodes results and puts them into their places, of which this is the first. See [`Member::settle_run`].
+fn put_run<T, X>(
+    decode: DecodeFn<T, X>,
+    place: &Place<T, X>,
+    results: &Results,
+    tables: &Tables,
+) -> Vec<(usize, Ended)>
+where
+    T: Send + 'static,
+    X: Failure<T> + Send + 'static,
+{
+    let mut decoded = Vec::with_capacity(results.lengths.len());
+    let mut failed = Vec::new();
+    let mut start = 0;
+    for length in &results.lengths {
+        let end = start + *length as usize;
+        let result = decode(results.reply(start..end));
+        if result.is_err() {
+            failed.push((decoded.len(), ended(&result)));
+        }
+        decoded.push(result);
+        start = end;
+    }
+    place.put_all(tables, decoded);
+    failed
 }
 
 /// The fault of a call that was not started since one before it failed.

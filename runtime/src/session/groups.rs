@@ -1,5 +1,6 @@
 //! Groups of calls that were sent: answered to one waker.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -99,6 +100,13 @@ pub(crate) struct Results {
     /// How long each result is.
     pub(crate) lengths: Vec<u32>,
     pub(crate) body: Body,
+}
+
+impl Results {
+    /// The result that is there in the body.
+    pub(crate) fn reply(&self, range: Range<usize>) -> RawReply {
+        RawReply::result(self.codec, self.budget, self.body.slice(range))
+    }
 }
 
 /// What came of a call of a group.
