@@ -1,5 +1,6 @@
 //! A call before and while it is made: a value that does nothing until it is polled.
 
+pub(crate) mod early;
 pub(crate) mod member;
 mod pipelined;
 mod starting;

@@ -7,15 +7,18 @@ use std::time::Duration;
 use farref_proto::BatchMode;
 use tokio::time::Instant;
 
+use super::Added;
+use super::early;
 use super::grouping::wait;
 use super::results::Tables;
 use super::runs::Run;
 use crate::FaultKind;
+use crate::call::early::EarlyCalls;
 use crate::call::member::{Ended, Member, skipped};
 use crate::context::{CallName, after};
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
-use crate::far::Found;
+use crate::far::{FarCall, Found, ReadyCall};
 use crate::session::{Answer, Results};
 
 /// What is asked of a batch as a whole.
@@ -51,18 +54,19 @@ impl Options {
 
 /// Makes the calls. Fails with the first fault among them.
 pub(super) fn send<'a>(
-    members: Vec<Box<dyn Member + 'a>>,
-    results: Tables,
+    calls: Added<'a>,
     options: Options,
 ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
     Box::pin(async move {
+        let runs = calls.early.into_runs();
         let mut driver = Driver {
-            members,
-            results,
+            members: calls.members,
+            results: calls.results,
             mode: options.mode,
             oneway: options.oneway,
             open: Vec::new(),
-            runs: Vec::new(),
+            early: runs.len(),
+            runs,
             failed: None,
             fault: None,
         };
@@ -72,12 +76,15 @@ pub(super) fn send<'a>(
 }
 
 pub(super) struct Driver<'a> {
-    pub(super) members: Vec<Box<dyn Member + 'a>>,
+    /// None for those that were encoded early, as long as they are of their run.
+    members: Vec<Option<Box<dyn Member + 'a>>>,
     /// Where their results go.
     results: Tables,
     /// How far each of the members has come.
     pub(super) open: Vec<Open>,
     pub(super) runs: Vec<Run>,
+    /// How many of the runs, in front, are of calls that were encoded early.
+    early: usize,
     pub(super) mode: BatchMode,
     /// Whether none of the calls is answered.
     oneway: bool,
@@ -111,7 +118,7 @@ impl Driver<'_> {
                 continue;
             }
             if let Some(failed) = self.failed {
-                let fault = skipped(self.members[next].name(), failed);
+                let fault = skipped(self.name(next), failed);
                 self.settle(next, Err(fault));
                 continue;
             }
@@ -121,12 +128,14 @@ impl Driver<'_> {
                     self.settle(next, Err(fault));
                 }
                 Open::Near => {
-                    let (member, results) = (&mut self.members[next], &self.results);
-                    let ended = poll_fn(|cx| member.poll_near(cx, results)).await;
-                    self.ended(next, ended);
+                    if let Some(member) = &mut self.members[next] {
+                        let results = &self.results;
+                        let ended = poll_fn(|cx| member.poll_near(cx, results)).await;
+                        self.ended(next, ended);
+                    }
                 }
                 Open::Run(_) => self.call_group(next).await,
-                Open::Far => match self.members[next].far() {
+                Open::Far => match self.far(next) {
                     Some(far) if far.stays_here() => {
                         let reply = poll_fn(|cx| far.poll(cx)).await;
                         match reply {
@@ -145,9 +154,9 @@ impl Driver<'_> {
     async fn begin(&mut self, options: Options) {
         let deadline = options.timeout.and_then(after);
         self.open.reserve_exact(self.members.len());
-        let run_key = |members: &[Box<dyn Member + '_>], number: usize| {
+        let run_key = |members: &[Option<Box<dyn Member + '_>>], number: usize| {
             let member = members.get(number).filter(|_| !options.oneway)?;
-            member.run_key()
+            member.as_ref()?.run_key()
         };
         let mut before = None;
         let mut next = run_key(&self.members, 0);
@@ -161,20 +170,35 @@ impl Driver<'_> {
                 }
                 _ => None,
             };
-            let open = match joined {
-                Some(open) => open,
-                None => begin(&mut *self.members[number], options.oneway, deadline),
+            let open = match (joined, &mut self.members[number]) {
+                (Some(open), _) => open,
+                (None, Some(member)) => begin(&mut **member, options.oneway, deadline),
+                (None, None) => {
+                    early::run_of(&self.runs[..self.early], number).map_or(Open::Ended, Open::Run)
+                }
             };
             before = key.filter(|_| matches!(open, Open::Run(_)));
             self.open.push(open);
         }
+        self.begin_early(deadline);
         for (member, open) in self.members.iter_mut().zip(&mut self.open) {
             if matches!(open, Open::Far)
-                && let Some(far) = member.far()
+                && let Some(far) = member.as_mut().and_then(|member| member.far())
                 && far.must_prepare()
                 && let Err(fault) = far.prepare().await
             {
                 *open = Open::Failed(fault);
+            }
+        }
+    }
+
+    /// Begins the calls that were encoded when they were added.
+    fn begin_early(&mut self, deadline: Option<Instant>) {
+        for run in 0..self.early {
+            self.runs[run].begin(deadline);
+            if self.oneway || self.runs[run].is_intercepted() {
+                let calls = self.runs[run].first..self.runs[run].end();
+                calls.for_each(|number| self.leave_run(number));
             }
         }
     }
@@ -187,9 +211,11 @@ impl Driver<'_> {
         continues: bool,
         deadline: Option<Instant>,
     ) -> Option<Open> {
-        let member = &mut self.members[number];
+        let member = self.members[number].as_mut()?;
         if !continues {
-            self.runs.push(member.start_run(number, deadline)?);
+            let mut run = member.start_run(number)?;
+            run.begin(deadline);
+            self.runs.push(run);
         }
         let run = self.runs.last_mut()?;
         let open = match member.join_run(run) {
@@ -205,9 +231,15 @@ impl Driver<'_> {
 
     /// Has a call of a run go on by itself.
     fn leave_run(&mut self, number: usize) {
-        if let Open::Run(run) = self.open[number] {
-            let deadline = self.runs[run].extras.deadline;
-            self.open[number] = begin(&mut *self.members[number], false, deadline);
+        let Open::Run(run) = self.open[number] else {
+            return;
+        };
+        let run = &self.runs[run];
+        if self.members[number].is_none() {
+            self.members[number] = run.alone(number, self.oneway);
+        }
+        if let Some(member) = &mut self.members[number] {
+            self.open[number] = begin(&mut **member, false, run.extras.deadline);
         }
     }
 
@@ -229,7 +261,7 @@ impl Driver<'_> {
             }
             return found;
         }
-        let far = self.members[first].far()?;
+        let far = self.far(first)?;
         match far.find().await {
             Ok(Some(found)) => Some(found),
             Ok(None) => {
@@ -258,7 +290,7 @@ impl Driver<'_> {
         let mut end = self.end_of_run(first).max(first + 1);
         while end < self.open.len() {
             let joins = match &self.open[end] {
-                Open::Far => self.members[end].far().is_some_and(|far| far.join(&found)),
+                Open::Far => self.far(end).is_some_and(|far| far.join(&found)),
                 Open::Run(run) => self.runs[*run].join(&found),
                 _ => false,
             };
@@ -276,7 +308,7 @@ impl Driver<'_> {
                 return self.conclude(first, Err(fault)).await;
             }
         };
-        if let Some(far) = self.members[first].far() {
+        if let Some(far) = self.far(first) {
             far.give_turn();
         }
         let sent = first + waiting.sent();
@@ -290,10 +322,13 @@ impl Driver<'_> {
         for (number, open) in self.open[..sent].iter().enumerate().skip(first) {
             let deadline = match open {
                 Open::Run(run) => self.runs[*run].extras.deadline,
-                _ => self.members[number].far().and_then(|far| {
-                    far.oneway_is_sent();
-                    far.deadline()
-                }),
+                _ => {
+                    let far = self.members[number].as_mut();
+                    far.and_then(|member| member.far()).and_then(|far| {
+                        far.oneway_is_sent();
+                        far.deadline()
+                    })
+                }
             };
             deadlines.extend(deadline.map(|deadline| (number - first, deadline)));
         }
@@ -313,7 +348,7 @@ impl Driver<'_> {
                 }
                 Answer::Results(results) => number = self.take_results(number, &results),
                 Answer::Reply(reply, annotations) => {
-                    if let Some(far) = self.members[number].far() {
+                    if let Some(far) = self.far(number) {
                         far.note(annotations);
                     }
                     self.take_reply(number, reply, &mut is_reopened).await;
@@ -333,12 +368,26 @@ impl Driver<'_> {
     /// Takes what calls of a run have returned, from this one on. Returns the one behind them.
     fn take_results(&mut self, first: usize, results: &Results) -> usize {
         let end = first + results.lengths.len();
-        let failed = self.members[first].settle_run(results, &self.results);
+        self.has_agreed(first);
+        let failed = match &self.members[first] {
+            Some(member) => member.settle_run(results, &self.results),
+            None => match self.early_calls(first) {
+                Some((calls, call)) => calls.settle_run(call, results, &self.results),
+                None => Vec::new(),
+            },
+        };
         self.open[first..end].fill_with(|| Open::Ended);
         for (behind, ended) in failed {
             self.ended(first + behind, ended);
         }
         end
+    }
+
+    /// Takes note, for the next batch, that a call of a run was not refused for its types.
+    fn has_agreed(&self, number: usize) {
+        if let Open::Run(run) = self.open[number] {
+            self.runs[run].has_agreed();
+        }
     }
 
     async fn take_reply(&mut self, number: usize, reply: Result<RawReply>, is_reopened: &mut bool) {
@@ -348,7 +397,10 @@ impl Driver<'_> {
                 self.reopen(number..number + 1);
                 return;
             }
-            Ok(reply) => self.answered(number, Ok(reply)),
+            Ok(reply) => {
+                self.has_agreed(number);
+                self.answered(number, Ok(reply));
+            }
             Err(fault) => {
                 if fault.kind() != FaultKind::Skipped {
                     self.fail_in_run(number, &fault);
@@ -361,7 +413,7 @@ impl Driver<'_> {
 
     /// Has calls made again that were not sent.
     fn reopen(&mut self, calls: std::ops::Range<usize>) {
-        for member in &mut self.members[calls] {
+        for member in self.members[calls].iter_mut().flatten() {
             if let Some(far) = member.far() {
                 far.was_not_sent();
             }
@@ -370,9 +422,9 @@ impl Driver<'_> {
 
     /// Ends an attempt. The call stays open if it is to be made again.
     async fn conclude(&mut self, index: usize, reply: Result<RawReply>) {
-        let member = &mut self.members[index];
         if self.failed.is_none()
             && let Err(fault) = &reply
+            && let Some(member) = &mut self.members[index]
             && let Some(comparing) = member.compare(fault)
         {
             let encoded = comparing.await.and_then(|()| member.encode_by_name());
@@ -386,8 +438,9 @@ impl Driver<'_> {
 
     /// Takes an answer that does not ask for other types. The call stays open if it is to be made again.
     fn answered(&mut self, index: usize, reply: Result<RawReply>) {
-        let reply = match self.members[index].far() {
-            Some(far) if self.failed.is_none() => far.answered(reply),
+        let has_failed = self.failed.is_some();
+        let reply = match self.far(index) {
+            Some(far) if !has_failed => far.answered(reply),
             Some(far) => {
                 far.is_over(&reply);
                 Some(reply)
@@ -400,14 +453,47 @@ impl Driver<'_> {
     }
 
     fn settle(&mut self, index: usize, reply: Result<RawReply>) {
-        let ended = self.members[index].settle(reply, &self.results);
+        let ended = match &mut self.members[index] {
+            Some(member) => member.settle(reply, &self.results),
+            None => match self.early_calls(index) {
+                Some((calls, call)) => calls.settle(call, reply, &self.results),
+                None => reply.map(drop).map_err(Some),
+            },
+        };
         self.ended(index, ended);
+    }
+
+    /// The call by frames, if it is begun by itself.
+    pub(super) fn far(&mut self, number: usize) -> Option<&mut FarCall> {
+        self.members[number].as_mut()?.far()
+    }
+
+    /// The call as it is sent by itself.
+    pub(super) fn ready(&self, number: usize) -> Option<ReadyCall<'_>> {
+        self.members[number].as_ref()?.group_call()
+    }
+
+    /// The calls of a run that was encoded early, and which of them this is.
+    fn early_calls(&self, number: usize) -> Option<(&dyn EarlyCalls, usize)> {
+        let run = &self.runs[early::run_of(&self.runs[..self.early], number)?];
+        Some((run.calls()?, number - run.first))
+    }
+
+    fn name(&self, number: usize) -> CallName {
+        match &self.members[number] {
+            Some(member) => member.name(),
+            None => self
+                .early_calls(number)
+                .map_or(CallName("", ""), |(calls, _)| calls.name()),
+        }
     }
 
     /// Ends a call that is not answered. One whose method never is returns nothing; of the others nobody asks.
     fn sent(&mut self, index: usize) {
         if self.oneway {
-            self.members[index].sent();
+            if let Some(member) = &mut self.members[index] {
+                member.sent();
+            }
             self.open[index] = Open::Ended;
         } else {
             self.settle(index, Ok(RawReply::empty()));
@@ -423,7 +509,7 @@ impl Driver<'_> {
             self.fault = fault;
         }
         if self.mode == BatchMode::Stop && self.failed.is_none() {
-            self.failed = Some(self.members[index].name());
+            self.failed = Some(self.name(index));
         }
     }
 }

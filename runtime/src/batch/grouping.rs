@@ -27,7 +27,7 @@ impl Driver<'_> {
                 let extras = &self.runs[*run].extras;
                 (extras.depth(), extras.deadline)
             }
-            _ => match self.members[group.start].far() {
+            _ => match self.far(group.start) {
                 Some(far) => (far.room_depth(), far.deadline()),
                 None => (0, None),
             },
@@ -71,7 +71,7 @@ impl Driver<'_> {
                     (ready.map(GroupCall::Run), end)
                 }
                 _ => {
-                    let ready = self.members[number].group_call();
+                    let ready = self.ready(number);
                     (ready.map(GroupCall::One), number + 1)
                 }
             };

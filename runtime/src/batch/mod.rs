@@ -7,6 +7,7 @@
 //! [`batch`] takes a tuple of calls; [`Batch`] takes a number of them that is known only at run time.
 
 mod driver;
+mod early;
 mod grouping;
 mod join;
 pub(crate) mod results;
@@ -20,8 +21,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::driver::Options;
+use self::early::Early;
 pub use self::join::Join;
 use self::results::{Tables, Wanted};
+use self::runs::Run;
 pub use self::tuple::{AllOrFirst, CallValue, Calls, Each, Together, batch};
 use crate::blocking;
 use crate::call::Call;
@@ -76,7 +79,9 @@ use crate::{FaultKind, Outcome};
 #[must_use = "a batch does nothing until it is sent"]
 #[derive(Default)]
 pub struct Batch<'a> {
-    members: Vec<Box<dyn Member + 'a>>,
+    /// None for those that were encoded early.
+    members: Vec<Option<Box<dyn Member + 'a>>>,
+    early: Early,
     results: Tables,
     options: Options,
 }
@@ -129,8 +134,12 @@ impl<'a> Batch<'a> {
         T: Send + 'static,
         X: Failure<T> + Send + 'static,
     {
-        let (place, wanted) = self.results.place();
-        self.members.push(Box::new(Placed { call, place }));
+        let place = self.results.next_place();
+        let placed = Placed { call, place };
+        let is_early = self.early.takes(&placed, &mut self.members);
+        let wanted = self.results.want(&placed.place);
+        let member = (!is_early).then(|| Box::new(placed) as Box<dyn Member + 'a>);
+        self.members.push(member);
         Slot(wanted)
     }
 
@@ -169,8 +178,8 @@ impl<'a> Batch<'a> {
     /// Dropping the future gives all calls up that have not ended: the one that runs is cancelled, those behind it are
     /// not started.
     pub fn send(&mut self) -> Sending<'a> {
-        let (members, results) = self.take();
-        Sending(driver::send(members, results, self.options))
+        let calls = self.take();
+        Sending(driver::send(calls, self.options))
     }
 
     /// Sends the calls now, and returns what is told of their end later. The results are in the slots then.
@@ -181,10 +190,20 @@ impl<'a> Batch<'a> {
     }
 
     fn detach(&mut self) -> Sending<'static> {
-        let (members, results) = self.take();
-        let members = members.into_iter();
-        let detached = members.map(|member| member.detach(false)).collect();
-        Sending(driver::send(detached, results, self.options))
+        let Added {
+            members,
+            mut early,
+            results,
+        } = self.take();
+        early.begin();
+        let detach = |member: Box<dyn Member + 'a>| member.detach(false);
+        let members = members.into_iter().map(|member| member.map(detach));
+        let calls = Added {
+            members: members.collect(),
+            early,
+            results,
+        };
+        Sending(driver::send(calls, self.options))
     }
 
     /// Sends the calls without waiting for answers: returns when they are in the session's buffer. Their failures are
@@ -199,20 +218,35 @@ impl<'a> Batch<'a> {
     /// Dropping the future sends no more calls. Those that were sent run.
     pub fn send_oneway(&mut self) -> Sending<'a> {
         let options = self.options.oneway();
-        let (members, results) = self.take();
-        Sending(driver::send(members, results, options))
+        Sending(driver::send(self.take(), options))
     }
 
-    fn take(&mut self) -> (Vec<Box<dyn Member + 'a>>, Tables) {
-        let results = std::mem::take(&mut self.results);
-        (std::mem::take(&mut self.members), results)
+    fn take(&mut self) -> Added<'a> {
+        Added {
+            members: std::mem::take(&mut self.members),
+            early: std::mem::take(&mut self.early),
+            results: std::mem::take(&mut self.results),
+        }
     }
+}
+
+/// The calls that were added to a batch.
+struct Added<'a> {
+    members: Vec<Option<Box<dyn Member + 'a>>>,
+    early: Early,
+    results: Tables,
 }
 
 impl fmt::Debug for Batch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let calls = self.members.iter().map(|member| member.name().to_string());
-        f.debug_list().entries(calls).finish()
+        let names = self.members.iter().enumerate().map(|(number, member)| {
+            let name = match member {
+                Some(member) => Some(member.name()),
+                None => self.early.run_of(number).and_then(Run::name),
+            };
+            name.map(|name| name.to_string()).unwrap_or_default()
+        });
+        f.debug_list().entries(names).finish()
     }
 }
 

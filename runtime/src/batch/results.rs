@@ -42,15 +42,15 @@ pub(crate) struct Wanted<T, X> {
 }
 
 impl Tables {
-    /// A place for the result of another call, and who wants that.
-    pub(crate) fn place<T, X>(&mut self) -> (Place<T, X>, Wanted<T, X>)
+    /// The next place for the result of a call. It is the next one still until it is [wanted](Tables::want).
+    pub(crate) fn next_place<T, X>(&mut self) -> Place<T, X>
     where
         T: Send + 'static,
         X: Send + 'static,
     {
         let is_known = |table: &Table| table.results.is::<Results<T, X>>();
         let mut tables = self.0.iter().enumerate().rev().take(LOOKED_THROUGH);
-        let number = match tables.find(|(_, table)| is_known(table)) {
+        let table = match tables.find(|(_, table)| is_known(table)) {
             Some((number, _)) => number,
             None => {
                 self.0.push(Table {
@@ -60,16 +60,27 @@ impl Tables {
                 self.0.len() - 1
             }
         };
-        let table = &mut self.0[number];
-        let index = table.taken;
-        table.taken += 1;
-        let place = Place {
-            table: number,
-            index,
+        Place {
+            table,
+            index: self.0[table].taken,
             result: PhantomData,
-        };
-        let results = Arc::clone(&table.results).downcast().ok();
-        (place, Wanted { results, index })
+        }
+    }
+
+    /// Takes the next place for good. Returns who wants its result.
+    pub(crate) fn want<T, X>(&mut self, place: &Place<T, X>) -> Wanted<T, X>
+    where
+        T: Send + 'static,
+        X: Send + 'static,
+    {
+        let results = self.0.get_mut(place.table).and_then(|table| {
+            table.taken = place.index + 1;
+            Arc::clone(&table.results).downcast().ok()
+        });
+        Wanted {
+            results,
+            index: place.index,
+        }
     }
 }
 
@@ -114,6 +125,14 @@ impl<T, X> Results<T, X> {
 }
 
 impl<T: Send + 'static, X: Send + 'static> Place<T, X> {
+    /// The place that is so far behind this one in the same table.
+    pub(crate) fn behind(&self, count: usize) -> Self {
+        Place {
+            index: self.index + count,
+            ..*self
+        }
+    }
+
     /// Puts the result into its place, unless nobody wants it.
     pub(crate) fn put(&self, tables: &Tables, result: Result<T, X>) {
         self.put_all(tables, [result]);
@@ -155,14 +174,24 @@ impl<T, X> Drop for Wanted<T, X> {
 mod tests {
     use super::*;
 
+    fn place<T, X>(tables: &mut Tables) -> (Place<T, X>, Wanted<T, X>)
+    where
+        T: Send + 'static,
+        X: Send + 'static,
+    {
+        let place = tables.next_place();
+        let wanted = tables.want(&place);
+        (place, wanted)
+    }
+
     #[test]
     fn places_of_one_type_share_a_table_and_results_are_dropped_with_who_wants_them() {
         let mut tables = Tables::default();
         let held = Arc::new(());
         let mut places = Vec::new();
         for round in 0..10_u32 {
-            let text = tables.place::<String, ()>();
-            let shared = tables.place::<Arc<()>, u32>();
+            let text = place::<String, ()>(&mut tables);
+            let shared = place::<Arc<()>, u32>(&mut tables);
             places.push((round, text, shared));
         }
         assert_eq!(tables.0.len(), 2);
@@ -180,7 +209,7 @@ mod tests {
             shared.put(&tables, Ok(Arc::clone(&held)));
         }
         assert_eq!(Arc::strong_count(&held), 1);
-        let (place, wanted) = tables.place::<u8, ()>();
+        let (place, wanted) = place::<u8, ()>(&mut tables);
         assert!(!wanted.is_ready());
         assert_eq!(wanted.take(), None);
         place.put(&tables, Ok(1));

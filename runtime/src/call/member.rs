@@ -4,22 +4,26 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use farref_proto::Seldom;
 use tokio::time::Instant;
 
+use super::early::Encodeds;
 use super::starting::DetachedCall;
-use super::{Call, DecodeFn, State, deadline_of, polled_again};
+use super::{Call, DecodeFn, State, polled_again};
 use crate::Outcome;
 use crate::batch::results::{Place, Tables};
 use crate::batch::runs::{Run, RunKey};
 use crate::codec::Codec;
-use crate::context::{CallName, Scope, earlier};
+use crate::context::{CallName, earlier};
 use crate::descriptor::MethodKind;
 use crate::dispatch::RawReply;
 use crate::error::{Failure, Fault, Result};
-use crate::far::{Encoded, Extras, FarCall, OnewayMode, ReadyCall};
+use crate::far::{Encoded, FarCall, OnewayMode, ReadyCall};
 use crate::proxy::{Proxy, TargetKind};
-use crate::remote::Remote;
+use crate::remote::{Bound, Remote};
 use crate::session::Results;
+use crate::transferred::Transferred;
 use crate::{FaultKind, versions};
 
 /// How a call of a batch ended: the error of a failed one is a fault, or the method's own.
@@ -39,9 +43,16 @@ pub(crate) trait Member: Send {
     /// What calls have in common with this one that may be of one run with it. Nothing if it is to be sent by itself.
     fn run_key(&self) -> Option<RunKey>;
 
-    /// Begins a run with this call, which is the one of this number in its batch, unless it turns out that it is to be
-    /// sent by itself.
-    fn start_run(&self, number: usize, deadline: Option<Instant>) -> Option<Run>;
+    /// A run that could begin with this call, which is the one of this number in its batch, unless it turns out that it is
+    /// to be sent by itself.
+    fn start_run(&self, number: usize) -> Option<Run>;
+
+    /// The same, if nothing but their arguments' bytes need be kept of its calls: where they go, such a call was not refused
+    /// for its types.
+    fn start_early_run(&self, number: usize) -> Option<Run>;
+
+    /// Encodes the arguments into a run, if they can be and go with it.
+    fn encode_into(&self, run: &mut Run) -> bool;
 
     /// Adds the call to a run that it goes with. Returns whether it did: if not, it has begun, to be sent by itself.
     fn join_run(&mut self, run: &mut Run) -> Result<bool>;
@@ -115,69 +126,47 @@ where
         }
     }
 
-    fn start_run(&self, number: usize, deadline: Option<Instant>) -> Option<Run> {
-        let TargetKind::Remote(remote) = &self.call.proxy.target().kind else {
-            return None;
-        };
-        let Remote::Far(reference) = remote else {
-            return None;
-        };
-        let method = self.call.method();
-        let is_answered = matches!(
-            method.kind,
-            MethodKind::Call | MethodKind::AttributeRead | MethodKind::AttributeWrite
-        );
-        // A call that is counted or traced is seen by itself, and one that may be made again is kept by itself.
-        let is_plain = is_answered
-            && !method.flags.idempotent
-            && !cfg!(any(feature = "metrics", feature = "tracing"))
-            && reference.promise().is_none()
-            && !remote.is_intercepted();
-        if !is_plain || !reference.ready().ok()??.session.takes_runs() {
-            return None;
-        }
-        let codec = remote.codec();
-        let extras = Extras {
-            deadline: earlier(deadline, deadline_of(None, None, OnewayMode::Answered)),
-            scope: Scope::current(),
-            ..Extras::default()
-        };
-        let key = self.call.key(codec);
-        Some(Run::new(reference, key, codec, extras, number))
+    fn start_run(&self, number: usize) -> Option<Run> {
+        let run = plain_run(&self.call, number);
+        run.map(|(run, _)| run)
+    }
+
+    fn start_early_run(&self, number: usize) -> Option<Run> {
+        let (run, bound) = plain_run(&self.call, number)?;
+        bound.agrees_on(run.key).then(|| {
+            run.early(Box::new(Encodeds {
+                interface: P::DESCRIPTOR.name,
+                method: self.call.method(),
+                decode: self.call.decode,
+                first: self.place.behind(0),
+            }))
+        })
+    }
+
+    fn encode_into(&self, run: &mut Run) -> bool {
+        let beside = append(&self.call, run);
+        beside.is_ok_and(|(attachments, transferred)| {
+            attachments.is_empty() && transferred.is_empty() && run.take()
+        })
     }
 
     fn join_run(&mut self, run: &mut Run) -> Result<bool> {
-        let call = &mut self.call;
-        let arguments = call.arguments.as_ref().ok_or_else(polled_again)?;
-        let count = call.method().argument_count();
-        let (codec, deadline) = (run.codec, run.extras.deadline);
-        let body = run.body();
-        let start = body.len();
-        let encode = call.encode;
-        let encoded = Encoded::append(codec, count, body, |out| encode(arguments, out));
-        let (attachments, transferred) = match encoded {
-            Ok(beside) => beside,
-            Err(fault) => {
-                body.truncate(start);
-                return Err(fault);
-            }
-        };
-        let length = body.len() - start;
-        if attachments.is_empty() && transferred.is_empty() && length <= Run::LONGEST {
-            run.add(length);
+        let (attachments, transferred) = append(&self.call, run)?;
+        if attachments.is_empty() && transferred.is_empty() && run.take() {
             return Ok(true);
         }
+        let call = &mut self.call;
         let encoded = Encoded {
             key: run.key,
-            codec,
-            body: run.body().split_off(start),
+            codec: run.codec,
+            body: run.split_off(),
             attachments,
             transferred,
         };
         let TargetKind::Remote(remote) = &call.proxy.target().kind else {
             return Err(polled_again());
         };
-        let plan = call.plan(remote, OnewayMode::Answered, deadline);
+        let plan = call.plan(remote, OnewayMode::Answered, run.extras.deadline);
         call.state = State::Far(plan.far_call(encoded, None));
         Ok(false)
     }
@@ -254,11 +243,53 @@ where
     }
 }
 
+/// A run that could begin with the call, and where it goes.
+fn plain_run<P: Proxy, A, T, X: Failure<T>>(
+    call: &Call<'_, P, A, T, X>,
+    number: usize,
+) -> Option<(Run, Arc<Bound>)> {
+    let TargetKind::Remote(remote) = &call.proxy.target().kind else {
+        return None;
+    };
+    let Remote::Far(reference) = remote else {
+        return None;
+    };
+    let method = call.method();
+    let is_answered = matches!(
+        method.kind,
+        MethodKind::Call | MethodKind::AttributeRead | MethodKind::AttributeWrite
+    );
+    // A call that is counted or traced is seen by itself, and one that may be made again is kept by itself.
+    let is_plain = is_answered
+        && !method.flags.idempotent
+        && !cfg!(any(feature = "metrics", feature = "tracing"))
+        && reference.promise().is_none()
+        && !remote.is_intercepted();
+    if !is_plain {
+        return None;
+    }
+    let bound = reference.ready().ok()??;
+    let codec = remote.codec();
+    let run = Run::new(reference, call.key(codec), codec, number);
+    bound.session.takes_runs().then_some((run, bound))
+}
+
+/// Encodes the arguments behind those of a run. Returns what is beside them.
+fn append<P: Proxy, A, T, X: Failure<T>>(
+    call: &Call<'_, P, A, T, X>,
+    run: &mut Run,
+) -> Result<(Seldom<Bytes>, Seldom<Transferred>)> {
+    let arguments = call.arguments.as_ref().ok_or_else(polled_again)?;
+    let count = call.method().argument_count();
+    let encode = call.encode;
+    Encoded::append(run.codec, count, run.body(), |out| encode(arguments, out))
+}
+
 /// A call whose arguments are encoded, and the place of its result.
-struct Detached<T, X> {
-    call: DetachedCall,
-    decode: DecodeFn<T, X>,
-    place: Place<T, X>,
+pub(super) struct Detached<T, X> {
+    pub(super) call: DetachedCall,
+    pub(super) decode: DecodeFn<T, X>,
+    pub(super) place: Place<T, X>,
 }
 
 impl<T, X> Detached<T, X>
@@ -293,8 +324,16 @@ where
         None
     }
 
-    fn start_run(&self, _: usize, _: Option<Instant>) -> Option<Run> {
+    fn start_run(&self, _: usize) -> Option<Run> {
         None
+    }
+
+    fn start_early_run(&self, _: usize) -> Option<Run> {
+        None
+    }
+
+    fn encode_into(&self, _: &mut Run) -> bool {
+        false
     }
 
     fn join_run(&mut self, _: &mut Run) -> Result<bool> {
@@ -349,7 +388,11 @@ fn ended<T, X: Failure<T>>(result: &std::result::Result<T, X>) -> Ended {
 }
 
 /// Puts a result into its place, and says how the call ended.
-fn put<T, X>(place: &Place<T, X>, tables: &Tables, result: std::result::Result<T, X>) -> Ended
+pub(super) fn put<T, X>(
+    place: &Place<T, X>,
+    tables: &Tables,
+    result: std::result::Result<T, X>,
+) -> Ended
 where
     T: Send + 'static,
     X: Failure<T> + Send + 'static,
@@ -360,7 +403,7 @@ where
 }
 
 /// Decodes results and puts them into their places, of which this is the first. See [`Member::settle_run`].
-fn put_run<T, X>(
+pub(super) fn put_run<T, X>(
     decode: DecodeFn<T, X>,
     place: &Place<T, X>,
     results: &Results,

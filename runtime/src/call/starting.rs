@@ -11,7 +11,7 @@ use crate::error::{Failure, Fault, Result};
 use crate::far::{Encoded, FarCall};
 use crate::proxy::Proxy;
 use crate::started::{Started, start};
-use crate::versions;
+use crate::{FaultKind, versions};
 
 /// A call that needs neither its proxy nor its arguments any more.
 pub(crate) struct DetachedCall {
@@ -23,6 +23,16 @@ pub(crate) struct DetachedCall {
 }
 
 impl DetachedCall {
+    /// A call that was encoded for types that its object has taken before.
+    pub(crate) fn encoded(interface: &'static str, method: &'static Method, far: FarCall) -> Self {
+        DetachedCall {
+            interface,
+            method,
+            far: Ok(far),
+            by_name: None,
+        }
+    }
+
     /// Asks how the types differ, if the call was refused for that.
     pub(crate) fn compare(&self, fault: &Fault) -> Option<Comparing> {
         let far = self.far.as_ref().ok()?;
@@ -37,7 +47,7 @@ impl DetachedCall {
 
     /// Begins again with arguments that say their names.
     pub(crate) fn encode_by_name(&mut self) -> Result<()> {
-        let encoded = self.by_name.take().ok_or_else(polled_again)?;
+        let encoded = self.by_name.take().ok_or_else(types_have_changed)?;
         match &mut self.far {
             Ok(far) => {
                 far.encode_by_name(encoded);
@@ -65,6 +75,15 @@ impl DetachedCall {
             self.encode_by_name()?;
         }
     }
+}
+
+/// What the call was encoded for is not there any more, and what has taken its place wants the arguments by their names.
+#[cold]
+fn types_have_changed() -> Fault {
+    Fault::not_started(
+        FaultKind::Incompatible,
+        "the object was replaced by one whose types differ; make the call again",
+    )
 }
 
 impl<P: Proxy, A, T, X: Failure<T>> Call<'_, P, A, T, X> {

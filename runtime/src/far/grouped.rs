@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Binding, Encoded, Extras, FarCall, OnewayMode, State, already_sent};
 use crate::Outcome;
 use crate::call::deadline_exceeded;
-use crate::context::{Annotations, earlier};
+use crate::context::{Annotations, Scope, earlier};
 use crate::dispatch::RawReply;
 use crate::error::{Fault, Result};
 use crate::object::ExportKind;
@@ -200,6 +200,11 @@ impl FarCall {
         if let State::Queued { _turn, .. } = &mut self.state {
             *_turn = None;
         }
+    }
+
+    /// Is made on behalf of this call, whatever is being served now.
+    pub(crate) fn belongs_to(&mut self, scope: Option<Arc<Scope>>) {
+        self.extras.scope = scope;
     }
 
     /// Gives up by then at the latest.

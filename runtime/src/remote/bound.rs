@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use farref_proto::{CallId, ImportId};
 use tokio::sync::Notify;
 
 use super::{Remote, stale};
 use crate::error::Result;
+use crate::far::MethodKey;
 use crate::object::ObjectIdentity;
 use crate::promise::KeptAnswer;
 use crate::session::Session;
@@ -21,6 +22,8 @@ pub(crate) struct Bound {
     /// Known from the start for references, and from the answer to the bind for names.
     pub(super) found: OnceLock<Result<ObjectIdentity>>,
     answered: Notify,
+    /// Methods that were called there with types that both sides agree on: their hashes and those of the shapes.
+    agreed: Mutex<Vec<(u32, u32)>>,
 }
 
 /// How the session names an object.
@@ -80,7 +83,23 @@ impl Bound {
             interface,
             found,
             answered: Notify::new(),
+            agreed: Mutex::default(),
         })
+    }
+
+    /// Whether a call of this method cannot be refused for its types: such a call was made before, or the types are known by
+    /// their names.
+    pub(crate) fn agrees_on(&self, key: MethodKey) -> bool {
+        let agreed = || self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        key.shape == 0 || agreed().contains(&(key.hash, key.shape))
+    }
+
+    /// Takes note that a call of this method was not refused for its types.
+    pub(crate) fn has_agreed_on(&self, key: MethodKey) {
+        let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !agreed.contains(&(key.hash, key.shape)) {
+            agreed.push((key.hash, key.shape));
+        }
     }
 
     pub(crate) fn interface(&self) -> u32 {

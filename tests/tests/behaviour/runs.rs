@@ -15,18 +15,20 @@ use crate::support::{Pair, assert_fault};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Refused(u32);
 
-/// A number that cannot be encoded if it is this one.
+/// A number that cannot be encoded if it is this one, or panics if it is that one.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Shy(u32);
 
 impl Shy {
     const UNSPEAKABLE: u32 = 13;
+    const TERRIBLE: u32 = 1_000_000;
 }
 
 impl Serialize for Shy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Shy::UNSPEAKABLE => Err(serde::ser::Error::custom("this is not said")),
+            Shy::TERRIBLE => panic!("as the test wants it"),
             number => serializer.serialize_newtype_struct("Shy", &number),
         }
     }
@@ -218,6 +220,16 @@ fn add<'a>(
     }
 }
 
+/// Has the object show that it takes the types of all methods, so that calls behind others like them are encoded when they
+/// are added to a batch.
+async fn get_to_know(tally: &TallyProxy) {
+    let mut batch = Batch::new();
+    let calls = (0..18).map(|call| add(&mut batch, tally, call / 2, 1, &mut Vec::new()));
+    let calls: Vec<_> = calls.collect();
+    batch.send().await.unwrap();
+    drop(calls);
+}
+
 #[tokio::test]
 async fn whatever_is_in_a_batch_comes_to_what_it_would_one_by_one() {
     let pair = Pair::memory().await;
@@ -227,6 +239,10 @@ async fn whatever_is_in_a_batch_comes_to_what_it_would_one_by_one() {
         let tally = pair
             .serve(&format!("tally {round}"), TallyProxy::new(book.clone()))
             .await;
+        if round % 4 < 2 {
+            get_to_know(&tally).await;
+            book.0.lock().unwrap().clear();
+        }
         let goes_on = round % 2 == 0;
         let mut batch = Batch::new();
         if goes_on {
@@ -320,32 +336,183 @@ async fn a_batch_made_by_a_handler_and_one_with_a_deadline_are_of_their_chain_an
 
 #[tokio::test]
 async fn runs_of_an_object_that_is_gone_fail_one_by_one_and_bring_nothing_down() {
-    let pair = Pair::tcp().await;
-    let book = Book::default();
-    let near = TallyProxy::new(book.clone());
-    let tally = pair.serve("tally", near.clone()).await;
-    let other = tally.other(1).await.unwrap();
-    pair.daemon.revoke(&near);
-    for goes_on in [true, false] {
-        let mut batch = Batch::new();
-        if goes_on {
-            batch = batch.continue_on_error();
+    for is_known in [false, true] {
+        let pair = Pair::tcp().await;
+        let book = Book::default();
+        let near = TallyProxy::new(book.clone());
+        let tally = pair.serve("tally", near.clone()).await;
+        let other = tally.other(1).await.unwrap();
+        if is_known {
+            get_to_know(&tally).await;
         }
+        book.0.lock().unwrap().clear();
+        pair.daemon.revoke(&near);
+        for goes_on in [true, false] {
+            let mut batch = Batch::new();
+            if goes_on {
+                batch = batch.continue_on_error();
+            }
+            let slots: Vec<_> = (0..5).map(|n| batch.add(tally.add(n))).collect();
+            batch.send().await.unwrap_err();
+            for (number, slot) in slots.into_iter().enumerate() {
+                let fault = slot.take().unwrap_err();
+                let is_skipped = !goes_on && number > 0;
+                assert_eq!(fault.kind() == FaultKind::Skipped, is_skipped, "{fault}");
+                assert_eq!(fault.outcome(), Outcome::NotStarted);
+            }
+        }
+        let mut batch = Batch::new();
+        let slots = [batch.add(other.add(1)), batch.add(other.add(2))];
+        batch.send().await.unwrap();
+        assert_eq!(slots.map(|slot| slot.take().unwrap()), [1, 2]);
+        drop(batch);
+        drop((tally, other, near));
+    }
+}
+
+#[tokio::test]
+async fn what_has_taken_the_name_meanwhile_is_called_instead() {
+    let pair = Pair::memory().await;
+    let mut object = TallyProxy::new(Book::default());
+    let tally = pair.serve("tally", object.clone()).await;
+    for is_known in [false, true] {
+        if is_known {
+            get_to_know(&tally).await;
+        }
+        let mut batch = Batch::new();
         let slots: Vec<_> = (0..5).map(|n| batch.add(tally.add(n))).collect();
-        batch.send().await.unwrap_err();
-        for (number, slot) in slots.into_iter().enumerate() {
-            let fault = slot.take().unwrap_err();
-            let is_skipped = !goes_on && number > 0;
-            assert_eq!(fault.kind() == FaultKind::Skipped, is_skipped, "{fault}");
-            assert_eq!(fault.outcome(), Outcome::NotStarted);
+        pair.daemon.revoke(&object);
+        let book = Book::default();
+        object = TallyProxy::new(book.clone());
+        pair.daemon.register("tally", object.clone()).unwrap();
+        batch.send().await.unwrap();
+        assert!((1..=5).eq(slots.into_iter().map(|slot| slot.take().unwrap())));
+        assert!((0..5).eq(book.0.lock().unwrap().iter().copied()));
+    }
+}
+
+/// Two versions of an interface, of which the later knows more of what it is given.
+mod versions {
+    use super::*;
+
+    pub(super) mod old {
+        use super::*;
+
+        #[derive(Clone, Serialize, Deserialize)]
+        pub(crate) struct Parcel {
+            pub(crate) grams: u32,
+        }
+
+        #[expose(name = "test.Scales")]
+        pub(crate) trait Scales {
+            fn weigh(&self, parcel: Parcel) -> u32;
         }
     }
+
+    pub(super) mod new {
+        use super::*;
+
+        #[derive(Clone, Serialize, Deserialize)]
+        pub(crate) struct Parcel {
+            pub(crate) grams: u32,
+            #[serde(default)]
+            pub(crate) stamps: u32,
+        }
+
+        #[expose(name = "test.Scales")]
+        pub(crate) trait Scales {
+            fn weigh(&self, parcel: Parcel) -> u32;
+        }
+    }
+
+    pub(super) struct Scales;
+
+    impl old::Scales for Scales {
+        fn weigh(&self, parcel: old::Parcel) -> u32 {
+            parcel.grams
+        }
+    }
+
+    impl new::Scales for Scales {
+        fn weigh(&self, parcel: new::Parcel) -> u32 {
+            parcel.grams + parcel.stamps
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_that_comes_while_a_batch_is_put_together_is_called_by_the_next_batch() {
+    use versions::{Scales, new, old};
+    let pair = Pair::memory().await;
+    let before = old::ScalesProxy::new(Scales);
+    let scales = pair.serve("scales", before.clone()).await;
+    let parcels = || (1..4).map(|grams| old::Parcel { grams });
     let mut batch = Batch::new();
-    let slots = [batch.add(other.add(1)), batch.add(other.add(2))];
+    let slots: Vec<_> = parcels().map(|it| batch.add(scales.weigh(it))).collect();
     batch.send().await.unwrap();
-    assert_eq!(slots.map(|slot| slot.take().unwrap()), [2, 3]);
+    drop(slots);
+    let slots: Vec<_> = parcels().map(|it| batch.add(scales.weigh(it))).collect();
+    pair.daemon.revoke(&before);
+    let after = new::ScalesProxy::new(Scales);
+    pair.daemon.register("scales", after).unwrap();
+    let fault = batch.send().await.unwrap_err();
+    assert_fault(&fault, FaultKind::Incompatible, Outcome::NotStarted);
+    let kinds = slots
+        .into_iter()
+        .map(|slot| slot.take().unwrap_err().kind());
+    let skipped = FaultKind::Skipped;
+    assert!(kinds.eq([FaultKind::Incompatible, skipped, skipped]));
+    for _ in 0..2 {
+        let slots: Vec<_> = parcels().map(|it| batch.add(scales.weigh(it))).collect();
+        batch.send().await.unwrap();
+        assert!((1..4).eq(slots.into_iter().map(|slot| slot.take().unwrap())));
+    }
+}
+
+#[tokio::test]
+async fn batches_like_one_before_are_started_sent_without_answers_and_given_up_as_that() {
+    let pair = Pair::memory().await;
+    let book = Book::default();
+    let tally = pair.serve("tally", TallyProxy::new(book.clone())).await;
+    get_to_know(&tally).await;
+    book.0.lock().unwrap().clear();
+    let mut batch = Batch::new();
+    let slots: Vec<_> = (0..3).map(|n| batch.add(tally.add(n))).collect();
+    assert_eq!(
+        format!("{batch:?}"),
+        "[\"Tally.add\", \"Tally.add\", \"Tally.add\"]"
+    );
+    batch.send_oneway().await.unwrap();
+    assert!(slots.iter().all(|slot| !slot.is_ready()));
+    let slots: Vec<_> = (3..6).map(|n| batch.add(tally.add(n))).collect();
+    batch.start().await.unwrap();
+    assert!((4..7).eq(slots.into_iter().map(|slot| slot.take().unwrap())));
+    let slot = [batch.add(tally.add(6)), batch.add(tally.add(7))];
     drop(batch);
-    drop((tally, other, near));
+    for slot in slot {
+        let fault = slot.take().unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Misuse);
+    }
+    assert_eq!(tally.counted().await.unwrap(), [0, 1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn arguments_that_panic_as_they_are_added_leave_nothing_in_the_batch() {
+    let pair = Pair::memory().await;
+    let book = Book::default();
+    let tally = pair.serve("tally", TallyProxy::new(book.clone())).await;
+    get_to_know(&tally).await;
+    book.0.lock().unwrap().clear();
+    let mut batch = Batch::new();
+    let mut slots: Vec<_> = (1..4).map(|n| batch.add(tally.shy(Shy(n)))).collect();
+    let added = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(batch.add(tally.shy(Shy(Shy::TERRIBLE))));
+    }));
+    assert!(added.is_err());
+    slots.extend((4..7).map(|n| batch.add(tally.shy(Shy(n)))));
+    batch.send().await.unwrap();
+    assert!((1..7).eq(slots.into_iter().map(|slot| slot.take().unwrap())));
+    assert!((1..7).eq(book.0.lock().unwrap().iter().copied()));
 }
 
 #[tokio::test]
