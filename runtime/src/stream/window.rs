@@ -10,9 +10,9 @@ pub struct StreamWindow {
 }
 
 impl StreamWindow {
-    /// 8192 items: as many small ones as are made and read while credit for more is on its way between two processes of a
-    /// machine.
-    pub const ITEMS: u32 = 8192;
+    /// 32 768 items: as many as the bytes allow if they are the smallest, so that both sides of a stream of small items have
+    /// something to do while credit for more is on its way.
+    pub const ITEMS: u32 = 32 << 10;
     /// 1 MiB: what a fast network carries in a few milliseconds, and no more memory than a large message.
     pub const BYTES: u64 = 1 << 20;
 
