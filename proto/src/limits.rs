@@ -44,7 +44,8 @@ pub struct Limits {
     pub beat_interval: Duration,
     /// How long the other side may be silent before it is taken for dead.
     pub peer_timeout: Duration,
-    /// Bytes received after which this side acknowledges without waiting for the next beat.
+    /// Bytes received after which this side acknowledges without waiting for the next beat, or for anything else that is to
+    /// be written: after a quarter of them that takes it along.
     pub ack_every: u64,
     /// How long this side keeps a session that has lost its connection; zero for not at all. The shorter of the two
     /// sides' times counts.
@@ -129,8 +130,9 @@ impl Limits {
     pub const BEAT_INTERVAL: Duration = Duration::from_secs(10);
     /// 20 seconds: longer than a lost packet takes, shorter than a person's patience.
     pub const PEER_TIMEOUT: Duration = Duration::from_secs(20);
-    /// 64 KiB: an acknowledgement costs its reader nothing at this rate, and keeps the kept bytes few.
-    pub const ACK_EVERY: u64 = 64 << 10;
+    /// 256 KiB: an acknowledgement costs its reader nothing at this rate, and keeps the kept bytes few. From a quarter of it on
+    /// whatever is written takes one along.
+    pub const ACK_EVERY: u64 = 256 << 10;
     /// 30 seconds: a network that is changed, a cable that is put back, a machine that wakes up.
     pub const LINGER: Duration = Duration::from_secs(30);
     /// 16 MiB: twice what calls may be unfinished in, so that it is reached by who loses its connection, and else never.

@@ -19,6 +19,10 @@ use crate::limits::{Grants, Limits};
 use crate::message::{Ack, Beat};
 use crate::time::{PeerClock, Time};
 
+/// What is written anyway takes an acknowledgement along for so many times fewer bytes than one is due for: alone it would be a
+/// write of its own, and make the other side read.
+const TOLD_EARLY: u64 = 4;
+
 /// Offsets, what waits to be sent, and the times of beats.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -267,12 +271,23 @@ impl Session {
     }
 
     fn ack_due(&self) -> bool {
-        self.received - self.told >= self.ack_every
+        self.untold() >= self.ack_every
+    }
+
+    /// Tells whether an acknowledgement is worth its bytes if something else is written anyway.
+    fn ack_pays(&self) -> bool {
+        self.untold() >= self.ack_every / TOLD_EARLY
+    }
+
+    /// Returns how many bytes this side has received that the other was not told of.
+    fn untold(&self) -> u64 {
+        self.received - self.told
     }
 
     /// Writes the link frames that are due.
     pub(crate) fn write_signs_of_life(&mut self, now: Time) {
-        if !self.has_signs_of_life() {
+        let is_written = self.beat_due || self.ack_due() || self.ack_pays() && self.unsent() > 0;
+        if !is_written {
             return;
         }
         let received = self.received;

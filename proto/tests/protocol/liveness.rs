@@ -132,7 +132,7 @@ fn an_impatient_peer_is_beaten_for_more_often() {
 fn what_was_received_is_acknowledged() {
     let mut pair = Pair::established();
     for _ in 0..3 {
-        pair.client.connection.call(&call(&[0; 25_000])).unwrap();
+        pair.client.connection.call(&call(&[0; 100_000])).unwrap();
     }
     let sent = pair.client.transmit(pair.now);
     assert_eq!(
@@ -158,6 +158,21 @@ fn what_was_received_is_acknowledged() {
         0,
         "the beat tells the rest"
     );
+}
+
+#[test]
+fn what_is_written_anyway_takes_an_acknowledgement_along() {
+    for (received, is_told) in [(60_000, false), (70_000, true)] {
+        let mut pair = Pair::established();
+        let body = vec![0; received];
+        pair.client.connection.call(&call(&body)).unwrap();
+        pair.carry_to_server();
+        assert!(!pair.server.connection.has_transmit(), "alone it waits");
+        pair.server.connection.call(&call(b"callback")).unwrap();
+        pair.carry_to_client();
+        let unacknowledged = pair.client.connection.tables().unacknowledged;
+        assert_eq!(unacknowledged == 0, is_told, "{unacknowledged} bytes");
+    }
 }
 
 #[test]
