@@ -19,6 +19,8 @@ use crate::transferred::Transferred;
 
 /// Items in one frame at most: a small part of the default window, so that one side reads while the other makes more.
 const MAX_ITEMS: u64 = 512;
+/// A frame that has so many items is expected to have as many as it takes.
+const MANY: usize = 8;
 /// Bytes after which a frame takes no further item.
 const FULL: u64 = 32 << 10;
 
@@ -126,7 +128,20 @@ impl Packing {
         let length = self.body.len() - before;
         self.cost += LEAST_ITEM_COST.max(length as u64);
         self.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
+        if self.lengths.len() == MANY {
+            self.expect_more();
+        }
         Ok(())
+    }
+
+    /// Makes room for as many items like those that are there as the frame takes.
+    #[cold]
+    fn expect_more(&mut self) {
+        let there = self.lengths.len() as u64;
+        let by_bytes = self.room.bytes.saturating_sub(self.cost) * there / self.cost.max(1);
+        let more = (self.room.items - there.min(self.room.items)).min(by_bytes) as usize;
+        self.lengths.reserve(more);
+        self.body.reserve(more * (self.body.len() / MANY + 1));
     }
 
     pub(super) fn items(mut self) -> Items {
