@@ -126,7 +126,7 @@ impl<'a> Batch<'a> {
         Batch::default()
     }
 
-    /// Adds a call. Nothing of it happens before the batch is sent.
+    /// Adds a call. Nothing of it happens before the batch is sent, except that its arguments may be encoded.
     pub fn add<P, A, T, X>(&mut self, call: Call<'a, P, A, T, X>) -> Slot<T, X>
     where
         P: Proxy,

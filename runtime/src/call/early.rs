@@ -35,15 +35,15 @@ pub(crate) trait EarlyCalls: Send {
     ) -> Box<dyn Member>;
 }
 
-/// Calls that return a type, in places that follow each other.
-pub(super) struct Encodeds<T, X> {
+/// Calls to one method, whose results have places that follow each other.
+pub(super) struct Alike<T, X> {
     pub(super) interface: &'static str,
     pub(super) method: &'static Method,
     pub(super) decode: DecodeFn<T, X>,
     pub(super) first: Place<T, X>,
 }
 
-impl<T, X> EarlyCalls for Encodeds<T, X>
+impl<T, X> EarlyCalls for Alike<T, X>
 where
     T: Send + 'static,
     X: Failure<T> + Send + 'static,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use farref_proto::Seldom;
 use tokio::time::Instant;
 
-use super::early::Encodeds;
+use super::early::Alike;
 use super::starting::DetachedCall;
 use super::{Call, DecodeFn, State, polled_again};
 use crate::Outcome;
@@ -134,7 +134,7 @@ where
     fn start_early_run(&self, number: usize) -> Option<Run> {
         let (run, bound) = plain_run(&self.call, number)?;
         bound.agrees_on(run.key).then(|| {
-            run.early(Box::new(Encodeds {
+            run.early(Box::new(Alike {
                 interface: P::DESCRIPTOR.name,
                 method: self.call.method(),
                 decode: self.call.decode,
