@@ -13,9 +13,9 @@ use farref_proto::message::Message;
 use farref_proto::{
     BatchMode, CallFlags, CallId, ClientConfig, CloseCode, CloseReason, Connection, DrainCode,
     DrainReason, Event, ExportId, Extensions, FaultMessage, ImportId, IncomingRef, InstanceId,
-    Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems, OutgoingReply, OutgoingRun,
-    ReplyStatus, ServerConfig, SessionId, SessionSecret, StreamNumber, TableEntry, Time, Token,
-    features,
+    Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems, OutgoingReplies, OutgoingReply,
+    OutgoingRun, ReplyStatus, ServerConfig, SessionId, SessionSecret, StreamNumber, TableEntry,
+    Time, Token, features,
 };
 
 pub use self::session::session;
@@ -48,14 +48,14 @@ fn client_config(token: bool) -> ClientConfig {
     let secret = SessionSecret::from_bytes([0x52; 32]);
     let mut config = ClientConfig::new(CLIENT, session, secret, Nonce::from_bytes([0x0c; 32]));
     config.token = token.then(|| Token::new("sesame"));
-    config.features = features::RUNS;
+    config.features = features::RUNS | features::GATHERED;
     config
 }
 
 fn server_config(token: bool) -> ServerConfig {
     let mut config = ServerConfig::new(SERVER, Nonce::from_bytes([0x05; 32]));
     config.token = token.then(|| Token::new("sesame"));
-    config.features = features::RUNS;
+    config.features = features::RUNS | features::GATHERED;
     config
 }
 
@@ -391,7 +391,16 @@ impl Play {
             );
         } else if !self.calls.is_empty() {
             let id = self.calls.swap_remove(which % self.calls.len());
-            let answered = self.connection.reply(id, &reply());
+            let gathered = OutgoingReplies {
+                codec: CODEC,
+                calls: &[(id, 0)],
+                body: &[],
+            };
+            let answered = match which & 8 {
+                // Not if it is one of a run.
+                8 if self.connection.reply_gathered(&gathered).is_ok() => Ok(()),
+                _ => self.connection.reply(id, &reply()),
+            };
             assert!(
                 answered.is_ok() || self.connection.is_closed(),
                 "{answered:?}"
@@ -409,6 +418,13 @@ impl Play {
                 Event::Oneway(call, receipt) => {
                     self.receipts.push(receipt);
                     self.keep(&call.table);
+                }
+                Event::Calls(calls) if calls.oneway => {
+                    let receipts = calls.calls.iter().map(OnewayReceipt::of_gathered);
+                    self.receipts.extend(receipts);
+                }
+                Event::Calls(calls) => {
+                    self.calls.extend(calls.calls.iter().map(|call| call.id));
                 }
                 Event::Batch(batch) => {
                     for one in batch.calls {
@@ -438,6 +454,12 @@ impl Play {
                         self.asked.swap_remove(at);
                     }
                     self.keep(&reply.table);
+                }
+                Event::Replies(replies) => {
+                    for reply in replies.replies {
+                        let at = self.asked.iter().position(|id| *id == reply.id);
+                        self.asked.swap_remove(at.expect("a reply comes to a call"));
+                    }
                 }
                 Event::Results(results) => {
                     let at = self.asked.iter().position(|id| *id == results.call);

@@ -7,7 +7,8 @@ use bytes::BytesMut;
 use farref_proto::{
     BatchMode, CallFlags, CallId, Connection, ConnectionError, Event, ExportId, Extensions,
     ImportId, IncomingCall, IncomingRef, Limits, Nonce, OnewayReceipt, OutgoingCall, OutgoingItems,
-    OutgoingReply, OutgoingResults, OutgoingRun, ResumeRequest, StreamEnding, StreamNumber, Time,
+    OutgoingReplies, OutgoingReply, OutgoingResults, OutgoingRun, ResumeRequest, StreamEnding,
+    StreamNumber, Time,
 };
 
 use super::{CLIENT, CODEC, call, client_config, reply, server_config};
@@ -210,6 +211,9 @@ impl Side {
                 assert_eq!(self.connection.reply_run(id, &results), Ok(()));
                 return;
             }
+            if which & 16 != 0 && self.answer_together(id, numbers[0]) {
+                return;
+            }
             let body = numbers[0].to_le_bytes();
             let answer = OutgoingReply {
                 body: &body,
@@ -217,6 +221,26 @@ impl Side {
             };
             assert_eq!(self.connection.reply(id, &answer), Ok(()));
         }
+    }
+
+    /// Answers a call together with another one. Returns whether that may be: neither is of a run.
+    fn answer_together(&mut self, id: CallId, number: u32) -> bool {
+        let mut calls = vec![(id, 4)];
+        let mut body = number.to_le_bytes().to_vec();
+        let other = self.open.pop();
+        if let Some((id, number)) = other {
+            calls.push((id, 4));
+            body.extend(number.to_le_bytes());
+        }
+        let answered = self.connection.reply_gathered(&OutgoingReplies {
+            codec: CODEC,
+            calls: &calls,
+            body: &body,
+        });
+        if answered.is_err() {
+            self.open.extend(other);
+        }
+        answered.is_ok()
     }
 
     fn produce(&mut self, which: usize, ends: bool) {
@@ -257,11 +281,16 @@ impl Side {
         }
     }
 
-    fn arrived(&mut self, call: &IncomingCall) -> u32 {
-        let number = [0, 1, 2, 3].map(|at| call.body[at]);
+    fn arrived_with(&mut self, body: &[u8]) -> u32 {
+        let number = [0, 1, 2, 3].map(|at| body[at]);
         let number = u32::from_le_bytes(number);
         assert_eq!(number, self.seen, "calls arrive once and in order");
         self.seen += 1;
+        number
+    }
+
+    fn arrived(&mut self, call: &IncomingCall) -> u32 {
+        let number = self.arrived_with(&call.body);
         for reference in &call.table {
             match reference {
                 IncomingRef::Import { import, .. } => self.imports.push(*import),
@@ -281,6 +310,21 @@ impl Side {
             Event::Oneway(call, receipt) => {
                 self.arrived(&call);
                 self.receipts.push(receipt);
+            }
+            Event::Calls(calls) => {
+                for call in calls.calls {
+                    let number = self.arrived_with(&call.body);
+                    match calls.oneway {
+                        true => self.receipts.push(OnewayReceipt::of_gathered(&call)),
+                        false => self.open.push((call.id, number)),
+                    }
+                }
+            }
+            Event::Replies(replies) => {
+                for reply in replies.replies {
+                    let number = self.answered(reply.id);
+                    assert_eq!(reply.body[..], number.to_le_bytes());
+                }
             }
             Event::Batch(batch) => {
                 for one in batch.calls {

@@ -40,8 +40,17 @@ impl Body {
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
         match &self.0 {
-            Kept::Shared(bytes) if range.len() > INLINE => Self(Kept::Shared(bytes.slice(range))),
-            _ => Self::copied(&self[range]),
+            Kept::Shared(bytes) => Self::part(bytes, &bytes[range]),
+            Kept::Inline { .. } => Self::copied(&self[range]),
+        }
+    }
+
+    /// A part of a frame, whose memory it shares if it is long.
+    #[inline]
+    pub(crate) fn part(frame: &Bytes, part: &[u8]) -> Self {
+        match part.len() {
+            0..=INLINE => Self::copied(part),
+            _ => Self(Kept::Shared(frame.slice_ref(part))),
         }
     }
 

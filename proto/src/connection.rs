@@ -4,6 +4,7 @@ mod apart;
 mod batches;
 mod establishing;
 mod event;
+mod gathering;
 mod handing_off;
 mod incoming;
 mod outgoing;
@@ -21,8 +22,8 @@ use bytes::{BufMut, BytesMut};
 use self::batches::{BatchIn, BatchOut};
 pub use self::batches::{BatchedCall, IncomingBatch};
 pub use self::event::{
-    Event, IncomingBind, IncomingCall, IncomingItems, IncomingRef, IncomingReply, IncomingResults,
-    OnewayReceipt, StreamEnding, TableSizes,
+    Event, IncomingBind, IncomingCall, IncomingCalls, IncomingItems, IncomingRef, IncomingReplies,
+    IncomingReply, IncomingResults, OnewayReceipt, StreamEnding, TableSizes,
 };
 pub use self::handing_off::{IncomingClaim, IncomingIntroduction, IncomingProvide, features};
 pub use self::promises::CallFlags;

@@ -98,6 +98,10 @@ kinds! {
     CallRun = 0x2A,
     /// What came of calls of such a run.
     ReplyRun = 0x2B,
+    /// One method of one object is to be called several times.
+    GatheredCalls = 0x2C,
+    /// What came of several calls.
+    GatheredReplies = 0x2D,
     /// Kept answers may go.
     Finish = 0x30,
     /// The receiver is to give an object to a third side.

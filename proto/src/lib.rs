@@ -35,8 +35,9 @@ mod time;
 pub use crate::body::Body;
 pub use crate::connection::{
     BatchedCall, CallFlags, Connection, Event, IncomingBatch, IncomingBind, IncomingCall,
-    IncomingClaim, IncomingIntroduction, IncomingItems, IncomingProvide, IncomingRef,
-    IncomingReply, IncomingResults, OnewayReceipt, StreamEnding, TableSizes, features,
+    IncomingCalls, IncomingClaim, IncomingIntroduction, IncomingItems, IncomingProvide,
+    IncomingRef, IncomingReplies, IncomingReply, IncomingResults, OnewayReceipt, StreamEnding,
+    TableSizes, features,
 };
 pub use crate::error::{ConnectionError, DecodeError, SendError, Stranger, Violation};
 pub use crate::handshake::{
@@ -50,9 +51,9 @@ pub use crate::id::{
 pub use crate::limits::Sabotage;
 pub use crate::limits::{Grants, Limits};
 pub use crate::message::{
-    BatchMode, Chain, EntryKind, Extensions, FaultKind, FaultMessage, Introduction,
-    MAX_INTRODUCTIONS, Outcome, OutgoingCall, OutgoingItems, OutgoingReply, OutgoingResults,
-    OutgoingRun, ReplyStatus, TableEntry, TraceContext,
+    BatchMode, Chain, EntryKind, Extensions, FaultKind, FaultMessage, Gathered, Introduction,
+    MAX_INTRODUCTIONS, Outcome, OutgoingCall, OutgoingItems, OutgoingReplies, OutgoingReply,
+    OutgoingResults, OutgoingRun, ReplyStatus, TableEntry, TraceContext,
 };
 pub use crate::reason::{CloseCode, CloseReason, DrainCode, DrainReason, Refusal, RefusalCode};
 pub use crate::seldom::Seldom;

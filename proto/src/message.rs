@@ -8,6 +8,7 @@ mod call;
 mod control;
 mod extensions;
 mod fault;
+mod gathered;
 mod handoff;
 mod hello;
 mod link;
@@ -24,6 +25,7 @@ pub use self::call::{Bind, Call, OutgoingCall, OutgoingReply, Reply, ReplyStatus
 pub use self::control::{Cancel, Credit, CreditEntry, Finish, Release, ReleaseEntry, Revoked};
 pub use self::extensions::{Chain, Extensions, Introduction, MAX_INTRODUCTIONS, TraceContext};
 pub use self::fault::{FaultKind, FaultMessage, Outcome};
+pub use self::gathered::{Gathered, GatheredCalls, GatheredReplies, OutgoingReplies};
 pub use self::handoff::{Claim, Claimed, Provide};
 pub use self::hello::{Challenge, ClientHello, Proof, ServerHello, SessionRequest};
 pub use self::link::{Ack, Beat};
@@ -36,6 +38,7 @@ pub use crate::reason::Refusal;
 
 pub(crate) use self::call::{BATCHED, KEEP_ANSWER, MAX_OBJECT_NAME, ORDERED, PIPELINED};
 pub(crate) use self::control::LIST_LENGTH;
+pub(crate) use self::gathered::gather;
 pub(crate) use self::sections::{SectionsView, only_attachment};
 
 use crate::error::DecodeError;
@@ -77,6 +80,8 @@ pub enum Message {
     BatchEnd(BatchEnd),
     CallRun(CallRun),
     ReplyRun(ReplyRun),
+    GatheredCalls(GatheredCalls),
+    GatheredReplies(GatheredReplies),
     Finish(Finish),
     Provide(Provide),
     Claim(Claim),
@@ -113,6 +118,8 @@ impl Message {
             Self::BatchEnd(_) => Kind::BatchEnd,
             Self::CallRun(_) => Kind::CallRun,
             Self::ReplyRun(_) => Kind::ReplyRun,
+            Self::GatheredCalls(_) => Kind::GatheredCalls,
+            Self::GatheredReplies(_) => Kind::GatheredReplies,
             Self::Finish(_) => Kind::Finish,
             Self::Provide(_) => Kind::Provide,
             Self::Claim(_) => Kind::Claim,
@@ -171,6 +178,8 @@ impl Message {
             Kind::BatchEnd => Self::BatchEnd(BatchEnd::decode(header, frame)?),
             Kind::CallRun => Self::CallRun(CallRun::decode(header, frame.clone(), grants)?),
             Kind::ReplyRun => Self::ReplyRun(ReplyRun::decode(header, frame.clone())?),
+            Kind::GatheredCalls => Self::GatheredCalls(GatheredCalls::decode(header, frame)?),
+            Kind::GatheredReplies => Self::GatheredReplies(GatheredReplies::decode(header, frame)?),
             Kind::Finish => Self::Finish(Finish::decode(header, frame)?),
             Kind::Provide => Self::Provide(Provide::decode(header, frame)?),
             Kind::Claim => Self::Claim(Claim::decode(header, frame)?),
@@ -207,6 +216,8 @@ impl Message {
             Self::BatchEnd(message) => message.encode(out),
             Self::CallRun(message) => message.encode(out),
             Self::ReplyRun(message) => message.encode(out),
+            Self::GatheredCalls(message) => message.encode(out),
+            Self::GatheredReplies(message) => message.encode(out),
             Self::Finish(message) => message.encode(out),
             Self::Provide(message) => message.encode(out),
             Self::Claim(message) => message.encode(out),

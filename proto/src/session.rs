@@ -165,6 +165,25 @@ impl Session {
         self.outbox.buffer(estimate)
     }
 
+    /// Has others be added to the frame that was written last, which begins at `start` of the buffer, as long as nothing
+    /// else is written and it is not transmitted.
+    #[inline]
+    pub(crate) fn may_gather(&mut self, start: usize) {
+        self.outbox.may_gather(start);
+    }
+
+    /// Adds to that frame, if there is one: `add` is called with the buffer and with where the frame begins, and returns how
+    /// many bytes it added. Returns whether it did.
+    #[inline]
+    pub(crate) fn gather(
+        &mut self,
+        add: impl FnOnce(&mut BytesMut, usize) -> Option<usize>,
+    ) -> bool {
+        let added = self.outbox.gather(add);
+        self.appended += added.unwrap_or(0) as u64;
+        added.is_some()
+    }
+
     /// Counts a session frame that was written to the buffer, attachments included, and appends those.
     pub(crate) fn append(&mut self, frame_length: usize, attachments: &[Bytes]) {
         attachments

@@ -184,7 +184,7 @@ impl Node {
             true => features::HAND_OFF,
             false => 0,
         };
-        hand_off | features::RUNS
+        hand_off | features::RUNS | features::GATHERED
     }
 
     /// Held by whoever dials this process because a peer named it.

@@ -30,6 +30,8 @@ struct Answer {
     end: u64,
     /// The answer is to be kept until its caller says finish.
     is_kept: bool,
+    /// It stands for the calls of a run.
+    is_run: bool,
 }
 
 /// A call that has been answered and whose credit goes back with its reply.
@@ -72,6 +74,7 @@ impl Answers {
             left: calls,
             end: 0,
             is_kept,
+            is_run: false,
         };
         if id as usize == self.slots.len() {
             self.slots.push(answer);
@@ -100,6 +103,19 @@ impl Answers {
     pub(crate) fn is_open(&self, id: CallId) -> bool {
         let slot = self.slots.get(id.index() as usize);
         slot.is_some_and(|slot| matches!(slot.state, State::Open | State::Cancelled))
+    }
+
+    /// Notes that an open call stands for those of a run.
+    pub(crate) fn set_run(&mut self, id: CallId) {
+        if let Some(slot) = self.slots.get_mut(id.index() as usize) {
+            slot.is_run = true;
+        }
+    }
+
+    /// Tells whether the call is open, and none of a run.
+    pub(crate) fn is_single(&self, id: CallId) -> bool {
+        let slot = self.slots.get(id.index() as usize);
+        self.is_open(id) && slot.is_some_and(|slot| !slot.is_run)
     }
 
     /// Notes that the caller gave the call up. Returns whether that is news about an open call.

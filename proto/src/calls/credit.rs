@@ -244,12 +244,12 @@ impl GivenCredit {
         self.pool(depth).pool.give_back(calls, u64::from(bytes));
     }
 
-    /// Notes that a oneway has ended.
-    pub(crate) fn oneway_ended(&mut self, depth: u16, bytes: u32) {
+    /// Notes that oneways have ended.
+    pub(crate) fn oneways_ended(&mut self, depth: u16, calls: u32, bytes: u64) {
         let given = self.pool(depth);
         let first = given.owed_calls == 0;
-        given.owed_calls += 1;
-        given.owed_bytes += u64::from(bytes);
+        given.owed_calls += calls;
+        given.owed_bytes += bytes;
         if first {
             self.owed.push(depth);
         }

@@ -9,7 +9,7 @@ use super::handing_off::{IncomingClaim, IncomingIntroduction, IncomingProvide};
 use crate::body::Body;
 use crate::handshake::{PeerInfo, ResumeRequest};
 use crate::id::{CallId, ExportId, ImportId, InstanceId, StreamNumber};
-use crate::message::{Extensions, ReplyStatus};
+use crate::message::{Extensions, Gathered, ReplyStatus};
 use crate::reason::{CloseReason, DrainReason};
 use crate::seldom::Seldom;
 
@@ -29,6 +29,9 @@ pub enum Event {
     /// A oneway arrived. Its receipt must be given back, once its handler has ended, with
     /// [`Connection::oneway_done`](super::Connection::oneway_done).
     Oneway(IncomingCall, OnewayReceipt),
+    /// Several calls arrived, or several oneways if it says so, in this order. They are to be answered as others are,
+    /// together or one by one; for a oneway there is [`OnewayReceipt::of_gathered`].
+    Calls(IncomingCalls),
     /// A whole batch arrived. Its calls are to be served one after the other, and each of them is to be answered as any
     /// call is, also those that are not started.
     Batch(IncomingBatch),
@@ -47,6 +50,8 @@ pub enum Event {
     Reply(IncomingReply),
     /// What the next calls of a run returned arrived. The id of the run is free again with the last of them.
     Results(IncomingResults),
+    /// Replies to several calls arrived, which all ended well. Their ids are free again.
+    Replies(IncomingReplies),
     /// The other side does not need the reply of this call any more. It must be answered all the same.
     Cancel(CallId),
     /// The other side does not need the answer of this call as a target any more. It may use the id again.
@@ -120,6 +125,25 @@ impl IncomingCall {
     }
 }
 
+/// Calls, or oneways, of one method of one object, beside whose arguments nothing else came.
+#[derive(Debug)]
+pub struct IncomingCalls {
+    /// The object. Nobody has checked that there is one.
+    pub target: ExportId,
+    /// The hash of the method's name.
+    pub method_hash: u32,
+    /// The hash of the method's shapes, in the caller's eyes; 0 if they are not to be compared.
+    pub shape: u32,
+    /// The method's place in the caller's descriptor.
+    pub method_index: u16,
+    /// What the arguments are encoded with, and the replies are to be.
+    pub codec: u8,
+    /// Nothing is to be answered.
+    pub oneway: bool,
+    /// The calls and their arguments. Never empty.
+    pub calls: Vec<Gathered>,
+}
+
 /// A reference that arrived in the table of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -182,12 +206,34 @@ pub enum StreamEnding {
     },
 }
 
-/// A promise to say when the handler of a oneway has ended.
+/// A promise to say when the handler of a oneway has ended, or those of several.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a oneway whose receipt is not given back takes the other side's credit for ever"]
 pub struct OnewayReceipt {
     pub(super) depth: u16,
-    pub(super) bytes: u32,
+    pub(super) calls: u32,
+    pub(super) bytes: u64,
+}
+
+impl OnewayReceipt {
+    pub(super) fn of_one(depth: u16, bytes: u32) -> Self {
+        Self {
+            depth,
+            calls: 1,
+            bytes: bytes.into(),
+        }
+    }
+
+    /// Has this receipt stand for the other one, too. Both must be of calls that were gathered.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a receipt is good for one time"
+    )]
+    pub fn join(&mut self, other: Self) {
+        debug_assert_eq!(self.depth, other.depth, "what is gathered is not nested");
+        self.calls += other.calls;
+        self.bytes += other.bytes;
+    }
 }
 
 /// A bind that arrived: the other side names an object of this one.
@@ -226,6 +272,15 @@ pub struct IncomingReply {
     pub body: Body,
     /// The byte strings in it.
     pub attachments: Seldom<Bytes>,
+}
+
+/// What several calls returned, all of which ended well, and with nothing but a value.
+#[derive(Debug)]
+pub struct IncomingReplies {
+    /// What the results are encoded with.
+    pub codec: u8,
+    /// The calls and their results. Never empty.
+    pub replies: Vec<Gathered>,
 }
 
 /// What the next calls of a run returned.

@@ -18,6 +18,8 @@ pub mod features {
     pub const HAND_OFF: u64 = 1 << 0;
     /// The sender takes runs: calls of a batch to one method of one object, in one frame.
     pub const RUNS: u64 = 1 << 1;
+    /// The sender takes gathered calls and replies: several calls of one method of one object in one frame.
+    pub const GATHERED: u64 = 1 << 2;
 }
 
 /// The other side is about to pass one of this side's objects on to a third process, which will claim it. To be answered

@@ -13,9 +13,9 @@ use crate::frame::{Header, Kind};
 use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId, StreamNumber};
 use crate::message::{
     Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, CallRun, Cancel, Credit, EntryKind,
-    Extensions, FaultKind, FaultMessage, Finish, Introduction, Outcome, Release, Reply, ReplyRun,
-    ReplyStatus, Revoked, Sections, StreamCancel, StreamCredit, StreamEnd, StreamError,
-    StreamItems, TableEntry,
+    Extensions, FaultKind, FaultMessage, Finish, GatheredCalls, GatheredReplies, Introduction,
+    Outcome, Release, Reply, ReplyRun, ReplyStatus, Revoked, Sections, StreamCancel, StreamCredit,
+    StreamEnd, StreamError, StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
 use crate::seldom::Seldom;
@@ -54,6 +54,12 @@ impl Connection {
                 self.handle_call_run(CallRun::decode(header, frame, grants)?, header.length)
             }
             Kind::ReplyRun => self.handle_reply_run(ReplyRun::decode(header, frame)?),
+            Kind::GatheredCalls => {
+                self.handle_gathered_calls(GatheredCalls::decode(header, &frame)?)
+            }
+            Kind::GatheredReplies => {
+                self.handle_gathered_replies(GatheredReplies::decode(header, &frame)?)
+            }
             Kind::Ack => self.handle_ack(Ack::decode(header, &frame)?),
             Kind::Beat => self.handle_beat(now, Beat::decode(header, &frame)?),
             Kind::Goodbye => self.handle_goodbye(CloseReason::decode(header, &frame)?),
@@ -113,11 +119,8 @@ impl Connection {
             body: Body::take(input, Call::BARE, frame_length),
             attachments: Seldom::new(),
         };
-        let receipt = OnewayReceipt { depth: 0, bytes };
-        // Making a refusal is costlier than finding that there is none.
-        let is_refused = self.draining || !self.is_agreed_codec(header.codec);
-        let refusal = is_refused.then(|| self.refusal_of_new(header.codec));
-        match refusal.flatten() {
+        let receipt = OnewayReceipt::of_one(0, bytes);
+        match self.refusal_of_bare(header.codec) {
             refusal if batched => {
                 let receipt = is_oneway.then_some(receipt);
                 self.take_batched(call, receipt, refusal);
@@ -231,7 +234,7 @@ impl Connection {
 
     pub(super) fn handle_oneway(&mut self, call: Call, bytes: u32) -> Result<(), ConnectionError> {
         let pool = self.charge(depth_of(&call.sections), 1, bytes)?;
-        let receipt = OnewayReceipt { depth: pool, bytes };
+        let receipt = OnewayReceipt::of_one(pool, bytes);
         let refusal = self.refusal_of(&call.sections, call.codec);
         self.check_batched(call.batched)?;
         let batched = call.batched;
@@ -287,6 +290,14 @@ impl Connection {
             return self.refusal_of_codec(codec);
         }
         self.refusal_of_new(codec)
+    }
+
+    /// Returns why a call that has nothing beside its arguments cannot even be looked at, if so.
+    #[inline]
+    pub(super) fn refusal_of_bare(&self, codec: u8) -> Option<FaultMessage> {
+        // Making a refusal is costlier than finding that there is none.
+        let is_refused = self.draining || !self.is_agreed_codec(codec);
+        is_refused.then(|| self.refusal_of_new(codec)).flatten()
     }
 
     /// Returns why a call that waits for no other cannot even be looked at, if so.
@@ -434,7 +445,7 @@ impl Connection {
         );
     }
 
-    fn drop_oneway(&mut self, receipt: OnewayReceipt, fault: &FaultMessage) {
+    pub(super) fn drop_oneway(&mut self, receipt: OnewayReceipt, fault: &FaultMessage) {
         self.blame_for(fault);
         self.oneway_done(receipt);
     }

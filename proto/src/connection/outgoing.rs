@@ -100,8 +100,16 @@ impl Connection {
         }
         let grants = self.own_credit.grants();
         if let Some(frame_length) = fitting(call.bare_length(), grants) {
-            call.encode_bare(kind, id.index(), flags, self.session.buffer(frame_length));
+            if flags == 0 && self.gather(call, kind, id) {
+                return Ok((depth, frame_length));
+            }
+            let out = self.session.buffer(frame_length);
+            let start = out.len();
+            call.encode_bare(kind, id.index(), flags, out);
             self.session.append(frame_length, &[]);
+            if flags == 0 {
+                self.session.may_gather(start);
+            }
             self.count_batched();
             return Ok((depth, frame_length));
         }
@@ -258,7 +266,7 @@ impl Connection {
         self.reply(call, &reply)
     }
 
-    /// Says that the handler of a oneway has ended, which gives its credit back.
+    /// Says that the handler of a oneway has ended, or those of several, which gives their credit back.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a receipt is good for one time"
@@ -268,7 +276,8 @@ impl Connection {
         if self.has(crate::Sabotage::LosesCredit) {
             return;
         }
-        self.given_credit.oneway_ended(receipt.depth, receipt.bytes);
+        self.given_credit
+            .oneways_ended(receipt.depth, receipt.calls, receipt.bytes);
     }
 
     /// Says that the reply of a call is not needed any more. It comes all the same, once the handler has ended. Does

@@ -110,6 +110,7 @@ impl Connection {
         self.check_run(calls)?;
         let pool = self.charge(depth_of(&run.sections), calls, bytes)?;
         let id = self.open(run.id, pool, bytes, calls, false)?;
+        self.answers.set_run(id);
         let refusal = self.refusal_of(&run.sections, run.codec);
         let call = Call {
             id: run.id,

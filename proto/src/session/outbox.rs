@@ -25,6 +25,8 @@ pub(crate) struct Outbox {
     pieces: VecDeque<Bytes>,
     given: usize,
     tail: BytesMut,
+    /// Where the last frame in the tail begins, if others may be added to it.
+    gathering: Option<usize>,
     /// The buffer before this one, of which pieces may still be kept.
     spare: BytesMut,
     /// Bytes in the pieces that were not given.
@@ -38,10 +40,26 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Returns the buffer, which has room for `estimate` bytes. What is written to it must be one piece.
     pub(crate) fn buffer(&mut self, estimate: usize) -> &mut BytesMut {
+        self.gathering = None;
         if self.tail.capacity() - self.tail.len() < estimate {
             self.make_room(estimate);
         }
         &mut self.tail
+    }
+
+    /// Has others be added to the last frame in the buffer, which begins at `start`, until something else is written.
+    #[inline]
+    pub(crate) fn may_gather(&mut self, start: usize) {
+        self.gathering = Some(start);
+    }
+
+    /// Has `add` add to that frame, if there is one that still waits; it must not need more memory than the buffer has.
+    #[inline]
+    pub(crate) fn gather(
+        &mut self,
+        add: impl FnOnce(&mut BytesMut, usize) -> Option<usize>,
+    ) -> Option<usize> {
+        add(&mut self.tail, self.gathering?)
     }
 
     /// Finds memory without moving what was written: growing a buffer would copy it.
@@ -72,6 +90,7 @@ impl Outbox {
     }
 
     fn seal(&mut self) {
+        self.gathering = None;
         if !self.tail.is_empty() {
             self.waiting += self.tail.len();
             self.pieces.push_back(self.tail.split().freeze());

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use farref_proto::{
     BatchMode, CallFlags, CallId, Connection, Event, Extensions, ImportId, IncomingRef,
-    IncomingResults, OutgoingCall, OutgoingItems, OutgoingReply, StreamEnding, StreamNumber,
+    IncomingResults, OutgoingCall, OutgoingItems, OutgoingReplies, OutgoingReply, StreamEnding,
+    StreamNumber,
 };
 
-use crate::pair::{CLIENT, CODEC, SERVER, call, describe, reply, results, run};
+use crate::pair::{CLIENT, CODEC, SERVER, call, describe, reply, results, run, unfolded};
 
 /// The client's part: binds a name, passes a reference, is called back, uses what it is given, sends oneways, gives
 /// up a call, calls on an answer that has not come, consumes a stream, sends a batch and a stream, and returns everything.
@@ -74,6 +75,12 @@ impl Client {
     }
 
     pub(crate) fn handle(&mut self, event: Event) {
+        unfolded([event])
+            .into_iter()
+            .for_each(|event| self.handle_one(event));
+    }
+
+    fn handle_one(&mut self, event: Event) {
         match event {
             Event::Reply(arrived) if self.sum == Some(arrived.call) => {
                 self.answered.push(format!("reply {:?}", arrived.body));
@@ -147,7 +154,12 @@ impl Client {
             let stop = connection.call(&call(b"stop")).unwrap();
             connection.cancel(stop);
             self.stop = Some(stop);
+            for body in [b"gather", b"these!"] {
+                self.others.push(connection.call(&call(body)).unwrap());
+            }
             self.tracks = Some(connection.call(&call(b"tracks")).unwrap());
+            connection.oneway(&call(b"tick"), false).unwrap();
+            connection.oneway(&call(b"tack"), false).unwrap();
             connection.begin_batch(BatchMode::GoOn, 6).unwrap();
             self.others.push(connection.call(&call(b"one")).unwrap());
             let run = run(&[1, 0, 2], b"abb");
@@ -230,6 +242,8 @@ pub(crate) struct Server {
     /// Calls that wait for a call back to the listener.
     pub(crate) playing: VecDeque<(CallId, CallId, ImportId)>,
     pub(crate) stopping: Option<CallId>,
+    /// Calls that were answered together when they arrived.
+    pub(crate) together: Vec<CallId>,
     /// Whether the client holds the name that it was given.
     pub(crate) is_bound: bool,
     /// What no order of bytes excuses.
@@ -270,6 +284,7 @@ impl Server {
             released: Vec::new(),
             playing: VecDeque::new(),
             stopping: None,
+            together: Vec::new(),
             is_bound: false,
             wrong: None,
             item: 0,
@@ -279,6 +294,26 @@ impl Server {
     }
 
     pub(crate) fn handle(&mut self, event: Event) {
+        // Whether they are answered together is the server's choice.
+        if let Event::Calls(gathered) = &event
+            && let [.., one, other, _] = &gathered.calls[..]
+            && &one.body[..] == b"gather"
+        {
+            let calls = [one, other].map(|one| (one.id, one.body.len() as u32));
+            let replies = OutgoingReplies {
+                codec: CODEC,
+                calls: &calls,
+                body: b"gatherthese!",
+            };
+            self.connection.reply_gathered(&replies).unwrap();
+            self.together.extend(calls.map(|(id, _)| id));
+        }
+        unfolded([event])
+            .into_iter()
+            .for_each(|event| self.handle_one(event));
+    }
+
+    fn handle_one(&mut self, event: Event) {
         let connection = &mut self.connection;
         match event {
             Event::Bind(bind) => {
@@ -332,6 +367,9 @@ impl Server {
                         };
                         connection.grant_stream(stream, 1, 300);
                         self.summing = Some(arrived.id);
+                    }
+                    _ if self.together.contains(&arrived.id) => {
+                        self.together.retain(|id| *id != arrived.id);
                     }
                     body => connection.reply(arrived.id, &reply(body)).unwrap(),
                 }

@@ -79,8 +79,8 @@ impl World {
         let (mut client, mut server) = (client_config(), server_config());
         client.limits = plan.limits();
         server.limits = plan.limits();
-        client.features = features::RUNS;
-        server.features = features::RUNS;
+        client.features = features::RUNS | features::GATHERED;
+        server.features = client.features;
         if plan.token {
             client.token = Some(Token::new("sesame"));
             server.token = Some(Token::new("sesame"));

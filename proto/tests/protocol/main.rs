@@ -13,6 +13,7 @@ mod corpus;
 mod credit;
 mod cuts;
 mod deadlines;
+mod gathering;
 mod golden;
 mod handoff;
 mod handshake;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use farref_proto::{
     CallId, ClientConfig, Connection, ConnectionError, Event, Extensions, IncomingCall,
-    IncomingReply, InstanceId, Nonce, OutgoingCall, OutgoingReply, OutgoingResults, OutgoingRun,
-    ReplyStatus, ResumeRequest, SendError, ServerConfig, SessionId, SessionSecret, TableEntry,
-    Time,
+    IncomingCalls, IncomingReply, InstanceId, Nonce, OnewayReceipt, OutgoingCall, OutgoingReply,
+    OutgoingResults, OutgoingRun, ReplyStatus, ResumeRequest, Seldom, SendError, ServerConfig,
+    SessionId, SessionSecret, TableEntry, Time,
 };
 
 pub(crate) const CLIENT: InstanceId = InstanceId::from_bytes([0xc1; 16]);
@@ -254,6 +254,63 @@ pub(crate) fn resume_request(bytes: &[u8], now: Time) -> Option<ResumeRequest> {
         Some(Event::ResumeRequested(request)) => Some(request),
         _ => None,
     }
+}
+
+/// What is gathered as what it would be alone.
+pub(crate) fn unfolded(events: impl IntoIterator<Item = Event>) -> Vec<Event> {
+    let one_by_one = |event| match event {
+        Event::Calls(IncomingCalls {
+            target,
+            method_hash,
+            shape,
+            method_index,
+            codec,
+            oneway,
+            calls,
+        }) => calls
+            .into_iter()
+            .map(|one| {
+                let receipt = OnewayReceipt::of_gathered(&one);
+                let call = IncomingCall {
+                    id: one.id,
+                    target,
+                    method_hash,
+                    shape,
+                    method_index,
+                    codec,
+                    pipelined: false,
+                    keep_answer: false,
+                    ordered: false,
+                    extensions: None,
+                    table: Seldom::new(),
+                    body: one.body,
+                    attachments: Seldom::new(),
+                };
+                match oneway {
+                    true => Event::Oneway(call, receipt),
+                    false => Event::Call(call),
+                }
+            })
+            .collect(),
+        Event::Replies(gathered) => gathered
+            .replies
+            .into_iter()
+            .map(|one| {
+                Event::Reply(IncomingReply {
+                    call: one.id,
+                    more: false,
+                    status: ReplyStatus::Ok,
+                    codec: gathered.codec,
+                    extensions: None,
+                    table: Seldom::new(),
+                    body: one.body,
+                    attachments: Seldom::new(),
+                })
+            })
+            .collect(),
+        event => vec![event],
+    };
+    events.into_iter().flat_map(one_by_one).collect()
 }
 
 /// A call of the daemon with these arguments.

@@ -206,7 +206,7 @@ impl Session {
                 });
             }
             match batched.run {
-                Some(lengths) => Next::Run(ArrivedRun::new(arrived, lengths)),
+                Some(lengths) => Next::Run(ArrivedRun::batched(arrived, lengths)),
                 None => Next::Call(arrived),
             }
         });
@@ -259,7 +259,9 @@ impl Session {
             {
                 let cancelling = batch.cancelling.as_deref();
                 let watch = watch.as_deref_mut();
-                match self.serve_run(run, cancelling, served, finished, watch) {
+                let ended = self.serve_run(run, cancelling, served, finished, watch, cx);
+                self.unlock_and_write_now(self.lock());
+                match ended {
                     RunServed::UpTo => {}
                     RunServed::Failed(name) => {
                         batch.failed(name);

@@ -13,6 +13,7 @@ use super::ending::Queued;
 use super::handing_off;
 use super::input::Input;
 use super::promises::Promise;
+use super::runs::ArrivedRun;
 use super::serving::{Batch, Lists};
 use super::streams::Production;
 use super::{IncomingCallId, Phase, Session, State, Wakers, transfer};
@@ -107,6 +108,8 @@ pub(crate) struct Arrived {
 /// The work that a read brought.
 pub(crate) enum Work {
     Call(Arrived),
+    /// Calls that were gathered.
+    Calls(ArrivedRun),
     Cancel(IncomingCallId),
     Batch(ArrivedBatch),
     /// The peer promises an object of this process to a third one.
@@ -243,8 +246,13 @@ impl Session {
                     |table: &[IncomingRef]| transfer::receive(exports, streams, self, table);
                 state.questions.answer(reply, receive, garbage);
             }
+            Event::Replies(replies) => state.questions.answer_gathered(replies, garbage),
             Event::Results(results) => state.questions.results(results, garbage),
             Event::Call(call) => self.take_call(state, call, None, work),
+            Event::Calls(calls) => {
+                let target = state.exports.target(calls.target);
+                work.push(Work::Calls(ArrivedRun::gathered(calls, target)));
+            }
             Event::Oneway(call, receipt) => self.take_call(state, call, Some(receipt), work),
             Event::Finished(call) => state.promises.finish(call, garbage),
             Event::Batch(batch) => work.push(self.arrived_batch(state, batch)),
@@ -367,6 +375,7 @@ fn calls_among(work: &[Work]) -> usize {
     work.iter()
         .map(|work| match work {
             Work::Call(_) => 1,
+            Work::Calls(run) => run.len(),
             Work::Batch(batch) => batch.len(),
             Work::Cancel(_)
             | Work::Provide(..)

@@ -5,8 +5,8 @@ use std::sync::Weak;
 use std::task::{Context, Poll, Waker, ready};
 
 use farref_proto::{
-    CallId, FaultKind, FaultMessage, IncomingRef, IncomingReply, IncomingResults, ReplyStatus,
-    Seldom,
+    CallId, FaultKind, FaultMessage, Gathered, IncomingRef, IncomingReplies, IncomingReply,
+    IncomingResults, ReplyStatus, Seldom,
 };
 
 use super::Session;
@@ -173,6 +173,24 @@ impl Questions {
                 }
             }
         }
+    }
+
+    /// Takes the answers of several calls, which are nothing but values.
+    pub(super) fn answer_gathered(&mut self, mut gathered: IncomingReplies, garbage: &mut Garbage) {
+        for Gathered { id, body } in gathered.replies.drain(..) {
+            let reply = IncomingReply {
+                call: id,
+                more: false,
+                status: ReplyStatus::Ok,
+                codec: gathered.codec,
+                extensions: None,
+                table: Seldom::new(),
+                body,
+                attachments: Seldom::new(),
+            };
+            self.answer(reply, |_| Seldom::new(), garbage);
+        }
+        Gathered::recycle(gathered.replies);
     }
 
     /// Takes results of a run.

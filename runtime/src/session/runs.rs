@@ -1,11 +1,15 @@
-//! Serving runs: calls of a batch to one method of one object. As long as the method never waits, they are called one
-//! after the other in a loop, and what they return goes into one frame.
+//! Serving runs: calls to one method of one object that came in one frame, be it since they are of a batch or since they
+//! were gathered. As long as none of them waits, they are called one after the other in a loop, and what they return goes
+//! into one frame.
 
-use std::ops::Range;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use farref_proto::{IncomingCall, OutgoingResults, Seldom, features};
+use farref_proto::{
+    Body, Connection, Gathered, IncomingCall, IncomingCalls, OnewayReceipt, OutgoingReplies,
+    OutgoingResults, Seldom, SendError, features,
+};
 
 use super::batches::Cancelling;
 use super::ending::ServedTogether;
@@ -26,51 +30,108 @@ use crate::spans::ServedSpan;
 const FULL: usize = 32 << 10;
 /// A result that is longer, in bytes, is sent by itself.
 const LONGEST: usize = 4 << 10;
-/// The clock is looked at once for so many calls.
+/// The clock is looked at once for so many calls, as long as they do not take long.
 const LOOKS_EVERY: usize = 16;
 
 /// A run that arrived, as far as its calls have not begun.
-pub(super) struct ArrivedRun {
-    /// What its calls have in common. The body holds the arguments of all.
+pub(crate) struct ArrivedRun {
+    /// What its calls have in common.
     call: IncomingCall,
     target: Result<Arc<Export>>,
-    lengths: Vec<u32>,
+    calls: Calls,
     /// How many of them have begun.
     begun: usize,
-    /// Where the arguments of the next call begin.
-    start: usize,
     /// Its calls are served as those that stand alone.
     is_one_by_one: bool,
 }
 
+/// The calls of a run.
+enum Calls {
+    /// They are of a batch: they have one id, and their arguments are the body of what they have in common.
+    Batched {
+        lengths: Vec<u32>,
+        /// Where the arguments of the next call begin.
+        start: usize,
+    },
+    /// They were gathered.
+    Gathered { calls: Vec<Gathered>, oneway: bool },
+}
+
 impl ArrivedRun {
-    pub(super) fn new(arrived: Arrived, lengths: Vec<u32>) -> Self {
+    /// A run of a batch.
+    pub(super) fn batched(arrived: Arrived, lengths: Vec<u32>) -> Self {
+        Self::new(
+            arrived.call,
+            arrived.target,
+            Calls::Batched { lengths, start: 0 },
+        )
+    }
+
+    /// Calls that were gathered.
+    pub(super) fn gathered(gathered: IncomingCalls, target: Result<Arc<Export>>) -> Self {
+        let call = IncomingCall {
+            id: IncomingCallId::new(0),
+            target: gathered.target,
+            method_hash: gathered.method_hash,
+            shape: gathered.shape,
+            method_index: gathered.method_index,
+            codec: gathered.codec,
+            pipelined: false,
+            keep_answer: false,
+            ordered: false,
+            extensions: None,
+            table: Seldom::new(),
+            body: Body::default(),
+            attachments: Seldom::new(),
+        };
+        let (calls, oneway) = (gathered.calls, gathered.oneway);
+        Self::new(call, target, Calls::Gathered { calls, oneway })
+    }
+
+    fn new(call: IncomingCall, target: Result<Arc<Export>>, calls: Calls) -> Self {
         ArrivedRun {
-            call: arrived.call,
-            target: arrived.target,
-            lengths,
+            call,
+            target,
+            calls,
             begun: 0,
-            start: 0,
             is_one_by_one: false,
+        }
+    }
+
+    /// Keeps the memory of a run that is over.
+    fn recycle(self) {
+        if let Calls::Gathered { calls, .. } = self.calls {
+            Gathered::recycle(calls);
         }
     }
 
     /// How many calls have not begun.
     pub(super) fn len(&self) -> usize {
-        self.lengths.len() - self.begun
+        let count = match &self.calls {
+            Calls::Batched { lengths, .. } => lengths.len(),
+            Calls::Gathered { calls, .. } => calls.len(),
+        };
+        count - self.begun
     }
 
+    /// The id of all calls of a batch.
     pub(super) fn id(&self) -> IncomingCallId {
         self.call.id
     }
 
     /// Takes the arguments of the next call.
-    fn next_arguments(&mut self) -> Option<Range<usize>> {
-        let length = *self.lengths.get(self.begun)? as usize;
-        let start = self.start;
+    #[inline]
+    fn next_arguments(&mut self) -> Option<Body> {
+        let arguments = match &mut self.calls {
+            Calls::Batched { lengths, start } => {
+                let length = *lengths.get(self.begun)? as usize;
+                let begin = std::mem::replace(start, *start + length);
+                self.call.body.slice(begin..*start)
+            }
+            Calls::Gathered { calls, .. } => calls.get(self.begun)?.body.clone(),
+        };
         self.begun += 1;
-        self.start += length;
-        Some(start..self.start)
+        Some(arguments)
     }
 
     /// Takes the next call, to be served as one that stands alone, but for its answer.
@@ -78,7 +139,7 @@ impl ArrivedRun {
         let arguments = self.next_arguments()?;
         let common = &self.call;
         let call = IncomingCall {
-            id: common.id,
+            id: self.last_id(),
             target: common.target,
             method_hash: common.method_hash,
             shape: common.shape,
@@ -89,44 +150,133 @@ impl ArrivedRun {
             ordered: false,
             extensions: common.extensions.clone(),
             table: Seldom::new(),
-            body: common.body.slice(arguments),
+            body: arguments,
             attachments: Seldom::<Bytes>::new(),
         };
         let arrived = Arrived {
             call,
             target: self.target.clone(),
             transferred: Seldom::new(),
-            receipt: None,
+            receipt: self.last_receipt(),
         };
         Some((arrived, self.kind()))
     }
 
+    /// The call that was taken last, of those that were gathered.
+    #[inline]
+    fn last(&self) -> Option<&Gathered> {
+        match &self.calls {
+            Calls::Batched { .. } => None,
+            Calls::Gathered { calls, .. } => calls.get(self.begun.checked_sub(1)?),
+        }
+    }
+
+    /// The id of the call that was taken last.
+    #[inline]
+    fn last_id(&self) -> IncomingCallId {
+        self.last().map_or(self.call.id, |call| call.id)
+    }
+
+    /// What is to be given back for the call that was taken last, if it is a oneway.
+    fn last_receipt(&self) -> Option<OnewayReceipt> {
+        let is_oneway = matches!(self.calls, Calls::Gathered { oneway: true, .. });
+        let last = self.last().filter(|_| is_oneway);
+        last.map(OnewayReceipt::of_gathered)
+    }
+
     /// The answer of the call that was taken last.
+    #[inline]
     fn kind(&self) -> AnswerKind {
-        AnswerKind::OfRun {
-            run: self.call.id,
-            is_last: self.len() == 0,
+        match (&self.calls, self.last_receipt()) {
+            (Calls::Batched { .. }, _) => AnswerKind::OfRun {
+                run: self.call.id,
+                is_last: self.len() == 0,
+            },
+            (Calls::Gathered { .. }, Some(receipt)) => AnswerKind::Oneway(receipt),
+            (Calls::Gathered { .. }, None) => AnswerKind::Call(self.last_id()),
         }
     }
 }
 
 /// What calls of a run have returned that were not answered yet.
 #[derive(Default)]
-struct Results {
-    lengths: Vec<u32>,
+pub(super) struct Results {
+    /// The calls, and how long the result of each is. Those of a batch have one id.
+    calls: Vec<(IncomingCallId, u32)>,
     body: Vec<u8>,
+    /// What is to be given back for those that are oneways, and how many they are.
+    receipt: Option<OnewayReceipt>,
+    oneways: usize,
 }
 
 impl Results {
     fn is_full(&self) -> bool {
-        self.body.len() + 4 * self.lengths.len() >= FULL
+        self.body.len() + 8 * self.calls.len() >= FULL
+    }
+
+    /// How many calls have returned.
+    fn count(&self) -> usize {
+        self.calls.len() + self.oneways
     }
 
     /// Takes what a call has returned.
-    fn take(&mut self, reply: Reply) {
-        self.lengths.push(reply.body.len() as u32);
-        self.body.extend_from_slice(&reply.body);
+    #[inline]
+    fn take(&mut self, kind: AnswerKind, reply: Reply) {
+        match kind {
+            AnswerKind::Call(id) | AnswerKind::OfRun { run: id, .. } => {
+                self.calls.push((id, reply.body.len() as u32));
+                self.body.extend_from_slice(&reply.body);
+            }
+            AnswerKind::Oneway(receipt) => {
+                self.oneways += 1;
+                match &mut self.receipt {
+                    Some(all) => all.join(receipt),
+                    none => *none = Some(receipt),
+                }
+            }
+            AnswerKind::Answered => {}
+        }
         buffer::give(reply.body);
+    }
+
+    fn clear(&mut self) {
+        self.calls.clear();
+        self.body.clear();
+        self.receipt = None;
+        self.oneways = 0;
+    }
+
+    /// Answers the calls.
+    fn answer(
+        &mut self,
+        run: &ArrivedRun,
+        codec: Codec,
+        connection: &mut Connection,
+    ) -> std::result::Result<(), SendError> {
+        if let Some(receipt) = self.receipt.take() {
+            connection.oneway_done(receipt);
+        }
+        if self.calls.is_empty() {
+            return Ok(());
+        }
+        match &run.calls {
+            Calls::Gathered { .. } => connection.reply_gathered(&OutgoingReplies {
+                codec: codec.id(),
+                calls: &self.calls,
+                body: &self.body,
+            }),
+            Calls::Batched { .. } => {
+                let lengths: Vec<u32> = self.calls.iter().map(|(_, length)| *length).collect();
+                connection.reply_run(
+                    run.id(),
+                    &OutgoingResults {
+                        codec: codec.id(),
+                        lengths: &lengths,
+                        body: &self.body,
+                    },
+                )
+            }
+        }
     }
 }
 
@@ -152,13 +302,41 @@ fn is_untouched(scope: &Arc<Scope>) -> bool {
         && scope.notes.get().is_none()
 }
 
+/// When the clock is to be looked at: after the first call, and ever more seldom while the calls are quick.
+struct Looks {
+    every: usize,
+    left: usize,
+}
+
+impl Looks {
+    fn new() -> Self {
+        Looks { every: 1, left: 1 }
+    }
+
+    /// Counts a call. Returns whether it is time.
+    #[inline]
+    fn count(&mut self) -> bool {
+        self.left -= 1;
+        self.left == 0
+    }
+
+    /// Notes what the clock showed.
+    fn looked(&mut self, took_long: bool) {
+        self.every = match took_long {
+            true => 1,
+            false => (2 * self.every).min(LOOKS_EVERY),
+        };
+        self.left = self.every;
+    }
+}
+
 /// How far the calls of a run were served.
 pub(super) enum RunServed {
     /// To the end, or to one that is to be served as those that stand alone.
     UpTo,
     /// To this one, which failed.
     Failed(CallName),
-    /// To this one, which may wait.
+    /// To this one, which waits.
     Waits(Handler, AnswerKind),
 }
 
@@ -169,7 +347,7 @@ impl Session {
         peer.is_some_and(|peer| peer.knows(features::RUNS))
     }
 
-    /// Serves the calls of a run up to the first that fails or waits.
+    /// Serves the calls of a run up to the first that fails or waits. What it answers may be left to be written.
     pub(super) fn serve_run(
         self: &Arc<Self>,
         run: &mut ArrivedRun,
@@ -177,6 +355,7 @@ impl Session {
         served: &mut ServedTogether,
         finished: &mut Finished,
         mut watch: Option<&mut Watch>,
+        cx: &mut Context<'_>,
     ) -> RunServed {
         if run.is_one_by_one {
             return RunServed::UpTo;
@@ -188,14 +367,15 @@ impl Session {
         };
         let index = usize::from(run.call.method_index);
         let name = CallName(exported.interface.name, method.name);
-        let mut results = Results::default();
+        let mut results = std::mem::take(&mut finished.results);
+        let mut looks = Looks::new();
         let mut ended = RunServed::UpTo;
         while run.len() > 0 {
             if cancelling.is_some_and(|cancelling| cancelling.is_cancelled(Some(run.id()))) {
                 run.is_one_by_one = true;
                 break;
             }
-            let Some(arguments) = run.next_arguments() else {
+            let Some(body) = run.next_arguments() else {
                 break;
             };
             let scope = Scope::served_next(finished.scope.take(), self, name, |scope| {
@@ -207,7 +387,7 @@ impl Session {
                 scope: Arc::clone(&scope),
                 codec,
                 budget: self.node.budget,
-                body: run.call.body.slice(arguments),
+                body,
                 attachments: Held::default(),
                 transferred: Held::default(),
             };
@@ -222,33 +402,50 @@ impl Session {
                                 && finished.is_empty()
                                 && cancelling.is_none()
                                 && !results.is_full()
-                                && !run.len().is_multiple_of(LOOKS_EVERY) =>
+                                && looks.left > 1 =>
                         {
-                            let Some(arguments) = run.next_arguments() else {
+                            let kind = run.kind();
+                            let Some(body) = run.next_arguments() else {
                                 break Ok(Some(result));
                             };
-                            result.into_iter().for_each(|reply| results.take(reply));
-                            incoming.body = run.call.body.slice(arguments);
+                            incoming.body = body;
+                            looks.count();
+                            // As was just seen, it has returned well.
+                            if let Ok(reply) = result {
+                                results.take(kind, reply);
+                            }
                         }
                         returned => break returned,
                     }
                 }
             };
-            let result = match returned {
-                Ok(Some(result)) => result,
-                Ok(None) => {
-                    run.is_one_by_one = true;
-                    let handler = Handler {
+            let returned = match returned {
+                Ok(Some(result)) => Some(result),
+                Ok(None) => None,
+                Err(panic) => Some(Err(panics::report(&name, &*panic, false))),
+            };
+            let (result, scope) = match returned {
+                Some(result) => {
+                    drop(incoming);
+                    (result, scope)
+                }
+                None => {
+                    let mut handler = Handler {
                         future: exported.serve(index, incoming),
                         scope,
                         flags: method.flags,
                     };
-                    ended = RunServed::Waits(handler, run.kind());
-                    break;
+                    let Poll::Ready(result) = handler.poll(cx) else {
+                        run.is_one_by_one = true;
+                        ended = RunServed::Waits(handler, run.kind());
+                        break;
+                    };
+                    let Handler { future, scope, .. } = handler;
+                    // It holds the scope, too.
+                    drop(future);
+                    (result, scope)
                 }
-                Err(panic) => Err(panics::report(&name, &*panic, false)),
             };
-            drop(incoming);
             let kind = run.kind();
             self.report(&kind, &scope, &result);
             // What is answered one by one, and what is answered together, goes in the order of the calls.
@@ -259,7 +456,7 @@ impl Session {
                 false => self.append_results(run, codec, &mut results, served),
             }
             match result {
-                Ok(reply) if is_plain => results.take(reply),
+                Ok(reply) if is_plain => results.take(kind, reply),
                 result => finished.push(kind, &scope, result),
             }
             finished.scope = Scope::kept(scope);
@@ -267,11 +464,12 @@ impl Session {
                 ended = RunServed::Failed(name);
                 break;
             }
-            let looks = run.len().is_multiple_of(LOOKS_EVERY);
-            let took_long = match watch.as_deref_mut() {
-                Some(watch) if looks => watch.took_long_together(name),
-                _ => false,
-            };
+            let mut took_long = false;
+            if looks.count() {
+                let watch = watch.as_deref_mut();
+                took_long = watch.is_some_and(|watch| watch.took_long_together(name));
+                looks.looked(took_long);
+            }
             if took_long || results.is_full() || finished.is_full() {
                 self.append_results(run, codec, &mut results, served);
                 self.append_answers(finished, served);
@@ -280,8 +478,35 @@ impl Session {
         }
         self.append_results(run, codec, &mut results, served);
         self.append_answers(finished, served);
-        self.unlock_and_write_now(self.lock());
+        finished.results = results;
         ended
+    }
+
+    /// Serves calls that were gathered. What it answers may be left to be written.
+    pub(super) fn serve_gathered(
+        self: &Arc<Self>,
+        mut run: ArrivedRun,
+        served: &mut ServedTogether,
+        finished: &mut Finished,
+        watch: &mut Watch,
+        cx: &mut Context<'_>,
+    ) {
+        loop {
+            let call = match self.serve_run(&mut run, None, served, finished, Some(watch), cx) {
+                RunServed::Failed(_) => continue,
+                RunServed::Waits(handler, kind) => {
+                    self.serve_handler(handler, kind, served, finished, cx)
+                }
+                RunServed::UpTo => match run.next() {
+                    Some((arrived, _)) => self.serve(arrived, served, finished, cx),
+                    None => break,
+                },
+            };
+            if watch.took_long(call) || finished.is_full() {
+                self.answer_all(finished, served, cx);
+            }
+        }
+        run.recycle();
     }
 
     /// Answers calls of a run that have returned. Does not write that yet.
@@ -292,31 +517,23 @@ impl Session {
         results: &mut Results,
         served: &mut ServedTogether,
     ) {
-        let count = results.lengths.len();
+        let count = results.count();
         if count == 0 {
             return;
         }
         let mut state = self.lock();
         let sent = match state.closed {
-            None => state.connection.reply_run(
-                run.id(),
-                &OutgoingResults {
-                    codec: codec.id(),
-                    lengths: &results.lengths,
-                    body: &results.body,
-                },
-            ),
+            None => results.answer(run, codec, &mut state.connection),
             Some(_) => Ok(()),
         };
-        if run.len() == 0 {
+        if run.len() == 0 && matches!(run.calls, Calls::Batched { .. }) {
             state.answers.remove(run.id());
         }
         drop(state);
         if let Err(error) = sent {
             tracing::warn!(%error, "results could not be sent");
         }
-        results.lengths.clear();
-        results.body.clear();
+        results.clear();
         served.end(count);
     }
 }

@@ -19,6 +19,7 @@ use super::batches::Cancelling;
 use super::ending::{Served, ServedTogether};
 use super::inbox::{Arrived, Garbage, Work};
 use super::refusals::kind_of;
+use super::runs::Results;
 use super::streams::Pump;
 use super::under_way;
 use super::{IncomingCallId, Session, State};
@@ -179,6 +180,8 @@ pub(crate) struct Finished {
     pub(super) answered: VecDeque<IncomingCallId>,
     /// The scope of the call before, for the next one that is served at once.
     pub(super) scope: Option<Arc<Scope>>,
+    /// What calls of one run have returned; empty between two runs.
+    pub(super) results: Results,
     /// Whether handlers held whoever reads for so long that they were named.
     pub(super) were_slow: bool,
 }
@@ -287,6 +290,7 @@ impl Session {
         let Batch { lists, served, .. } = batch;
         let Lists { work, finished, .. } = &mut **lists;
         let mut watch = Watch::new();
+        let mut was_gathered = false;
         for work in work.drain(..) {
             match work {
                 Work::Call(arrived) => {
@@ -294,6 +298,10 @@ impl Session {
                     if watch.took_long(call) || finished.is_full() {
                         self.answer_all(finished, served, cx);
                     }
+                }
+                Work::Calls(run) => {
+                    self.serve_gathered(run, served, finished, &mut watch, cx);
+                    was_gathered = true;
                 }
                 Work::Batch(batch) => self.serve_batch(batch, served, finished, &mut watch, cx),
                 Work::Make(instance, bind) => self.make(instance, bind),
@@ -315,6 +323,9 @@ impl Session {
         }
         finished.were_slow |= watch.ends();
         self.answer_all(finished, served, cx);
+        if was_gathered {
+            self.unlock_and_write_now(self.lock());
+        }
     }
 
     /// Answers handlers that have ended, all under one lock and with one write.
@@ -386,10 +397,21 @@ impl Session {
             self.serve_ordered(arrived, served, finished, cx);
             return None;
         }
-        let (mut handler, kind) = match self.serve_at_once(arrived, finished) {
-            AtOnce::Served(name) => return Some(name),
-            AtOnce::Not(handler, kind) => (handler, kind),
-        };
+        match self.serve_at_once(arrived, finished) {
+            AtOnce::Served(name) => Some(name),
+            AtOnce::Not(handler, kind) => self.serve_handler(handler, kind, served, finished, cx),
+        }
+    }
+
+    /// Serves a call whose handler may wait. Returns its name if it was run in place.
+    pub(super) fn serve_handler(
+        self: &Arc<Self>,
+        mut handler: Handler,
+        kind: AnswerKind,
+        served: &mut ServedTogether,
+        finished: &mut Finished,
+        cx: &mut Context<'_>,
+    ) -> Option<CallName> {
         let mut in_place = None;
         if !handler.flags.spawn {
             in_place = Some(handler.scope.call_name());

@@ -13,6 +13,7 @@ pub(crate) struct Wire {
     /// The daemon as the client sees it, and the other way round.
     ends: [Peer; 2],
     flights: Arc<AtomicUsize>,
+    spoken: Arc<AtomicUsize>,
 }
 
 impl Wire {
@@ -22,7 +23,9 @@ impl Wire {
         let (near, left) = tokio::io::duplex(1 << 20);
         let (right, far) = tokio::io::duplex(1 << 20);
         let flights = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(relay(left, right, Arc::clone(&flights)));
+        let spoken = Arc::new(AtomicUsize::new(0));
+        let counters = [&flights, &spoken].map(Arc::clone);
+        tokio::spawn(relay(left, right, counters));
         let (at_client, at_daemon) = tokio::join!(
             client.from_io(near, "the daemon"),
             daemon.serve_io(far, "the client")
@@ -31,6 +34,7 @@ impl Wire {
             daemon,
             ends: [at_client.unwrap(), at_daemon.unwrap()],
             flights,
+            spoken,
         }
     }
 
@@ -44,9 +48,18 @@ impl Wire {
     pub(crate) fn flights(&self) -> usize {
         self.flights.load(Ordering::SeqCst)
     }
+
+    /// How many bytes the client sent so far.
+    pub(crate) fn spoken(&self) -> usize {
+        self.spoken.load(Ordering::SeqCst)
+    }
 }
 
-async fn relay(mut client: DuplexStream, mut daemon: DuplexStream, flights: Arc<AtomicUsize>) {
+async fn relay(
+    mut client: DuplexStream,
+    mut daemon: DuplexStream,
+    [flights, spoken]: [Arc<AtomicUsize>; 2],
+) {
     let mut to_daemon = vec![0; 1 << 20];
     let mut to_client = vec![0; 1 << 20];
     let mut was_client = false;
@@ -58,6 +71,7 @@ async fn relay(mut client: DuplexStream, mut daemon: DuplexStream, flights: Arc<
                     flights.fetch_add(1, Ordering::SeqCst);
                 }
                 was_client = true;
+                spoken.fetch_add(read, Ordering::SeqCst);
                 if daemon.write_all(&to_daemon[..read]).await.is_err() {
                     return;
                 }

@@ -26,6 +26,7 @@ mod faults;
 mod flights;
 mod foreign_types;
 mod futures;
+mod gathered;
 mod handoffs;
 mod handover;
 mod home_threads;

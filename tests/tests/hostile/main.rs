@@ -13,6 +13,7 @@ mod descriptors;
 mod errors;
 mod floods;
 mod forgery;
+mod gathered;
 mod handoff;
 mod handshake;
 mod lengths;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use farref_proto::message::{
     Ack, BatchBegin, BatchEnd, BatchMode, Beat, Bind, Call, CallRun, Cancel, Challenge, Claim,
-    Claimed, ClientHello, Credit, CreditEntry, Finish, Message, Proof, Provide, Release,
-    ReleaseEntry, Reply, ReplyRun, Revoked, Sections, ServerHello, SessionRequest, StreamCancel,
-    StreamCredit, StreamEnd, StreamError, StreamItems,
+    Claimed, ClientHello, Credit, CreditEntry, Finish, Gathered, GatheredCalls, GatheredReplies,
+    Message, Proof, Provide, Release, ReleaseEntry, Reply, ReplyRun, Revoked, Sections,
+    ServerHello, SessionRequest, StreamCancel, StreamCredit, StreamEnd, StreamError, StreamItems,
 };
 use farref_proto::{
-    ALIAS_BIT, Chain, ChainId, CloseCode, CloseReason, DrainCode, DrainReason, EntryKind,
+    ALIAS_BIT, CallId, Chain, ChainId, CloseCode, CloseReason, DrainCode, DrainReason, EntryKind,
     Extensions, FaultKind, FaultMessage, InstanceId, Introduction, Limits, Nonce, Outcome, Refusal,
     RefusalCode, ReplyStatus, SessionId, TableEntry, Time, TraceContext,
 };
@@ -56,6 +56,15 @@ fn sections() -> Sections {
         body: Bytes::from_static(b"arguments"),
         attachments: vec![Bytes::from_static(b"first"), Bytes::from_static(b"second")],
     }
+}
+
+fn gathered(ones: &[(u32, &'static [u8])]) -> Vec<Gathered> {
+    ones.iter()
+        .map(|(id, body)| Gathered {
+            id: CallId::new(*id),
+            body: Bytes::from_static(body).into(),
+        })
+        .collect()
 }
 
 fn body(bytes: &'static [u8]) -> Sections {
@@ -456,6 +465,37 @@ pub(super) fn messages() -> Vec<(&'static str, Message)> {
                 codec: 1,
                 lengths: vec![0, 2],
                 body: Bytes::from_static(b"\x01\x02"),
+            }),
+        ),
+        (
+            "gathered-calls",
+            Message::GatheredCalls(GatheredCalls {
+                target: 7,
+                method_hash: 0x0123_4567,
+                shape: 0x89ab_cdef,
+                method_index: 3,
+                codec: 1,
+                oneway: false,
+                calls: gathered(&[(5, b"\x01\x02"), (6, b""), (2, b"\x03")]),
+            }),
+        ),
+        (
+            "gathered-oneways",
+            Message::GatheredCalls(GatheredCalls {
+                target: 7,
+                method_hash: 0x0123_4567,
+                shape: 0,
+                method_index: 3,
+                codec: 2,
+                oneway: true,
+                calls: gathered(&[(0, b"\x90"), (0, b"\x90")]),
+            }),
+        ),
+        (
+            "gathered-replies",
+            Message::GatheredReplies(GatheredReplies {
+                codec: 1,
+                replies: gathered(&[(6, b"\x01"), (5, b"")]),
             }),
         ),
         ("finish", Message::Finish(Finish { calls: vec![5] })),
