@@ -2,283 +2,34 @@
 //! were gathered. As long as none of them waits, they are called one after the other in a loop, and what they return goes
 //! into one frame.
 
+mod arrived;
+mod results;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use farref_proto::{
-    Body, Connection, Gathered, IncomingCall, IncomingCalls, OnewayReceipt, OutgoingReplies,
-    OutgoingResults, Seldom, SendError, features,
-};
+use farref_proto::features;
 
+pub(crate) use self::arrived::ArrivedRun;
+use self::arrived::Calls;
+pub(super) use self::results::Results;
+use super::Session;
 use super::batches::Cancelling;
 use super::ending::ServedTogether;
-use super::inbox::Arrived;
 use super::serving::{AnswerKind, Finished, Watch};
-use super::{IncomingCallId, Session};
 use crate::codec::Codec;
 use crate::context::{CallName, Scope};
-use crate::dispatch::{Incoming, Reply, buffer};
+use crate::dispatch::{Incoming, Reply};
 use crate::error::Result;
 use crate::held::Held;
-use crate::object::Export;
 use crate::panics;
 use crate::serve::Handler;
 use crate::spans::ServedSpan;
 
-/// A frame of results has about so many bytes at most.
-const FULL: usize = 32 << 10;
 /// A result that is longer, in bytes, is sent by itself.
 const LONGEST: usize = 4 << 10;
 /// The clock is looked at once for so many calls, as long as they do not take long.
 const LOOKS_EVERY: usize = 16;
-
-/// A run that arrived, as far as its calls have not begun.
-pub(crate) struct ArrivedRun {
-    /// What its calls have in common.
-    call: IncomingCall,
-    target: Result<Arc<Export>>,
-    calls: Calls,
-    /// How many of them have begun.
-    begun: usize,
-    /// Its calls are served as those that stand alone.
-    is_one_by_one: bool,
-}
-
-/// The calls of a run.
-enum Calls {
-    /// They are of a batch: they have one id, and their arguments are the body of what they have in common.
-    Batched {
-        lengths: Vec<u32>,
-        /// Where the arguments of the next call begin.
-        start: usize,
-    },
-    /// They were gathered.
-    Gathered { calls: Vec<Gathered>, oneway: bool },
-}
-
-impl ArrivedRun {
-    /// A run of a batch.
-    pub(super) fn batched(arrived: Arrived, lengths: Vec<u32>) -> Self {
-        Self::new(
-            arrived.call,
-            arrived.target,
-            Calls::Batched { lengths, start: 0 },
-        )
-    }
-
-    /// Calls that were gathered.
-    pub(super) fn gathered(gathered: IncomingCalls, target: Result<Arc<Export>>) -> Self {
-        let call = IncomingCall {
-            id: IncomingCallId::new(0),
-            target: gathered.target,
-            method_hash: gathered.method_hash,
-            shape: gathered.shape,
-            method_index: gathered.method_index,
-            codec: gathered.codec,
-            pipelined: false,
-            keep_answer: false,
-            ordered: false,
-            extensions: None,
-            table: Seldom::new(),
-            body: Body::default(),
-            attachments: Seldom::new(),
-        };
-        let (calls, oneway) = (gathered.calls, gathered.oneway);
-        Self::new(call, target, Calls::Gathered { calls, oneway })
-    }
-
-    fn new(call: IncomingCall, target: Result<Arc<Export>>, calls: Calls) -> Self {
-        ArrivedRun {
-            call,
-            target,
-            calls,
-            begun: 0,
-            is_one_by_one: false,
-        }
-    }
-
-    /// Keeps the memory of a run that is over.
-    fn recycle(self) {
-        if let Calls::Gathered { calls, .. } = self.calls {
-            Gathered::recycle(calls);
-        }
-    }
-
-    /// How many calls have not begun.
-    pub(super) fn len(&self) -> usize {
-        let count = match &self.calls {
-            Calls::Batched { lengths, .. } => lengths.len(),
-            Calls::Gathered { calls, .. } => calls.len(),
-        };
-        count - self.begun
-    }
-
-    /// The id of all calls of a batch.
-    pub(super) fn id(&self) -> IncomingCallId {
-        self.call.id
-    }
-
-    /// Takes the arguments of the next call.
-    #[inline]
-    fn next_arguments(&mut self) -> Option<Body> {
-        let arguments = match &mut self.calls {
-            Calls::Batched { lengths, start } => {
-                let length = *lengths.get(self.begun)? as usize;
-                let begin = std::mem::replace(start, *start + length);
-                self.call.body.slice(begin..*start)
-            }
-            Calls::Gathered { calls, .. } => calls.get(self.begun)?.body.clone(),
-        };
-        self.begun += 1;
-        Some(arguments)
-    }
-
-    /// Takes the next call, to be served as one that stands alone, but for its answer.
-    pub(super) fn next(&mut self) -> Option<(Arrived, AnswerKind)> {
-        let arguments = self.next_arguments()?;
-        let common = &self.call;
-        let call = IncomingCall {
-            id: self.last_id(),
-            target: common.target,
-            method_hash: common.method_hash,
-            shape: common.shape,
-            method_index: common.method_index,
-            codec: common.codec,
-            pipelined: false,
-            keep_answer: false,
-            ordered: false,
-            extensions: common.extensions.clone(),
-            table: Seldom::new(),
-            body: arguments,
-            attachments: Seldom::<Bytes>::new(),
-        };
-        let arrived = Arrived {
-            call,
-            target: self.target.clone(),
-            transferred: Seldom::new(),
-            receipt: self.last_receipt(),
-        };
-        Some((arrived, self.kind()))
-    }
-
-    /// The call that was taken last, of those that were gathered.
-    #[inline]
-    fn last(&self) -> Option<&Gathered> {
-        match &self.calls {
-            Calls::Batched { .. } => None,
-            Calls::Gathered { calls, .. } => calls.get(self.begun.checked_sub(1)?),
-        }
-    }
-
-    /// The id of the call that was taken last.
-    #[inline]
-    fn last_id(&self) -> IncomingCallId {
-        self.last().map_or(self.call.id, |call| call.id)
-    }
-
-    /// What is to be given back for the call that was taken last, if it is a oneway.
-    fn last_receipt(&self) -> Option<OnewayReceipt> {
-        let is_oneway = matches!(self.calls, Calls::Gathered { oneway: true, .. });
-        let last = self.last().filter(|_| is_oneway);
-        last.map(OnewayReceipt::of_gathered)
-    }
-
-    /// The answer of the call that was taken last.
-    #[inline]
-    fn kind(&self) -> AnswerKind {
-        match (&self.calls, self.last_receipt()) {
-            (Calls::Batched { .. }, _) => AnswerKind::OfRun {
-                run: self.call.id,
-                is_last: self.len() == 0,
-            },
-            (Calls::Gathered { .. }, Some(receipt)) => AnswerKind::Oneway(receipt),
-            (Calls::Gathered { .. }, None) => AnswerKind::Call(self.last_id()),
-        }
-    }
-}
-
-/// What calls of a run have returned that were not answered yet.
-#[derive(Default)]
-pub(super) struct Results {
-    /// The calls, and how long the result of each is. Those of a batch have one id.
-    calls: Vec<(IncomingCallId, u32)>,
-    body: Vec<u8>,
-    /// What is to be given back for those that are oneways, and how many they are.
-    receipt: Option<OnewayReceipt>,
-    oneways: usize,
-}
-
-impl Results {
-    fn is_full(&self) -> bool {
-        self.body.len() + 8 * self.calls.len() >= FULL
-    }
-
-    /// How many calls have returned.
-    fn count(&self) -> usize {
-        self.calls.len() + self.oneways
-    }
-
-    /// Takes what a call has returned.
-    #[inline]
-    fn take(&mut self, kind: AnswerKind, reply: Reply) {
-        match kind {
-            AnswerKind::Call(id) | AnswerKind::OfRun { run: id, .. } => {
-                self.calls.push((id, reply.body.len() as u32));
-                self.body.extend_from_slice(&reply.body);
-            }
-            AnswerKind::Oneway(receipt) => {
-                self.oneways += 1;
-                match &mut self.receipt {
-                    Some(all) => all.join(receipt),
-                    none => *none = Some(receipt),
-                }
-            }
-            AnswerKind::Answered => {}
-        }
-        buffer::give(reply.body);
-    }
-
-    fn clear(&mut self) {
-        self.calls.clear();
-        self.body.clear();
-        self.receipt = None;
-        self.oneways = 0;
-    }
-
-    /// Answers the calls.
-    fn answer(
-        &mut self,
-        run: &ArrivedRun,
-        codec: Codec,
-        connection: &mut Connection,
-    ) -> std::result::Result<(), SendError> {
-        if let Some(receipt) = self.receipt.take() {
-            connection.oneway_done(receipt);
-        }
-        if self.calls.is_empty() {
-            return Ok(());
-        }
-        match &run.calls {
-            Calls::Gathered { .. } => connection.reply_gathered(&OutgoingReplies {
-                codec: codec.id(),
-                calls: &self.calls,
-                body: &self.body,
-            }),
-            Calls::Batched { .. } => {
-                let lengths: Vec<u32> = self.calls.iter().map(|(_, length)| *length).collect();
-                connection.reply_run(
-                    run.id(),
-                    &OutgoingResults {
-                        codec: codec.id(),
-                        lengths: &lengths,
-                        body: &self.body,
-                    },
-                )
-            }
-        }
-    }
-}
 
 /// Whether a call has returned nothing but a short value.
 fn is_plain(scope: &Scope, result: &Result<Reply>) -> bool {
