@@ -9,6 +9,8 @@ mod handing_off;
 mod incoming;
 mod outgoing;
 mod promises;
+mod referring;
+mod refusing;
 mod resuming;
 mod runs;
 mod streaming;

@@ -2,20 +2,22 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::referring::import_of;
+use super::refusing::depth_of;
 use super::{
-    BatchedCall, Connection, Event, IncomingBind, IncomingCall, IncomingIntroduction, IncomingRef,
-    IncomingReply, OnewayReceipt, State,
+    BatchedCall, Connection, Event, IncomingBind, IncomingCall, IncomingRef, IncomingReply,
+    OnewayReceipt, State,
 };
 use crate::body::Body;
 use crate::calls::Question;
 use crate::error::{ConnectionError, Violation};
 use crate::frame::{Header, Kind};
-use crate::id::{ALIAS_BIT, CallId, ExportId, ImportId, StreamNumber};
+use crate::id::{CallId, ExportId, ImportId};
 use crate::message::{
     Ack, BATCHED, BatchBegin, BatchEnd, Beat, Bind, Call, CallRun, Cancel, Credit, EntryKind,
-    Extensions, FaultKind, FaultMessage, Finish, GatheredCalls, GatheredReplies, Introduction,
-    Outcome, Release, Reply, ReplyRun, ReplyStatus, Revoked, Sections, StreamCancel, StreamCredit,
-    StreamEnd, StreamError, StreamItems, TableEntry,
+    Extensions, FaultKind, FaultMessage, Finish, GatheredCalls, GatheredReplies, Outcome, Release,
+    Reply, ReplyRun, ReplyStatus, Revoked, Sections, StreamCancel, StreamCredit, StreamEnd,
+    StreamError, StreamItems, TableEntry,
 };
 use crate::reason::{CloseReason, DrainReason};
 use crate::seldom::Seldom;
@@ -268,64 +270,6 @@ impl Connection {
         });
     }
 
-    /// Returns why a call cannot even be looked at, if so.
-    pub(super) fn refusal_of(&self, sections: &Sections, codec: u8) -> Option<FaultMessage> {
-        let refuse =
-            |kind, message: String| Some(FaultMessage::new(kind, Outcome::NotStarted, message));
-        let depth = depth_of(sections);
-        let max_depth = self.given_credit.grants().max_depth;
-        if let Some(tag) = sections.unknown_extension {
-            return refuse(
-                FaultKind::Unsupported,
-                format!("the extension {tag:#04x} is not known here"),
-            );
-        }
-        if depth > max_depth {
-            return refuse(
-                FaultKind::DepthExceeded,
-                format!("calls may nest {max_depth} deep, and this is {depth}"),
-            );
-        }
-        if depth > 0 {
-            return self.refusal_of_codec(codec);
-        }
-        self.refusal_of_new(codec)
-    }
-
-    /// Returns why a call that has nothing beside its arguments cannot even be looked at, if so.
-    #[inline]
-    pub(super) fn refusal_of_bare(&self, codec: u8) -> Option<FaultMessage> {
-        // Making a refusal is costlier than finding that there is none.
-        let is_refused = self.draining || !self.is_agreed_codec(codec);
-        is_refused.then(|| self.refusal_of_new(codec)).flatten()
-    }
-
-    /// Returns why a call that waits for no other cannot even be looked at, if so.
-    #[inline]
-    fn refusal_of_new(&self, codec: u8) -> Option<FaultMessage> {
-        match self.refusal_of_codec(codec) {
-            None if self.draining => Some(FaultMessage::new(
-                FaultKind::ShuttingDown,
-                Outcome::NotStarted,
-                "no new calls are taken here",
-            )),
-            refusal => refusal,
-        }
-    }
-
-    #[inline]
-    fn refusal_of_codec(&self, codec: u8) -> Option<FaultMessage> {
-        if self.is_agreed_codec(codec) {
-            return None;
-        }
-        let message = format!("the codec {codec} was not agreed on");
-        Some(FaultMessage::new(
-            FaultKind::UnsupportedCodec,
-            Outcome::NotStarted,
-            message,
-        ))
-    }
-
     pub(super) fn accept_call(
         &mut self,
         id: CallId,
@@ -364,97 +308,6 @@ impl Connection {
         extensions.deadline = extensions
             .deadline
             .map(|deadline| self.session.to_local(deadline));
-    }
-
-    /// Takes all references of a message into the books, before anything of it is looked at.
-    pub(super) fn take_table(
-        &mut self,
-        table: &[TableEntry],
-        extensions: &mut Option<Box<Extensions>>,
-    ) -> Result<Seldom<IncomingRef>, Violation> {
-        if table.is_empty() {
-            return Ok(Seldom::new());
-        }
-        let taken: Result<Vec<_>, _> = table.iter().map(|entry| self.take_entry(entry)).collect();
-        let mut taken = taken?;
-        let introductions = extensions
-            .as_mut()
-            .map(|extensions| std::mem::take(&mut extensions.introductions));
-        for introduction in introductions.unwrap_or_default() {
-            let index = usize::from(introduction.index);
-            if let (Some(entry), Some(place)) = (table.get(index), taken.get_mut(index)) {
-                introduce(entry, introduction, place);
-            }
-        }
-        Ok(taken.into())
-    }
-
-    fn take_entry(&mut self, entry: &TableEntry) -> Result<IncomingRef, Violation> {
-        Ok(match entry.kind {
-            EntryKind::Export | EntryKind::Introduced
-                if entry.id == 0 || entry.id & ALIAS_BIT != 0 =>
-            {
-                return Err(Violation::BadAlias(entry.id));
-            }
-            // One whose introduction is missing is as good as an export.
-            EntryKind::Export | EntryKind::Introduced => {
-                let import = self
-                    .imports
-                    .receive(entry, self.given_credit.grants().references)?;
-                import_of(import, entry)
-            }
-            EntryKind::Home
-                if self.exports.contains(entry.id) || self.aliases.contains(entry.id) =>
-            {
-                IncomingRef::Home(ExportId::new(entry.id))
-            }
-            // A number that names nothing gets the same answer as one whose object is gone.
-            EntryKind::Home | EntryKind::Dead => IncomingRef::Dead,
-            EntryKind::StreamOut => {
-                self.consumed
-                    .open(entry.id, self.given_credit.grants().references)?;
-                IncomingRef::Stream(StreamNumber::new(entry.id))
-            }
-            EntryKind::StreamIn | EntryKind::Promise => IncomingRef::Unsupported,
-        })
-    }
-
-    /// Gives back the references of a message that nobody will look at.
-    pub(super) fn give_back(&mut self, table: &[IncomingRef]) {
-        for reference in table {
-            match reference {
-                IncomingRef::Import { import, .. } => {
-                    self.imports.release(*import, 1);
-                }
-                IncomingRef::Stream(number) => self.consumed.cancel(number.index()),
-                IncomingRef::Introduced(introduced) => {
-                    self.imports.release(introduced.import, 1);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Answers an open call with a fault of this crate's own making.
-    pub(super) fn refuse_with(&mut self, id: CallId, fault: &FaultMessage) {
-        self.blame_for(fault);
-        let refused = self.reply_fault(id, fault);
-        debug_assert!(
-            refused.is_ok(),
-            "a fault fits into the smallest message: {refused:?}"
-        );
-    }
-
-    pub(super) fn drop_oneway(&mut self, receipt: OnewayReceipt, fault: &FaultMessage) {
-        self.blame_for(fault);
-        self.oneway_done(receipt);
-    }
-
-    /// Counts what is refused, unless the other side could not know that it would be.
-    fn blame_for(&mut self, fault: &FaultMessage) {
-        if fault.kind != FaultKind::ShuttingDown {
-            self.blame();
-        }
     }
 
     fn handle_bind(&mut self, bind: Bind, bytes: u32) -> Result<(), ConnectionError> {
@@ -567,43 +420,10 @@ impl Connection {
         Ok(())
     }
 
-    fn handle_release(&mut self, release: &Release) -> Result<(), ConnectionError> {
-        for entry in &release.entries {
-            let id = ExportId::new(entry.id);
-            if id.is_alias() {
-                self.aliases.release(entry.id, entry.count)?;
-                self.events.push_back(Event::AliasReleased(id));
-                continue;
-            }
-            #[cfg(feature = "sabotage")]
-            let entry = &crate::message::ReleaseEntry {
-                id: entry.id,
-                count: match self.has(crate::Sabotage::FreesTooEarly) {
-                    true => self.exports.grants(entry.id),
-                    false => entry.count,
-                },
-            };
-            if self.exports.release(entry.id, entry.count)? {
-                self.events.push_back(Event::Released(id));
-            }
-        }
-        Ok(())
-    }
-
     fn handle_drain(&mut self, reason: DrainReason) -> Result<(), ConnectionError> {
         if !std::mem::replace(&mut self.peer_draining, true) {
             self.events.push_back(Event::Draining(reason));
         }
-        Ok(())
-    }
-
-    fn handle_revoked(&mut self, revoked: &Revoked) -> Result<(), ConnectionError> {
-        // An import that is not here was given back while the notice was on its way.
-        let news = revoked
-            .exports
-            .iter()
-            .filter_map(|id| self.imports.revoke(*id));
-        self.events.extend(news.map(Event::Revoked));
         Ok(())
     }
 
@@ -624,39 +444,6 @@ impl Connection {
         self.state = State::Closed;
         self.events.push_back(Event::Closed(reason));
         Ok(())
-    }
-}
-
-pub(super) fn depth_of(sections: &Sections) -> u16 {
-    sections
-        .extensions
-        .as_ref()
-        .map_or(0, |extensions| extensions.depth())
-}
-
-fn import_of(import: ImportId, entry: &TableEntry) -> IncomingRef {
-    IncomingRef::Import {
-        import,
-        object: entry.object,
-        interface: entry.interface,
-        owner: entry.owner,
-    }
-}
-
-/// Adds what a message says of an entry of kind Introduced, the first time that it does.
-fn introduce(entry: &TableEntry, introduction: Introduction, place: &mut IncomingRef) {
-    if let (EntryKind::Introduced, &mut IncomingRef::Import { import, .. }) =
-        (entry.kind, &mut *place)
-    {
-        *place = IncomingRef::Introduced(Box::new(IncomingIntroduction {
-            import,
-            object: entry.object,
-            interface: entry.interface,
-            owner: entry.owner,
-            holder: introduction.holder,
-            grant: introduction.grant,
-            address: introduction.address,
-        }));
     }
 }
 

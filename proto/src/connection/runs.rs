@@ -3,8 +3,8 @@
 //! A run is charged as so many calls, and its credit comes back with the last of their replies. These come in the order of
 //! the calls: a Reply is for the next one, a ReplyRun for the next ones.
 
-use super::incoming::depth_of;
 use super::outgoing::{charge, check_sections, end_frame, estimate};
+use super::refusing::depth_of;
 use super::{BatchedCall, Connection, Event, IncomingResults, features};
 use crate::calls::Question;
 use crate::error::{ConnectionError, SendError, Violation};
