@@ -6,8 +6,8 @@ use std::sync::Arc;
 use farref_proto::IncomingCall;
 
 use super::Session;
+use super::answering::{AnswerKind, Finished};
 use super::inbox::Arrived;
-use super::serving::{AnswerKind, Finished};
 use crate::codec::Codec;
 use crate::context::{CallName, Scope};
 use crate::descriptor::Method;

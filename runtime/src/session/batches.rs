@@ -7,11 +7,13 @@ use std::task::{Context, Poll, Waker};
 
 use farref_proto::{BatchMode, FaultKind, IncomingBatch};
 
+use super::answering::{AnswerKind, Finished, SessionAnswer};
 use super::ending::ServedTogether;
 use super::inbox::{Arrived, Work};
 use super::promises::{promise_of, unknown};
 use super::runs::{ArrivedRun, RunServed};
-use super::serving::{AnswerKind, Canceller, Finished, SessionAnswer, Watch};
+use super::serving::Canceller;
+use super::slowness::Watch;
 use super::{IncomingCallId, Session, State};
 use crate::call::member::skipped;
 use crate::context::CallName;

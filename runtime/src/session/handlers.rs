@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Session;
+use super::answering::AnswerKind;
 use super::inbox::Arrived;
-use super::serving::AnswerKind;
 use crate::blocking;
 use crate::call::deadline_exceeded;
 use crate::codec::Codec;

@@ -7,6 +7,7 @@
 //! it is moved out first, because dropping it may come back for the lock.
 
 mod aliases;
+mod answering;
 mod apart;
 mod at_once;
 mod batches;
@@ -31,9 +32,11 @@ mod refusals;
 mod runs;
 mod sending;
 mod serving;
+mod slowness;
 mod streams;
 mod transfer;
 mod under_way;
+
 mod writing;
 
 use std::fmt;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use super::Session;
+use super::answering::{Finished, SessionAnswer};
 use super::ending::{Served, ServedTogether};
 use super::inbox::Arrived;
-use super::serving::{Finished, SessionAnswer};
 use crate::serve::Running;
 
 /// The oneways that wait for one before them, by the target that they are for. A target is here while one of its

@@ -16,11 +16,13 @@ use std::task::{Context, Poll, Waker};
 use farref_proto::FaultKind;
 use tokio::runtime::Handle;
 
+use super::answering::Finished;
 use super::batches::ArrivedBatch;
 use super::ending::ServedTogether;
 use super::exports::forward;
 use super::inbox::{Arrived, Garbage, Work};
-use super::serving::{Canceller, Finished, Watch};
+use super::serving::Canceller;
+use super::slowness::Watch;
 use super::{IncomingCallId, Session, State};
 use crate::dispatch::Reply;
 use crate::error::{Fault, Result};

@@ -8,8 +8,8 @@ use farref_proto::{Body, Gathered, IncomingCall, IncomingCalls, OnewayReceipt, S
 use crate::error::Result;
 use crate::object::Export;
 use crate::session::IncomingCallId;
+use crate::session::answering::AnswerKind;
 use crate::session::inbox::Arrived;
-use crate::session::serving::AnswerKind;
 
 /// A run that arrived, as far as its calls have not begun.
 pub(crate) struct ArrivedRun {

@@ -6,7 +6,7 @@ use super::arrived::{ArrivedRun, Calls};
 use crate::codec::Codec;
 use crate::dispatch::{Reply, buffer};
 use crate::session::IncomingCallId;
-use crate::session::serving::AnswerKind;
+use crate::session::answering::AnswerKind;
 
 /// A frame of results has about so many bytes at most.
 const FULL: usize = 32 << 10;
