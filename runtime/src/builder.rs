@@ -70,6 +70,16 @@ impl<R> Builder<R> {
         self
     }
 
+    /// How long a session that waits for its peer asks the socket again and again, between what else the runtime has to do,
+    /// before it lets a thread sleep that has nothing else to do; the default is 150 µs. It goes on doing so for as long as
+    /// answers tend to come in that time: callers that wait for one call after the other have them several times as soon
+    /// where waking a thread takes long, as in virtual machines. Where they do not, it asks ever more seldom. One session of
+    /// the process does so at a time, none with zero, and none where the process has one processor.
+    pub fn busy_poll(mut self, time: Duration) -> Self {
+        self.node.busy_poll = time;
+        self
+    }
+
     /// Whether references to objects of third processes lead there directly. Who dials for that proves its own `token`, if it
     /// has one.
     pub fn hand_off(mut self, hand_off: HandOff) -> Self {

@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) stream_lifetime: Option<Duration>,
     /// How long a stream that this side produces outlives a lost connection.
     pub(crate) stream_linger: Duration,
+    /// How long a session asks a socket again and again before it sleeps.
+    pub(crate) busy_poll: Duration,
     /// What is accepted from peers.
     pub(crate) codecs: CodecSet,
     pub(crate) budget: Budget,
@@ -87,6 +89,7 @@ pub(crate) struct NodeConfig {
     pub(crate) stream_lifetime: Option<Duration>,
     /// How long a stream that this side produces outlives a lost connection.
     pub(crate) stream_linger: Duration,
+    pub(crate) busy_poll: Duration,
     pub(crate) codecs: CodecSet,
     pub(crate) budget: Budget,
     pub(crate) backtraces: bool,
@@ -115,6 +118,7 @@ impl Default for NodeConfig {
             timeout: None,
             stream_lifetime: None,
             stream_linger: Duration::from_secs(30),
+            busy_poll: Duration::from_micros(150),
             codecs: CodecSet::default(),
             budget: Budget::default(),
             backtraces: false,
@@ -153,6 +157,7 @@ impl Node {
             timeout: config.timeout,
             stream_lifetime: config.stream_lifetime,
             stream_linger: config.stream_linger,
+            busy_poll: config.busy_poll,
             codecs: config.codecs,
             budget: config.budget,
             backtraces: config.backtraces,

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use farref_proto::{ConnectionError, RefusalCode};
-use tokio::io::AsyncRead;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::busy_polling::BusyPolling;
 use super::input::Input;
 use super::serving::Batch;
 use super::writing::{Flushed, Output};
@@ -19,7 +19,7 @@ use super::{Phase, Queued, Session};
 use crate::error::Fault;
 use crate::measure;
 use crate::task;
-use crate::transport::Transport;
+use crate::transport::{Reads, Transport};
 use crate::{FaultKind, Outcome};
 
 /// The clock is looked at once in this time at least, since an earlier deadline may have been set meanwhile.
@@ -32,7 +32,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const UNREAD: Duration = Duration::from_secs(60);
 
 /// What a transport reads with.
-pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub(super) type Reader = Box<dyn Reads>;
 
 /// A place among the connections that may be open, given back when the tasks of one are done.
 pub(super) type Place = Arc<Option<OwnedSemaphorePermit>>;
@@ -77,8 +77,9 @@ impl Session {
         // What the old connection brought is served first, should it still be.
         let _turn = self.reading.lock().await;
         let mut input = Input::default();
+        let mut polling = BusyPolling::new(self.node.busy_poll);
         loop {
-            match input.read(&mut reader).await {
+            match polling.read(&mut input, &mut *reader).await {
                 Ok(0) => {
                     self.disconnected(link, "the peer closed the connection");
                     return;

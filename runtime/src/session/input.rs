@@ -1,9 +1,10 @@
 //! The bytes that arrive, in a buffer that is as large as the traffic needs.
 
-use std::io;
+use std::io::{self, Read};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use farref_proto::Connection;
+use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::apart::Apart;
@@ -16,6 +17,8 @@ const LARGEST: usize = 64 * 1024;
 const PATIENCE: u8 = 8;
 /// What the read asks for that follows a large byte string: likely another one comes, and what is read of it here is copied.
 const HEAD: usize = 4096;
+/// How much is read at most past the runtime, into room that has to be cleared first.
+const READ_NOW: usize = 4096;
 
 /// Bytes that have arrived and are not a whole frame yet.
 #[derive(Debug)]
@@ -61,13 +64,45 @@ impl Input {
             return apart.read(reader).await;
         }
         self.make_room();
-        if std::mem::take(&mut self.follows_large) {
+        if self.follows_large {
             let read = reader.read_buf(&mut (&mut self.bytes).limit(HEAD)).await?;
+            self.follows_large = false;
             self.unshared = self.unshared.map(|before| before + read);
             return Ok(read);
         }
         let room = self.bytes.capacity() - self.bytes.len();
         let read = reader.read_buf(&mut self.bytes).await?;
+        self.has_read(read, room);
+        Ok(read)
+    }
+
+    /// Reads what the socket has, after a [`read`](Input::read) that was not waited for. None if it has nothing, or if what
+    /// is to come is read apart.
+    pub(super) fn read_now(&mut self, mut socket: &Socket) -> Option<io::Result<usize>> {
+        let there = self.bytes.len();
+        // What follows, if this is not all, is there when the runtime asks.
+        let room = (self.bytes.capacity() - there).min(READ_NOW);
+        if room == 0 || self.apart.is_some() {
+            return None;
+        }
+        self.bytes.resize(there + room, 0);
+        let read = socket.read(&mut self.bytes[there..]);
+        self.bytes
+            .truncate(there + read.as_ref().copied().unwrap_or_default());
+        match read {
+            Ok(read) => {
+                self.has_read(read, room);
+                Some(Ok(read))
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => None,
+                _ => Some(Err(error)),
+            },
+        }
+    }
+
+    /// Takes note of what was read to so much room.
+    fn has_read(&mut self, read: usize, room: usize) {
         self.unshared = self.unshared.map(|before| before + read);
         self.is_large |= self.bytes.len() > LARGEST;
         if read == room {
@@ -82,7 +117,6 @@ impl Input {
         } else {
             self.small_reads = 0;
         }
-        Ok(read)
     }
 
     /// Throws away what has come.

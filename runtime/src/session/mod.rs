@@ -12,6 +12,7 @@ mod apart;
 mod at_once;
 mod batches;
 mod binding;
+mod busy_polling;
 mod driver;
 mod ending;
 mod exports;

@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 use super::Network;
 use super::state::Read;
 use crate::peer::PeerAddress;
-use crate::transport::Transport;
+use crate::transport::{Reads, Transport};
 
 /// One side of a connection.
 pub(super) fn transport(
@@ -40,6 +40,8 @@ struct Reader {
     /// When the next bytes arrive.
     arrival: Option<Pin<Box<Sleep>>>,
 }
+
+impl Reads for Reader {}
 
 impl AsyncRead for Reader {
     fn poll_read(

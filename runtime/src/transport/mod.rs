@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf};
 
 use crate::peer::PeerAddress;
 
@@ -14,10 +15,20 @@ pub(crate) mod unix;
 
 /// A byte pipe with its two directions apart, so that neither waits for the other.
 pub(crate) struct Transport {
-    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) reader: Box<dyn Reads>,
     pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
     pub(crate) peer: PeerAddress,
 }
+
+/// What a transport reads with.
+pub(crate) trait Reads: AsyncRead + Send + Unpin {
+    /// The socket that it reads from, if there is one.
+    fn socket(&self) -> Option<SockRef<'_>> {
+        None
+    }
+}
+
+impl<T: AsyncRead + Send> Reads for ReadHalf<T> {}
 
 impl Transport {
     /// A pipe that the application opened itself.

@@ -3,9 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 
-use super::Transport;
+use super::{Reads, Transport};
 use crate::peer::PeerAddress;
 
 /// Connects to the first address of this host that answers.
@@ -25,4 +27,10 @@ pub(crate) fn transport(stream: TcpStream, peer: SocketAddr) -> io::Result<Trans
         writer: Box::new(writer),
         peer: PeerAddress::Tcp(peer),
     })
+}
+
+impl Reads for OwnedReadHalf {
+    fn socket(&self) -> Option<SockRef<'_>> {
+        Some(SockRef::from(self.as_ref()))
+    }
 }

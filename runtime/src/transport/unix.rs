@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use socket2::SockRef;
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 
-use super::Transport;
+use super::{Reads, Transport};
 use crate::peer::PeerAddress;
 
 /// Connects to the listener at this path.
@@ -21,5 +23,11 @@ pub(crate) fn transport(stream: UnixStream, path: Option<PathBuf>) -> Transport 
         reader: Box::new(reader),
         writer: Box::new(writer),
         peer: PeerAddress::Unix(path),
+    }
+}
+
+impl Reads for OwnedReadHalf {
+    fn socket(&self) -> Option<SockRef<'_>> {
+        Some(SockRef::from(self.as_ref()))
     }
 }
