@@ -1,6 +1,7 @@
 //! farref, as an application uses it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -96,14 +97,14 @@ impl Meter for Ruler {
     }
 }
 
-/// farref on so many [`Threads`].
+/// farref on so many [`Threads`], which poll sockets before they sleep or do not.
 #[derive(Debug)]
-pub(crate) struct Farref<const THREADS: u8>;
+pub(crate) struct Farref<const THREADS: u8, const POLLS: bool = true>;
 
 /// As many connections as the workloads open.
 const MAX_CONNECTIONS: usize = 20_000;
 
-impl<const THREADS: u8> Peer for Farref<THREADS> {
+impl<const THREADS: u8, const POLLS: bool> Peer for Farref<THREADS, POLLS> {
     type Client = FarrefClient;
     const THREADS: Threads = if THREADS == Threads::One as u8 {
         Threads::One
@@ -112,7 +113,11 @@ impl<const THREADS: u8> Peer for Farref<THREADS> {
     };
 
     async fn serve(announce: impl FnOnce(&str) + Send) -> Result<()> {
-        let daemon = Daemon::builder()
+        let mut daemon = Daemon::builder();
+        if !POLLS {
+            daemon = daemon.busy_poll(Duration::ZERO);
+        }
+        let daemon = daemon
             .listen("far://127.0.0.1:0")
             .max_connections(MAX_CONNECTIONS)
             .max_handshakes(MAX_CONNECTIONS)
@@ -125,7 +130,7 @@ impl<const THREADS: u8> Peer for Farref<THREADS> {
     }
 
     async fn connect(address: &str) -> Result<FarrefClient> {
-        connect(address, Limits::default()).await
+        connect::<POLLS>(address, Limits::default()).await
     }
 
     async fn connect_idle(address: &str) -> Result<FarrefClient> {
@@ -133,14 +138,17 @@ impl<const THREADS: u8> Peer for Farref<THREADS> {
         limits.beat_interval = BEAT;
         // The server beats as often as its peer wants to hear of it.
         limits.peer_timeout = BEAT * 4;
-        connect(address, limits).await
+        connect::<POLLS>(address, limits).await
     }
 }
 
-async fn connect(address: &str, limits: Limits) -> Result<FarrefClient> {
+async fn connect<const POLLS: bool>(address: &str, limits: Limits) -> Result<FarrefClient> {
+    let mut client = Client::builder().limits(limits);
+    if !POLLS {
+        client = client.busy_poll(Duration::ZERO);
+    }
     // Proxies of one client to one daemon share a connection, so each connection is a client of its own.
-    let client = Client::builder().limits(limits).build();
-    Ok(FarrefClient(client.connect(address).await?))
+    Ok(FarrefClient(client.build().connect(address).await?))
 }
 
 /// A connection of farref.

@@ -168,6 +168,8 @@ peers! {
     Farref = "farref": farref::Farref<{ Threads::Two as u8 }>,
     /// farref on one thread at each end.
     FarrefCurrent = "farref-current": farref::Farref<{ Threads::One as u8 }>,
+    /// farref on two worker threads at each end, which sleep as soon as there is nothing to do, as those of the others.
+    FarrefSleep = "farref-sleep": farref::Farref<{ Threads::Two as u8 }, false>,
     /// The hand-written loop.
     Raw = "raw": raw::Raw,
     /// The same again, to see how far figures of the same thing are apart.
@@ -208,10 +210,11 @@ impl PeerName {
 
     /// Whether this peer has the means for a workload, and whether it would tell anything.
     pub(crate) fn offers(self, workload: Workload) -> bool {
-        use Workload::{A, B, C, D, H, M, N, P, S};
+        use Workload::{A, B, C, D, F, H, M, N, P, S};
         match self {
             PeerName::Farref => true,
             PeerName::FarrefCurrent => matches!(workload, A | B | C | D),
+            PeerName::FarrefSleep => matches!(workload, A | B | C | D | F),
             // A millisecond of work stops everything else on one thread, of whatever make.
             PeerName::RawBest => !matches!(workload, M | N | P),
             PeerName::Raw | PeerName::Raw2 => !matches!(workload, N | P),

@@ -59,6 +59,7 @@ impl BusyPolling {
         }
         if !self.limit.is_zero()
             && *HAS_PROCESSORS
+            && !input.reads_apart()
             && self.worth.is_due()
             && let Some(read) = self.poll(input, reader, &IS_POLLING).await
         {

@@ -82,7 +82,7 @@ impl Input {
         let there = self.bytes.len();
         // What follows, if this is not all, is there when the runtime asks.
         let room = (self.bytes.capacity() - there).min(READ_NOW);
-        if room == 0 || self.apart.is_some() {
+        if room == 0 || self.reads_apart() {
             return None;
         }
         self.bytes.resize(there + room, 0);
@@ -117,6 +117,11 @@ impl Input {
         } else {
             self.small_reads = 0;
         }
+    }
+
+    /// Whether a large byte string is on its way.
+    pub(super) fn reads_apart(&self) -> bool {
+        self.apart.is_some()
     }
 
     /// Throws away what has come.
