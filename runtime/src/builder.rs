@@ -71,7 +71,7 @@ impl<R> Builder<R> {
     }
 
     /// How long a session that waits for its peer asks the socket again and again, between what else the runtime has to do,
-    /// before it lets a thread sleep that has nothing else to do; the default is 150 µs. It goes on doing so for as long as
+    /// before it lets a thread sleep that has nothing else to do; the default is 200 µs. It goes on doing so for as long as
     /// answers tend to come in that time: callers that wait for one call after the other have them several times as soon
     /// where waking a thread takes long, as in virtual machines. Where they do not, it asks ever more seldom. One session of
     /// the process does so at a time, none with zero, and none where the process has one processor.

@@ -118,7 +118,7 @@ impl Default for NodeConfig {
             timeout: None,
             stream_lifetime: None,
             stream_linger: Duration::from_secs(30),
-            busy_poll: Duration::from_micros(150),
+            busy_poll: Duration::from_micros(200),
             codecs: CodecSet::default(),
             budget: Budget::default(),
             backtraces: false,
