@@ -1,6 +1,8 @@
 //! Large byte strings, read to where they stay.
 
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use farref_proto::Connection;
@@ -38,15 +40,17 @@ impl Apart {
     }
 
     /// Reads on; returns how many bytes, 0 at the end of the transport's stream.
-    pub(super) async fn read(
+    pub(super) fn poll_read(
         &mut self,
         reader: &mut (dyn AsyncRead + Send + Unpin),
-    ) -> io::Result<usize> {
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if self.bytes.len() == self.bytes.capacity() {
             self.make_room(self.bytes.len());
         }
         let missing = self.length - self.bytes.len();
-        reader.read_buf(&mut (&mut self.bytes).limit(missing)).await
+        let mut rest = (&mut self.bytes).limit(missing);
+        pin!(reader.read_buf(&mut rest)).poll(cx)
     }
 
     /// Makes room for what is missing, but not much more than `come` bytes: the length is the peer's word, and a peer which

@@ -9,8 +9,8 @@
 //! The other tasks of the runtime have their turn between two questions, and one session of a process at a time asks: what
 //! comes for the others meanwhile finds a thread that is awake.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -21,7 +21,7 @@ use crate::transport::Reads;
 
 /// For how many times that it paid off it may have been in vain once.
 const PAYS_FOR_ONE: u32 = 2;
-/// It pauses for fewer than two to the power of this, in waits.
+/// It pauses for fewer than two to the power of this, in reads.
 const LONGEST_PAUSE: u32 = 10;
 
 /// Whether a session of this process asks just now.
@@ -54,18 +54,23 @@ impl BusyPolling {
         input: &mut Input,
         reader: &mut dyn Reads,
     ) -> io::Result<usize> {
-        if let Some(read) = read_if_ready(input, reader).await {
-            return read;
-        }
-        if !self.limit.is_zero()
-            && *HAS_PROCESSORS
-            && !input.reads_apart()
-            && self.worth.is_due()
-            && let Some(read) = self.poll(input, reader, &IS_POLLING).await
-        {
-            return read;
+        if self.is_to_poll(input, reader) {
+            if let Some(read) = read_if_ready(input, reader).await {
+                return read;
+            }
+            if let Some(read) = self.poll(input, reader, &IS_POLLING).await {
+                return read;
+            }
         }
         input.read(reader).await
+    }
+
+    fn is_to_poll(&mut self, input: &Input, reader: &dyn Reads) -> bool {
+        !self.limit.is_zero()
+            && *HAS_PROCESSORS
+            && reader.socket().is_some()
+            && !input.reads_apart()
+            && self.worth.is_due()
     }
 
     /// Asks until something has come. None if nothing has in time, or if it is not to ask.
@@ -99,9 +104,8 @@ impl BusyPolling {
 
 /// Reads if the runtime knows that there is something.
 async fn read_if_ready(input: &mut Input, reader: &mut dyn Reads) -> Option<io::Result<usize>> {
-    let mut read = pin!(input.read(reader));
-    std::future::poll_fn(|cx| {
-        Poll::Ready(match read.as_mut().poll(cx) {
+    poll_fn(|cx| {
+        Poll::Ready(match input.poll_read(reader, cx) {
             Poll::Ready(read) => Some(read),
             Poll::Pending => None,
         })
@@ -115,12 +119,12 @@ struct Worth {
     /// How much more often it was in vain than others have paid for.
     in_vain: u32,
     paid_off: u32,
-    /// How many waits do without it.
+    /// How many reads do without it.
     pause: u32,
 }
 
 impl Worth {
-    /// Whether this wait is one to ask in.
+    /// Whether this read is one to ask for.
     fn is_due(&mut self) -> bool {
         let is_due = self.pause == 0;
         self.pause = self.pause.saturating_sub(1);

@@ -1,6 +1,9 @@
 //! The bytes that arrive, in a buffer that is as large as the traffic needs.
 
+use std::future::poll_fn;
 use std::io::{self, Read};
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use farref_proto::Connection;
@@ -57,26 +60,36 @@ impl Input {
         &mut self,
         reader: &mut (dyn AsyncRead + Send + Unpin),
     ) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(reader, cx)).await
+    }
+
+    /// Reads some bytes to the end, or has the task woken when there are some.
+    pub(super) fn poll_read(
+        &mut self,
+        reader: &mut (dyn AsyncRead + Send + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if self.apart.is_none() {
             self.apart = Apart::begin(&mut self.bytes);
         }
         if let Some(apart) = &mut self.apart {
-            return apart.read(reader).await;
+            return apart.poll_read(reader, cx);
         }
         self.make_room();
         if self.follows_large {
-            let read = reader.read_buf(&mut (&mut self.bytes).limit(HEAD)).await?;
+            let mut head = (&mut self.bytes).limit(HEAD);
+            let read = ready!(pin!(reader.read_buf(&mut head)).poll(cx))?;
             self.follows_large = false;
             self.unshared = self.unshared.map(|before| before + read);
-            return Ok(read);
+            return Poll::Ready(Ok(read));
         }
         let room = self.bytes.capacity() - self.bytes.len();
-        let read = reader.read_buf(&mut self.bytes).await?;
+        let read = ready!(pin!(reader.read_buf(&mut self.bytes)).poll(cx))?;
         self.has_read(read, room);
-        Ok(read)
+        Poll::Ready(Ok(read))
     }
 
-    /// Reads what the socket has, after a [`read`](Input::read) that was not waited for. None if it has nothing, or if what
+    /// Reads what the socket has, after a [`poll_read`](Input::poll_read) that had nothing. None if it has nothing, or if what
     /// is to come is read apart.
     pub(super) fn read_now(&mut self, mut socket: &Socket) -> Option<io::Result<usize>> {
         let there = self.bytes.len();
