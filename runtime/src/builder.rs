@@ -74,7 +74,8 @@ impl<R> Builder<R> {
     /// before it lets a thread sleep that has nothing else to do; the default is 200 µs. It goes on doing so for as long as
     /// answers tend to come in that time: callers that wait for one call after the other have them several times as soon
     /// where waking a thread takes long, as in virtual machines. Where they do not, it asks ever more seldom. One session of
-    /// the process does so at a time, none with zero, and none where the process has one processor.
+    /// the process does so at a time, none with zero, and none where the process has one processor. Pipes
+    /// through memory and streams that the application opened itself are not asked.
     pub fn busy_poll(mut self, time: Duration) -> Self {
         self.node.busy_poll = time;
         self

@@ -83,8 +83,8 @@ impl BusyPolling {
         reader.socket()?;
         let _turn = Turn::take(is_polling)?;
         // Not the runtime's clock: where that stands still while anybody has something to do, it would for ever.
-        let until = Instant::now() + self.limit;
-        while Instant::now() < until {
+        let begun = Instant::now();
+        while begun.elapsed() < self.limit {
             tokio::task::yield_now().await;
             // The runtime learns of it later, if another of its threads is the one to be told.
             let read = reader.socket().and_then(|socket| input.read_now(&socket));
@@ -254,6 +254,17 @@ mod tests {
         drop(peer);
         let read = polling.poll(&mut input, &mut reader, &is_taken).await;
         assert_eq!(read.expect("it asks").expect("it is closed"), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_gives_up_also_where_the_time_of_the_runtime_stands_still() {
+        let (mut reader, _peer) = pair().await;
+        let limit = Duration::from_micros(100);
+        let (mut input, mut polling) = (Input::default(), BusyPolling::new(limit));
+        let is_taken = AtomicBool::new(false);
+        let read = polling.poll(&mut input, &mut reader, &is_taken).await;
+        assert!(read.is_none());
+        assert_eq!(polling.worth.in_vain, 1);
     }
 
     #[tokio::test]

@@ -67,3 +67,4 @@ mod testing;
 mod timers;
 mod topics;
 mod versions;
+mod waiting;
