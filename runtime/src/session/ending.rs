@@ -230,7 +230,7 @@ impl Session {
             && tables.streams_out == 0
             && tables.streams_in == 0
             && self.serving.load(Ordering::Acquire) == 0
-            && !state.questions.has_queues();
+            && state.queues.are_empty();
         if is_idle {
             self.end_with_goodbye(state, "no longer used")
         } else {
@@ -262,6 +262,7 @@ impl Session {
         let mut garbage = Garbage::default();
         let State {
             questions,
+            queues,
             exports,
             streams,
             promises,
@@ -273,6 +274,7 @@ impl Session {
             Queued::Written if fault.may_have_run() => Outcome::Unknown,
             _ => connection.outcome_if_lost(call),
         });
+        garbage.wakers.extend(queues.drain());
         if self.has_provisions() {
             provisions::outlive(self.number);
         }

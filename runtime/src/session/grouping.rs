@@ -125,15 +125,15 @@ impl Session {
         if let Some(fault) = &state.closed {
             return Err(fault.clone().with_outcome(Outcome::NotStarted));
         }
-        let may_send = state.questions.may_send(depth, ticket);
+        let may_send = state.queues.may_send(depth, ticket);
         if !may_send || state.connection.room(depth) == 0 {
             if is_oneway && is_nested && state.connection.is_established() {
-                let next = state.questions.dequeue(depth, ticket);
+                let next = state.leave_queue(depth, ticket);
                 drop(guard);
                 next.into_iter().for_each(Waker::wake);
                 return Ok(self.sent_group(None, 0, Some(overloaded())));
             }
-            state.questions.queue(depth, ticket, cx.waker());
+            state.queues.queue(depth, ticket, cx.waker());
             return Ok(GroupSent::Queued);
         }
         // A single call needs no frames around it.
@@ -145,7 +145,7 @@ impl Session {
             match state.connection.begin_batch(mode, count) {
                 Ok(()) => {}
                 Err(SendError::NotEstablished) => {
-                    state.questions.queue(depth, ticket, cx.waker());
+                    state.queues.queue(depth, ticket, cx.waker());
                     return Ok(GroupSent::Queued);
                 }
                 Err(error) => return Err(send_fault(&error)),
@@ -185,7 +185,7 @@ impl Session {
         let sent = members.iter().map(Member::count).sum();
         if sent == 0 && refused.is_none() {
             // There was room for a call of the group's depth, but not for this one.
-            state.questions.queue(depth, ticket, cx.waker());
+            state.queues.queue(depth, ticket, cx.waker());
             Self::unlock_and_write(guard);
             drop(garbage);
             return Ok(GroupSent::Queued);
@@ -201,7 +201,7 @@ impl Session {
                 members,
             })
         });
-        let next = state.questions.dequeue(depth, ticket);
+        let next = state.leave_queue(depth, ticket);
         if state.questions.is_alone() {
             self.unlock_and_write_now(guard);
         } else {

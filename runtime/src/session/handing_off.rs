@@ -281,7 +281,7 @@ impl Session {
         if state.closed.is_some() {
             return Ok(());
         }
-        if !state.questions.may_send(0, &Ticket::none()) {
+        if !state.queues.may_send(0, &Ticket::none()) {
             return Err(SendError::NoCredit);
         }
         let import = promise.import;

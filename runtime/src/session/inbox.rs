@@ -274,11 +274,11 @@ impl Session {
             Event::Cancel(call) => work.push(Work::Cancel(call)),
             Event::Released(id) => state.exports.released(id, garbage),
             Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
-            Event::CreditAvailable { depth } => garbage.wakers.extend(state.questions.first(depth)),
+            Event::CreditAvailable { depth } => garbage.wakers.extend(state.queues.first(depth)),
             Event::Established(peer) => {
                 self.node.note_resumable(self, &state.connection);
                 let _ = self.peer.set(peer);
-                garbage.wakers.extend(state.questions.firsts());
+                garbage.wakers.extend(state.queues.firsts());
                 self.opened_phase();
             }
             Event::StreamItems(mut items) => {

@@ -30,6 +30,7 @@ mod promises;
 mod promising;
 mod questions;
 mod refusals;
+mod room;
 mod runs;
 mod sending;
 mod serving;
@@ -62,7 +63,9 @@ pub(crate) use self::inspection::hexadecimal;
 pub use self::linking::{SessionState, StateWatch};
 use self::ordered::OrderedOneways;
 use self::promises::Promises;
-pub(crate) use self::questions::{Question, Questions, SendState, Ticket};
+pub(crate) use self::questions::{Question, Questions, SendState};
+use self::room::Queues;
+pub(crate) use self::room::Ticket;
 use self::streams::Streams;
 use self::under_way::UnderWay;
 use self::writing::{Output, Requested};
@@ -146,6 +149,7 @@ pub(crate) struct Session {
 pub(crate) struct State {
     connection: Connection,
     questions: Questions,
+    queues: Queues,
     exports: Exports,
     streams: Streams,
     answers: serving::Answers,
@@ -175,6 +179,7 @@ impl Session {
         let state = State {
             connection,
             questions: Questions::default(),
+            queues: Queues::default(),
             exports: Exports::new(node.daemon()),
             streams: Streams::default(),
             answers: serving::Answers::default(),

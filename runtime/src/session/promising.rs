@@ -32,7 +32,7 @@ impl Session {
         if let Some(fault) = &state.closed {
             return Err(fault.clone().with_outcome(Outcome::NotStarted));
         }
-        let appended = match state.questions.may_send(depth, ticket) {
+        let appended = match state.queues.may_send(depth, ticket) {
             true => self.append(state, call, true, &mut garbage),
             false => Err(SendError::NoCredit),
         };
@@ -44,14 +44,14 @@ impl Session {
                 Ok(Some(bound))
             }
             Ok(None) | Err(SendError::NoCredit | SendError::NotEstablished) => {
-                state.questions.queue(depth, ticket, cx.waker());
+                state.queues.queue(depth, ticket, cx.waker());
                 Ok(None)
             }
             Err(error) => Err(send_fault(&error)),
         };
         let next = match &sent {
             Ok(None) => None,
-            _ => state.questions.dequeue(depth, ticket),
+            _ => state.leave_queue(depth, ticket),
         };
         Self::unlock_and_write(guard);
         drop::<Option<Garbage>>(garbage);

@@ -1,6 +1,5 @@
-//! The calls that this side made: who waits for an answer, and who waits for room to ask.
+//! The calls that this side made, and who waits for their answers.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Weak;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -26,16 +25,6 @@ use crate::transferred::Transferred;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Question(usize);
 
-/// A place in the queue for room, or none.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(Option<u64>);
-
-impl Ticket {
-    pub(crate) fn none() -> Self {
-        Ticket(None)
-    }
-}
-
 /// What became of an attempt to send.
 #[derive(Debug)]
 pub(crate) enum SendState {
@@ -53,9 +42,6 @@ pub(crate) struct Questions {
     free: Vec<usize>,
     /// Whose answer carries this number on the wire.
     pub(super) by_call: Vec<Asker>,
-    /// Those who wait for room, by the depth of their calls, in the order in which they came.
-    queues: HashMap<u16, VecDeque<(u64, Waker)>>,
-    next_ticket: u64,
     pub(super) groups: Groups,
 }
 
@@ -269,88 +255,7 @@ impl Questions {
                 Asker::Nobody | Asker::Caller(_) | Asker::Group(_) => {}
             }
         }
-        for queue in std::mem::take(&mut self.queues).into_values() {
-            garbage
-                .wakers
-                .extend(queue.into_iter().map(|(_, waker)| waker));
-        }
     }
-
-    /// Whether anybody waits for room.
-    pub(crate) fn has_queues(&self) -> bool {
-        !self.queues.is_empty()
-    }
-
-    /// Whether it is the turn of this caller: nobody at its depth came before.
-    #[inline]
-    pub(crate) fn may_send(&self, depth: u16, ticket: &Ticket) -> bool {
-        if self.queues.is_empty() {
-            return true;
-        }
-        match self.queues.get(&depth).and_then(VecDeque::front) {
-            None => true,
-            Some((first, _)) => ticket.0 == Some(*first),
-        }
-    }
-
-    /// Takes a place in the queue, or keeps the one that the caller has.
-    pub(crate) fn queue(&mut self, depth: u16, ticket: &mut Ticket, waker: &Waker) {
-        let queue = self.queues.entry(depth).or_default();
-        if let Some(number) = ticket.0
-            && let Ok(place) = place_of(queue, number)
-        {
-            queue[place].1.clone_from(waker);
-            return;
-        }
-        queue.push_back((self.next_ticket, waker.clone()));
-        ticket.0 = Some(self.next_ticket);
-        self.next_ticket += 1;
-    }
-
-    /// Leaves the queue. Returns who is to try next.
-    pub(crate) fn dequeue(&mut self, depth: u16, ticket: &mut Ticket) -> Option<Waker> {
-        let number = ticket.0.take();
-        if self.queues.is_empty() {
-            return None;
-        }
-        let queue = self.queues.get_mut(&depth)?;
-        let was_first = queue
-            .front()
-            .is_some_and(|(first, _)| Some(*first) == number);
-        if let Some(number) = number
-            && let Ok(place) = place_of(queue, number)
-        {
-            queue.remove(place);
-        }
-        let next = queue
-            .front()
-            .filter(|_| was_first)
-            .map(|(_, waker)| waker.clone());
-        if queue.is_empty() {
-            self.queues.remove(&depth);
-        }
-        next
-    }
-
-    /// Those who are first at any depth, now that calls can be sent at all.
-    pub(crate) fn firsts(&self) -> impl Iterator<Item = Waker> {
-        self.queues
-            .values()
-            .filter_map(|queue| queue.front().map(|(_, waker)| waker.clone()))
-    }
-
-    /// Who is to try now that there is room at this depth.
-    pub(crate) fn first(&self, depth: u16) -> Option<Waker> {
-        self.queues
-            .get(&depth)?
-            .front()
-            .map(|(_, waker)| waker.clone())
-    }
-}
-
-/// Where the ticket of this number is: they are in order, and there may be thousands.
-fn place_of(queue: &VecDeque<(u64, Waker)>, number: u64) -> std::result::Result<usize, usize> {
-    queue.binary_search_by_key(&number, |(known, _)| *known)
 }
 
 /// What the answer to a bind says.

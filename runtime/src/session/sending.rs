@@ -56,11 +56,11 @@ impl Session {
         if let Some(fault) = &state.closed {
             return Err(fault.clone().with_outcome(Outcome::NotStarted));
         }
-        if !state.questions.may_send(depth, ticket) {
+        if !state.queues.may_send(depth, ticket) {
             if must_not_wait && state.connection.is_established() {
                 return Err(overloaded());
             }
-            state.questions.queue(depth, ticket, cx.waker());
+            state.queues.queue(depth, ticket, cx.waker());
             return Ok(SendState::Queued);
         }
         let mut garbage = None;
@@ -73,10 +73,10 @@ impl Session {
         };
         let next = match outcome {
             Ok(SendState::Queued) => {
-                state.questions.queue(depth, ticket, cx.waker());
+                state.queues.queue(depth, ticket, cx.waker());
                 None
             }
-            _ => state.questions.dequeue(depth, ticket),
+            _ => state.leave_queue(depth, ticket),
         };
         match outcome {
             // A caller who is alone need not wait for the task that writes.
@@ -171,7 +171,7 @@ impl Session {
 
     /// Gives a place in the queue for room up.
     pub(crate) fn leave_queue(&self, depth: u16, mut ticket: Ticket) {
-        let next = self.lock().questions.dequeue(depth, &mut ticket);
+        let next = self.lock().leave_queue(depth, &mut ticket);
         if let Some(waker) = next {
             waker.wake();
         }
@@ -210,13 +210,13 @@ impl Session {
             if let Some(fault) = &state.closed {
                 return Poll::Ready(Err(fault.clone().with_outcome(Outcome::NotStarted)));
             }
-            let sent = match state.questions.may_send(0, &place.ticket) {
+            let sent = match state.queues.may_send(0, &place.ticket) {
                 true => send(state),
                 false => Err(SendError::NoCredit),
             };
             match sent {
                 Ok(sent) => {
-                    let next = state.questions.dequeue(0, &mut place.ticket);
+                    let next = state.leave_queue(0, &mut place.ticket);
                     Self::unlock_and_write(guard);
                     if let Some(waker) = next {
                         waker.wake();
@@ -224,7 +224,7 @@ impl Session {
                     Poll::Ready(Ok(sent))
                 }
                 Err(SendError::NoCredit | SendError::NotEstablished) => {
-                    state.questions.queue(0, &mut place.ticket, cx.waker());
+                    state.queues.queue(0, &mut place.ticket, cx.waker());
                     Poll::Pending
                 }
                 Err(error) => Poll::Ready(Err(send_fault(&error))),
