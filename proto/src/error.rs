@@ -437,6 +437,8 @@ pub enum SendError {
     UnsupportedCodec(u8),
     /// The other side takes no new calls.
     Draining,
+    /// Its owner has ended the object, and nobody would be told that a call without an answer was not served.
+    Revoked,
     /// The handshake is not done; an event tells when it is.
     NotEstablished,
     /// The connection is closed.
@@ -479,6 +481,7 @@ impl fmt::Display for SendError {
             ),
             Self::UnsupportedCodec(codec) => write!(f, "the codec {codec} was not agreed on"),
             Self::Draining => f.write_str("the other side takes no new calls"),
+            Self::Revoked => f.write_str("the object was ended by its owner"),
             Self::NotEstablished => f.write_str("the connection is not established yet"),
             Self::Closed => f.write_str("the connection is closed"),
             Self::Unknown(what) => write!(f, "there is no such {what}"),

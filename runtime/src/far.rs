@@ -561,7 +561,10 @@ impl FarCall {
                             self.state = State::Done;
                             return Poll::Ready(Ok(RawReply::empty()));
                         }
-                        Err(fault) => return Poll::Ready(Err(fault)),
+                        Err(fault) => {
+                            self.remote.failed(bound, &fault);
+                            return Poll::Ready(Err(fault));
+                        }
                     }
                 }
                 State::Waiting(bound, question) => {

@@ -64,13 +64,16 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call).
+    /// As [`call`](Self::call), and [`Revoked`](SendError::Revoked).
     pub fn oneway_with(
         &mut self,
         call: &OutgoingCall<'_>,
         ordered: bool,
         flags: CallFlags,
     ) -> Result<(), SendError> {
+        if !flags.pipelined && self.imports.is_revoked(call.target) {
+            return Err(SendError::Revoked);
+        }
         let pipelined = CallFlags {
             keep_answer: false,
             ..flags

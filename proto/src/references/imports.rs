@@ -25,6 +25,8 @@ pub(crate) struct Imports {
     imports: HashMap<u32, Import>,
     /// Imports of which some are to be given back. May name one twice, or one that is gone.
     releases: Vec<u32>,
+    /// How many of the objects their owner has ended.
+    revoked: usize,
     /// Names that were used and may be used again, and the lowest that never was.
     free_aliases: Vec<u32>,
     next_alias: u32,
@@ -151,6 +153,7 @@ impl Imports {
         let import = self.imports.get_mut(&id)?;
         let count = std::mem::take(&mut import.release_due);
         if import.held == 0 {
+            self.revoked -= usize::from(import.revoked);
             self.imports.remove(&id);
             if id & ALIAS_BIT != 0 {
                 self.free_aliases.push(id & !ALIAS_BIT);
@@ -165,7 +168,14 @@ impl Imports {
         if std::mem::replace(&mut import.revoked, true) {
             return None;
         }
+        self.revoked += 1;
         Some(ImportId::new(id))
+    }
+
+    /// Whether the owner ended the object, as far as this side was told.
+    #[inline]
+    pub(crate) fn is_revoked(&self, id: u32) -> bool {
+        self.revoked > 0 && self.imports.get(&id).is_some_and(|import| import.revoked)
     }
 
     /// Returns the entry that sends the import home to its owner.

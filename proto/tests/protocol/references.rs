@@ -498,3 +498,36 @@ fn an_object_held_by_name_can_be_revoked() {
     };
     assert_eq!(revoked, jukebox);
 }
+
+#[test]
+fn a_oneway_to_what_was_revoked_is_refused_until_its_number_names_something_else() {
+    let mut pair = Pair::established();
+    let (export, import) = give(&mut pair, 40);
+    pair.client.connection.revoke(export);
+    let to = |import: ImportId| OutgoingCall {
+        target: import.index(),
+        ..call(b"tick")
+    };
+    let server = &mut pair.server.connection;
+    server.oneway(&to(import), false).unwrap();
+    pair.drive();
+    assert!(matches!(pair.server.event(), Event::Revoked(_)));
+    let server = &mut pair.server.connection;
+    let refused = server.oneway(&to(import), false);
+    assert_eq!(refused.unwrap_err(), SendError::Revoked);
+    // A call is told by its answer.
+    server.call(&to(import)).unwrap();
+    server.release(import, 1);
+    pair.drive();
+    let events = pair.client.events();
+    assert!(
+        matches!(
+            events[..],
+            [Event::Oneway(..), Event::Call(_), Event::Released(_), ..]
+        ),
+        "{events:?}"
+    );
+    let (_, next) = give(&mut pair, 41);
+    assert_eq!(next, import, "the number is free");
+    pair.server.connection.oneway(&to(next), false).unwrap();
+}

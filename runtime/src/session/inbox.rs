@@ -307,7 +307,7 @@ impl Session {
                     format!("the peer ended the session: {reason}"),
                 ));
             }
-            // Calls to it will say so.
+            // Calls to it will say so, and oneways are not sent.
             Event::Revoked(_) => {}
             _ => {}
         }

@@ -12,6 +12,7 @@ pub(super) fn kind_of(error: &SendError) -> FaultKind {
         SendError::UnsupportedCodec(_) => FaultKind::UnsupportedCodec,
         SendError::Draining => FaultKind::ShuttingDown,
         SendError::Closed => FaultKind::SessionLost,
+        SendError::Revoked => FaultKind::StaleReference,
         SendError::DepthExceeded { .. } => FaultKind::DepthExceeded,
         SendError::TooManyKept { .. }
         | SendError::TooManyExports { .. }

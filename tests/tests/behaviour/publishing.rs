@@ -1,5 +1,7 @@
 //! Names that peers give to their objects at a daemon.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use farref::daemon_object::DaemonObjectProxy;
 use farref::prelude::*;
 use farref::{AnyProxy, DaemonBuilder, Denied, FaultKind, Outcome, Permission, PublishError};
@@ -10,9 +12,19 @@ use crate::support::{assert_fault, memory_uri};
 trait Bell {
     fn ring(&self) -> String;
     async fn wait(&self);
+    #[oneway]
+    fn strike(&self, hard: u32);
+    fn struck(&self) -> u32;
 }
 
-struct Brass(&'static str);
+struct Brass(&'static str, AtomicU32);
+
+impl Brass {
+    fn new(sound: &'static str) -> Self {
+        Brass(sound, AtomicU32::new(0))
+    }
+}
+
 impl Bell for Brass {
     fn ring(&self) -> String {
         self.0.to_owned()
@@ -20,10 +32,16 @@ impl Bell for Brass {
     async fn wait(&self) {
         std::future::pending().await
     }
+    fn strike(&self, hard: u32) {
+        self.1.fetch_add(hard, Ordering::SeqCst);
+    }
+    fn struck(&self) -> u32 {
+        self.1.load(Ordering::SeqCst)
+    }
 }
 
 fn bell(sound: &'static str) -> AnyProxy {
-    AnyProxy::of(&BellProxy::new(Brass(sound)))
+    AnyProxy::of(&BellProxy::new(Brass::new(sound)))
 }
 
 fn granting() -> DaemonBuilder {
@@ -49,7 +67,7 @@ async fn a_client_gives_its_object_a_name_at_the_daemon_and_others_find_it() {
     let (publisher, _host) = client(&daemon).await;
     let (other, other_host) = client(&daemon).await;
     let peer = publisher.peers().remove(0);
-    let mine = BellProxy::new(Brass("ding"));
+    let mine = BellProxy::new(Brass::new("ding"));
     peer.publish("bell", &mine).await.unwrap();
 
     let found = find(&other, &daemon, "bell").await.unwrap();
@@ -85,7 +103,7 @@ async fn who_is_not_granted_it_publishes_nothing() {
 async fn a_name_is_there_once() {
     let daemon = granting().max_published(2).bind().await.unwrap();
     daemon
-        .register("own", BellProxy::new(Brass("dong")))
+        .register("own", BellProxy::new(Brass::new("dong")))
         .unwrap();
     let (_one, one) = client(&daemon).await;
     let (_other, other) = client(&daemon).await;
@@ -98,7 +116,7 @@ async fn a_name_is_there_once() {
     // What the daemon registered is not a client's to take back.
     assert!(!one.withdraw("own").await.unwrap());
     let fault = daemon
-        .register("bell", BellProxy::new(Brass("dong")))
+        .register("bell", BellProxy::new(Brass::new("dong")))
         .unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Misuse);
 
@@ -231,7 +249,7 @@ async fn a_name_that_nobody_has_any_more_says_so_and_is_looked_for_at_each_use()
     let fault = found.ring().await.unwrap_err();
     assert_fault(&fault, FaultKind::NoSuchObject, Outcome::NotStarted);
     daemon
-        .register("bell", BellProxy::new(Brass("dong")))
+        .register("bell", BellProxy::new(Brass::new("dong")))
         .unwrap();
     assert_eq!(found.ring().await.unwrap(), "dong");
 }
@@ -239,20 +257,43 @@ async fn a_name_that_nobody_has_any_more_says_so_and_is_looked_for_at_each_use()
 #[tokio::test]
 async fn what_is_revoked_is_found_again_when_another_has_its_name() {
     let daemon = Daemon::builder().listen(memory_uri()).bind().await.unwrap();
-    let old = BellProxy::new(Brass("old"));
+    let old = BellProxy::new(Brass::new("old"));
     daemon.register("bell", old.clone()).unwrap();
     let client = Client::new();
     let found = find(&client, &daemon, "bell").await.unwrap();
     assert_eq!(found.ring().await.unwrap(), "old");
     daemon.revoke(&old);
     daemon
-        .register("bell", BellProxy::new(Brass("new")))
+        .register("bell", BellProxy::new(Brass::new("new")))
         .unwrap();
     assert_eq!(found.ring().await.unwrap(), "new");
     // A name that was only taken away is not: references to its object live on.
     daemon.unregister("bell");
     daemon
-        .register("bell", BellProxy::new(Brass("newer")))
+        .register("bell", BellProxy::new(Brass::new("newer")))
         .unwrap();
     assert_eq!(found.ring().await.unwrap(), "new");
+}
+
+#[tokio::test]
+async fn who_only_makes_oneways_finds_what_has_the_name_now_too() {
+    let daemon = Daemon::builder().listen(memory_uri()).bind().await.unwrap();
+    let old = BellProxy::new(Brass::new("old"));
+    daemon.register("bell", old.clone()).unwrap();
+    let (client, host) = client(&daemon).await;
+    let found = find(&client, &daemon, "bell").await.unwrap();
+    found.strike(1).await.unwrap();
+    host.ping().await.unwrap();
+    daemon.revoke(&old);
+    let new = BellProxy::new(Brass::new("new"));
+    daemon.register("bell", new.clone()).unwrap();
+    // The notice has come when this has.
+    host.ping().await.unwrap();
+    found.strike(2).await.unwrap();
+    found.strike(4).await.unwrap();
+    assert_eq!(found.struck().await.unwrap(), 6);
+    assert_eq!(
+        (old.struck().await.unwrap(), new.struck().await.unwrap()),
+        (1, 6)
+    );
 }
