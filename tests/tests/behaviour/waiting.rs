@@ -25,7 +25,7 @@ async fn calls_and_ends(busy_poll: Duration) {
     let daemon = Daemon::builder()
         .busy_poll(busy_poll)
         .listen("far://127.0.0.1:0")
-        .listen(&format!("far+unix:{}", directory.path("socket").display()))
+        .listen(format!("far+unix:{}", directory.path("socket").display()))
         .listen(memory_uri())
         .bind()
         .await
