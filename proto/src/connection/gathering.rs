@@ -3,6 +3,7 @@
 //! In the books each of them is a call like others, with an id and at the price of a frame of its own, so that neither
 //! side has to know whether another one is gathered.
 
+use super::outgoing::check_size;
 use super::{Connection, Event, IncomingCalls, IncomingReplies, OnewayReceipt, features};
 use crate::error::{ConnectionError, SendError, Violation};
 use crate::frame::{Kind, LENGTH_FIELD};
@@ -45,12 +46,8 @@ impl Connection {
             return Err(SendError::Unknown("call"));
         }
         replies.check()?;
-        let limit = self.own_credit.grants().max_message as usize;
         let frame_length = replies.frame_length();
-        let size = frame_length - LENGTH_FIELD;
-        if size > limit {
-            return Err(SendError::TooLarge { size, limit });
-        }
+        check_size(frame_length - LENGTH_FIELD, self.own_credit.grants())?;
         replies.encode(self.session.buffer(frame_length));
         self.session.append(frame_length, &[]);
         let end = self.session.appended();

@@ -390,13 +390,21 @@ pub(super) fn end_frame(
     grants: &Grants,
 ) -> Result<usize, SendError> {
     let attachments = sections.attachment_bytes();
-    let limit = grants.max_message as usize;
-    let size = frame.length_with(out, attachments) - crate::frame::LENGTH_FIELD;
-    if size > limit {
+    let frame_length = frame.length_with(out, attachments);
+    if let Err(error) = check_size(frame_length - crate::frame::LENGTH_FIELD, grants) {
         frame.abandon(out);
-        return Err(SendError::TooLarge { size, limit });
+        return Err(error);
     }
     Ok(frame.end(out, attachments))
+}
+
+/// Checks that a message of so many bytes is not too long.
+pub(super) fn check_size(size: usize, grants: &Grants) -> Result<(), SendError> {
+    let limit = grants.max_message as usize;
+    match size > limit {
+        true => Err(SendError::TooLarge { size, limit }),
+        false => Ok(()),
+    }
 }
 
 /// Checks what can be checked before anything is written.
@@ -427,12 +435,7 @@ pub(super) fn check_sections(
         annotations,
         grants.max_annotations as usize,
     )?;
-    let (size, limit) = (sections.least_bytes(), grants.max_message as usize);
-    if size > limit {
-        Err(SendError::TooLarge { size, limit })
-    } else {
-        Ok(())
-    }
+    check_size(sections.least_bytes(), grants)
 }
 
 /// Returns a number of bytes that the frame will hardly exceed, attachments not counted.

@@ -3,7 +3,7 @@
 //! A run is charged as so many calls, and its credit comes back with the last of their replies. These come in the order of
 //! the calls: a Reply is for the next one, a ReplyRun for the next ones.
 
-use super::outgoing::{charge, check_sections, end_frame, estimate};
+use super::outgoing::{charge, check_sections, check_size, end_frame, estimate};
 use super::refusing::depth_of;
 use super::{BatchedCall, Connection, Event, IncomingResults, features};
 use crate::calls::Question;
@@ -84,12 +84,8 @@ impl Connection {
         if !self.answers.is_open(run) || count > self.answers.left(run) {
             return Err(SendError::Unknown("call"));
         }
-        let limit = self.own_credit.grants().max_message as usize;
         let frame_length = results.frame_length();
-        let size = frame_length - LENGTH_FIELD;
-        if size > limit {
-            return Err(SendError::TooLarge { size, limit });
-        }
+        check_size(frame_length - LENGTH_FIELD, self.own_credit.grants())?;
         results.encode(run.index(), self.session.buffer(frame_length));
         self.session.append(frame_length, &[]);
         self.answers

@@ -74,15 +74,13 @@ impl Gathered {
 }
 
 impl GatheredCalls {
-    /// Returns the kind of the frame of a call that others may be added to.
-    fn kind_of_one(oneway: bool) -> Kind {
-        if oneway { Kind::Oneway } else { Kind::Call }
-    }
-
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         let mut calls = self.calls.iter();
         let start = out.len();
-        let kind = Self::kind_of_one(self.oneway);
+        let kind = match self.oneway {
+            true => Kind::Oneway,
+            false => Kind::Call,
+        };
         let outgoing = |body| OutgoingCall {
             target: self.target,
             method_index: self.method_index,
@@ -244,11 +242,17 @@ fn gather_first(out: &mut BytesMut, start: usize, oneway: bool) -> bool {
 
 /// Adds to a frame of things that were gathered, which begins at `start` and ends with the buffer.
 fn append(out: &mut BytesMut, start: usize, id: u32, body: &[u8]) {
-    let member = [id, body.len() as u32];
-    out.put_slice(member.map(u32::to_le_bytes).as_flattened());
-    out.put_slice(body);
+    put_member(out, id, body);
     let length = (out.len() - start - LENGTH_FIELD) as u32;
     out[start..start + LENGTH_FIELD].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Writes a call behind the first one, or a result.
+#[inline]
+fn put_member(out: &mut BytesMut, id: u32, body: &[u8]) {
+    let head = [id, body.len() as u32];
+    out.put_slice(head.map(u32::to_le_bytes).as_flattened());
+    out.put_slice(body);
 }
 
 /// Results that are to be sent together: what calls returned that ended well, and with nothing but a value.
@@ -286,9 +290,7 @@ impl OutgoingReplies<'_> {
         for (id, length) in self.calls {
             let (result, rest) = body.split_at((*length as usize).min(body.len()));
             body = rest;
-            let member = [id.index(), *length];
-            out.put_slice(member.map(u32::to_le_bytes).as_flattened());
-            out.put_slice(result);
+            put_member(out, id.index(), result);
         }
         frame.end(out, 0);
     }
@@ -307,9 +309,7 @@ impl GatheredReplies {
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         let frame = FrameWriter::begin(out, Kind::GatheredReplies, 0, self.codec, 0);
         for Gathered { id, body } in &self.replies {
-            let member = [id.index(), body.len() as u32];
-            out.put_slice(member.map(u32::to_le_bytes).as_flattened());
-            out.put_slice(body);
+            put_member(out, id.index(), body);
         }
         frame.end(out, 0);
     }

@@ -63,8 +63,12 @@ impl Queues {
         self.queues.is_empty()
     }
 
+    fn index_of(&self, depth: u16) -> Option<usize> {
+        self.queues.iter().position(|queue| queue.depth == depth)
+    }
+
     fn at(&self, depth: u16) -> Option<&Queue> {
-        self.queues.iter().find(|queue| queue.depth == depth)
+        self.index_of(depth).map(|index| &self.queues[index])
     }
 
     /// Whether it is the turn of this caller: nobody at its depth came before.
@@ -75,8 +79,7 @@ impl Queues {
 
     /// Takes a place in the queue, or keeps the one that the caller has.
     pub(super) fn queue(&mut self, depth: u16, ticket: &mut Ticket, waker: &Waker) {
-        let index = self.queues.iter().position(|queue| queue.depth == depth);
-        let index = index.unwrap_or_else(|| {
+        let index = self.index_of(depth).unwrap_or_else(|| {
             self.queues.push(Queue {
                 depth,
                 waiting: VecDeque::new(),
@@ -93,15 +96,14 @@ impl Queues {
         self.next_ticket += 1;
     }
 
-    /// Leaves the queue. Returns whether another is first now, or if the caller had no place, still.
+    /// Leaves the queue, in which the caller may have no place. Returns whether another is first now.
     fn leave(&mut self, depth: u16, ticket: &mut Ticket) -> bool {
-        let Some(index) = self.queues.iter().position(|queue| queue.depth == depth) else {
+        let ticket = std::mem::replace(ticket, Ticket::none());
+        let Some(index) = self.index_of(depth) else {
             return false;
         };
         let queue = &mut self.queues[index];
-        let place = queue.place_of(ticket);
-        ticket.0 = None;
-        let Some(place) = place else {
+        let Some(place) = queue.place_of(&ticket) else {
             return false;
         };
         queue.waiting.remove(place);
@@ -133,9 +135,6 @@ impl Queues {
 impl State {
     /// Leaves the queue for room. Returns who is to try next, if there is room; else it is woken when there is.
     pub(super) fn leave_queue(&mut self, depth: u16, ticket: &mut Ticket) -> Option<Waker> {
-        if self.queues.are_empty() {
-            return None;
-        }
         let has_moved_up = self.queues.leave(depth, ticket);
         if has_moved_up && self.connection.room(depth) > 0 {
             return self.queues.first(depth);
