@@ -37,7 +37,7 @@ pub(crate) type NearFn<'a, N, A, R> = fn(&'a N, A) -> NearFuture<'a, R>;
 /// The function that encodes a call's arguments.
 pub(crate) type EncodeFn<A> = fn(&A, &mut ArgumentsOut<'_>) -> Result<()>;
 /// The function that decodes a call's reply.
-pub(crate) type DecodeFn<T, X> = fn(RawReply) -> std::result::Result<T, X>;
+pub(crate) type DecodeFn<T, X> = fn(&mut RawReply) -> std::result::Result<T, X>;
 
 /// A call of a method with arguments `A`, which returns `T` or fails with `X`.
 ///
@@ -412,12 +412,12 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     }
                     self.state = State::Done;
                     self.arguments = None;
-                    return Poll::Ready(result.map_err(X::from).and_then(self.decode));
+                    return Poll::Ready(decoded(result, self.decode));
                 }
                 State::Noted => {
                     self.state = State::Done;
                     self.arguments = None;
-                    return Poll::Ready((self.decode)(RawReply::empty()));
+                    return Poll::Ready((self.decode)(&mut RawReply::empty()));
                 }
                 State::Far(call) => {
                     let result = std::task::ready!(call.poll(cx));
@@ -436,7 +436,7 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     if let Some(options) = &mut self.options {
                         options.reply_annotations = reply_annotations;
                     }
-                    return Poll::Ready(result.map_err(X::from).and_then(self.decode));
+                    return Poll::Ready(decoded(result, self.decode));
                 }
                 State::Comparing(_, comparing) => {
                     let compared = std::task::ready!(comparing.as_mut().poll(cx));
@@ -476,6 +476,14 @@ fn take_annotations(options: &mut Option<Box<CallOptions>>) -> Annotations {
         .as_mut()
         .map(|options| std::mem::take(&mut options.annotations))
         .unwrap_or_default()
+}
+
+/// What a call comes to whose answer is this.
+fn decoded<T, X: From<Fault>>(
+    reply: Result<RawReply>,
+    decode: DecodeFn<T, X>,
+) -> std::result::Result<T, X> {
+    decode(&mut reply?)
 }
 
 /// When a call gives up: the earliest of what the call, its proxy and the call that it serves say.

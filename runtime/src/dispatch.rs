@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -37,7 +38,10 @@ pub struct Incoming {
     pub(crate) scope: Arc<Scope>,
     pub(crate) codec: Codec,
     pub(crate) budget: Budget,
+    /// The arguments, maybe among those of other calls.
     pub(crate) body: Body,
+    /// Where they are in it.
+    pub(crate) range: Range<usize>,
     /// Taken by the first who decodes the arguments.
     pub(crate) attachments: Held<Bytes>,
     pub(crate) transferred: Held<Transferred>,
@@ -47,28 +51,32 @@ impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Incoming")
             .field("call", &self.scope.call_name())
-            .field("bytes", &self.body.len())
+            .field("bytes", &self.range.len())
             .finish_non_exhaustive()
     }
 }
 
-/// A result that is encoded and ready to be sent.
-#[derive(Debug, Default)]
-pub struct Reply {
-    /// Whether this is the method's own error.
-    pub(crate) is_error: bool,
-    pub(crate) codec: Option<Codec>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) attachments: Seldom<Bytes>,
-    pub(crate) transferred: Seldom<Transferred>,
-}
-
 impl Incoming {
+    /// The arguments, as they are encoded.
+    #[inline]
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.body[self.range.clone()]
+    }
+
+    /// Keeps nothing of the calls that came with this one, for as long as it takes.
+    pub(crate) fn stand_alone(&mut self) {
+        if self.range != (0..self.body.len()) {
+            self.body = self.body.slice(self.range.clone());
+            self.range = 0..self.body.len();
+        }
+    }
+
     /// Begins to decode the arguments, of which there must be `count`.
+    #[inline]
     pub fn arguments(&self, count: usize) -> Result<Arguments<'_>> {
         let decoder = ArgumentsDecoder::new(
             self.codec,
-            &self.body,
+            self.encoded(),
             self.attachments.take(),
             &self.budget,
             count,
@@ -80,6 +88,7 @@ impl Incoming {
         })
     }
 
+    #[cold]
     fn bad_arguments(&self, argument: &str, error: &CodecError) -> Fault {
         let call = self.scope.call_name();
         let message = if argument.is_empty() {
@@ -95,12 +104,13 @@ impl Incoming {
     pub fn reply_result<T, E>(
         &self,
         result: std::result::Result<T, E>,
-        reply: fn(&Self, T) -> Result<Reply>,
-        reply_error: fn(&Self, E) -> Result<Reply>,
-    ) -> Result<Reply> {
+        reply_value: fn(&Self, T, &mut Reply) -> Result<()>,
+        reply_error: fn(&Self, E, &mut Reply) -> Result<()>,
+        reply: &mut Reply,
+    ) -> Result<()> {
         match result {
-            Ok(value) => reply(self, value),
-            Err(error) => reply_error(self, error),
+            Ok(value) => reply_value(self, value, reply),
+            Err(error) => reply_error(self, error, reply),
         }
     }
 
@@ -108,42 +118,94 @@ impl Incoming {
     pub fn reply_bytes_result<B: IntoBytes, E>(
         &self,
         result: std::result::Result<B, E>,
-        reply_error: fn(&Self, E) -> Result<Reply>,
-    ) -> Result<Reply> {
-        self.reply_result(result, Self::reply_bytes, reply_error)
+        reply_error: fn(&Self, E, &mut Reply) -> Result<()>,
+        reply: &mut Reply,
+    ) -> Result<()> {
+        self.reply_result(result, Self::reply_bytes, reply_error, reply)
     }
 
     /// Answers with a byte string, which is not copied if it is large.
-    pub fn reply_bytes<B: IntoBytes>(&self, bytes: B) -> Result<Reply> {
-        Ok(Reply {
-            codec: Some(self.codec),
-            attachments: vec![bytes.into_bytes()].into(),
-            ..Reply::default()
-        })
+    pub fn reply_bytes<B: IntoBytes>(&self, bytes: B, reply: &mut Reply) -> Result<()> {
+        reply.codec = Some(self.codec);
+        reply.attachments = vec![bytes.into_bytes()].into();
+        Ok(())
     }
 
-    /// Answers with a value, or with an error that travels as one.
-    pub(crate) fn encode<T: Serialize>(&self, is_error: bool, value: &T) -> Result<Reply> {
-        let mut body = buffer::take();
+    /// Writes the answer with a value, or with an error that travels as one.
+    #[inline]
+    pub(crate) fn encode<T: Serialize>(
+        &self,
+        is_error: bool,
+        value: &T,
+        reply: &mut Reply,
+    ) -> Result<()> {
         let (encoded, transferred) =
-            references::collect(|| codec::encode(self.codec, value, &mut body));
-        match encoded {
-            Ok(()) => Ok(Reply {
-                is_error,
-                codec: Some(self.codec),
-                body,
-                attachments: Seldom::new(),
-                transferred,
-            }),
-            Err(error) => Err(Fault::new(
-                FaultKind::Unencodable,
-                Outcome::Ran,
-                format!(
-                    "`{}` ran, but its result cannot be encoded: {error}",
-                    self.scope.call_name()
-                ),
-            )),
+            references::collect(|| codec::encode(self.codec, value, &mut reply.body));
+        encoded.map_err(|error| self.unencodable(&error))?;
+        reply.is_error = is_error;
+        reply.codec = Some(self.codec);
+        if !transferred.is_empty() {
+            reply.transferred = transferred;
         }
+        Ok(())
+    }
+
+    /// The answer with a value, or with an error that travels as one.
+    pub(crate) fn answer<T: Serialize>(&self, is_error: bool, value: &T) -> Result<Reply> {
+        Reply::written(|reply| self.encode(is_error, value, reply))
+    }
+
+    #[cold]
+    fn unencodable(&self, error: &CodecError) -> Fault {
+        Fault::new(
+            FaultKind::Unencodable,
+            Outcome::Ran,
+            format!(
+                "`{}` ran, but its result cannot be encoded: {error}",
+                self.scope.call_name()
+            ),
+        )
+    }
+}
+
+/// A result that is encoded and ready to be sent.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// Whether this is the method's own error.
+    pub(crate) is_error: bool,
+    pub(crate) codec: Option<Codec>,
+    /// The value. What is answered is appended, so that the results of many calls can follow each other.
+    pub(crate) body: Vec<u8>,
+    pub(crate) attachments: Seldom<Bytes>,
+    pub(crate) transferred: Seldom<Transferred>,
+}
+
+impl Reply {
+    /// An empty one, which has memory for its value from others that were sent.
+    pub fn new() -> Self {
+        Reply {
+            body: buffer::take(),
+            ..Reply::default()
+        }
+    }
+
+    /// The answer that `write` writes.
+    #[inline]
+    pub(crate) fn written(write: impl FnOnce(&mut Reply) -> Result<()>) -> Result<Reply> {
+        let mut reply = Reply::new();
+        write(&mut reply)?;
+        Ok(reply)
+    }
+
+    /// Gives its memory to others.
+    pub(crate) fn recycle(self) {
+        buffer::give(self.body);
+    }
+
+    /// Whether it is nothing but a value.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.is_error && self.attachments.is_empty() && self.transferred.is_empty()
     }
 }
 
@@ -156,12 +218,20 @@ pub struct Arguments<'call> {
 
 impl<'call> Arguments<'call> {
     /// The next argument, which is owned.
+    #[inline(always)]
     pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Result<T> {
+        let decoded = match self.call.transferred.is_nothing() {
+            true => self.decoder.next(),
+            false => self.resolved(),
+        };
+        decoded.map_err(|error| self.call.bad_arguments(name, &error))
+    }
+
+    /// The next argument, which may have references in it.
+    #[inline(never)]
+    fn resolved<T: DeserializeOwned>(&mut self) -> std::result::Result<T, CodecError> {
         let decoder = &mut self.decoder;
-        self.call
-            .transferred
-            .resolve(|| decoder.next())
-            .map_err(|error| self.call.bad_arguments(name, &error))
+        self.call.transferred.resolve(|| decoder.next())
     }
 
     /// The next argument, a string that is borrowed from the frame where the codec allows it.
@@ -180,6 +250,7 @@ impl<'call> Arguments<'call> {
 
     /// Ends decoding: the frame must hold nothing more. References that no argument took are given back now, not when the
     /// handler ends: they take more room than they took in the frame.
+    #[inline]
     pub fn finish(self) -> Result<()> {
         drop(self.call.transferred.take());
         self.decoder
@@ -196,6 +267,7 @@ pub struct ArgumentsOut<'a> {
 
 impl ArgumentsOut<'_> {
     /// Writes the next argument.
+    #[inline(always)]
     pub(crate) fn value<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
         self.encoder
             .value(value)
@@ -215,6 +287,7 @@ impl ArgumentsOut<'_> {
     }
 }
 
+#[cold]
 fn cannot_encode(name: &str, error: &CodecError) -> Fault {
     Fault::not_started(
         FaultKind::Unencodable,
@@ -229,45 +302,44 @@ pub struct RawReply {
     pub(crate) is_error: bool,
     pub(crate) codec: Codec,
     pub(crate) budget: Budget,
-    pub(crate) body: Body,
+    /// The value, maybe among those of other calls.
+    body: Body,
+    /// Where it is.
+    range: Range<usize>,
     pub(crate) attachments: Seldom<Bytes>,
     pub(crate) transferred: Seldom<Transferred>,
 }
 
 impl RawReply {
-    /// What stands for the answer of a call that has none: a unit, which is no byte in this codec alone.
-    pub(crate) fn empty() -> Self {
-        RawReply {
-            is_error: false,
-            codec: Codec::Postcard,
-            budget: Budget::default(),
-            body: Body::default(),
-            attachments: Seldom::new(),
-            transferred: Seldom::new(),
-        }
-    }
-
-    /// What a call of a run has returned, which is a value and nothing else.
-    pub(crate) fn result(codec: Codec, budget: Budget, body: Body) -> Self {
+    /// One that is nothing but a value.
+    pub(crate) fn value(codec: Codec, budget: Budget, body: Body) -> Self {
         RawReply {
             is_error: false,
             codec,
             budget,
+            range: 0..body.len(),
             body,
             attachments: Seldom::new(),
             transferred: Seldom::new(),
         }
     }
 
+    /// What stands for the answer of a call that has none: a unit, which is no byte in this codec alone.
+    pub(crate) fn empty() -> Self {
+        RawReply::value(Codec::Postcard, Budget::default(), Body::default())
+    }
+
     /// The reply of an object of this process.
     pub(crate) fn of(reply: Reply) -> Self {
         RawReply {
             is_error: reply.is_error,
-            codec: reply.codec.unwrap_or(Codec::Postcard),
-            budget: Budget::default(),
-            body: Bytes::from(reply.body).into(),
             attachments: reply.attachments,
             transferred: reply.transferred,
+            ..RawReply::value(
+                reply.codec.unwrap_or(Codec::Postcard),
+                Budget::default(),
+                Bytes::from(reply.body).into(),
+            )
         }
     }
 
@@ -276,16 +348,38 @@ impl RawReply {
         Reply {
             is_error: self.is_error,
             codec: Some(self.codec),
-            body: self.body.to_vec(),
+            body: self.encoded().to_vec(),
             attachments: self.attachments,
             transferred: self.transferred,
         }
     }
 
+    /// The value, as it is encoded.
+    #[inline]
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.body[self.range.clone()]
+    }
+
+    /// Makes this the reply whose value is there in the body, which lies within it.
+    #[inline]
+    pub(crate) fn turn_to(&mut self, range: Range<usize>) {
+        self.range = range;
+    }
+
+    #[inline]
     fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
-        let (codec, body, budget) = (self.codec, &self.body, &self.budget);
+        let decoded = match self.transferred.is_empty() {
+            true => codec::decode(self.codec, self.encoded(), &self.budget),
+            false => self.resolved(),
+        };
+        decoded.map_err(|error| bad_reply(&error))
+    }
+
+    /// The value, with references in it.
+    #[inline(never)]
+    fn resolved<T: DeserializeOwned>(&mut self) -> std::result::Result<T, CodecError> {
+        let (codec, body, budget) = (self.codec, &self.body[self.range.clone()], &self.budget);
         references::resolve(&mut self.transferred, || codec::decode(codec, body, budget))
-            .map_err(|error| bad_reply(&error))
     }
 
     fn bytes<B: FromBytes>(&mut self) -> Result<B> {
@@ -299,6 +393,7 @@ impl RawReply {
         }
     }
 
+    #[inline]
     fn not_an_error(&self) -> Result<()> {
         if self.is_error {
             let message = "the method ran and failed with an error of its own, which this interface does not know";
@@ -308,6 +403,7 @@ impl RawReply {
     }
 }
 
+#[cold]
 fn bad_reply(error: &CodecError) -> Fault {
     Fault::new(
         FaultKind::BadReply,
@@ -317,18 +413,19 @@ fn bad_reply(error: &CodecError) -> Fault {
 }
 
 /// Decodes the reply of a method that returns a plain value.
-pub(crate) fn decode_value<T: DeserializeOwned>(mut reply: RawReply) -> Result<T> {
+#[inline]
+pub(crate) fn decode_value<T: DeserializeOwned>(reply: &mut RawReply) -> Result<T> {
     reply.not_an_error()?;
     reply.decode()
 }
 
 /// Decodes the error that a method answered with.
-pub(crate) fn decode_error<E: DeserializeOwned>(mut reply: RawReply) -> Result<E> {
+pub(crate) fn decode_error<E: DeserializeOwned>(reply: &mut RawReply) -> Result<E> {
     reply.decode()
 }
 
 /// Decodes the reply of a method that returns a byte string.
-pub fn decode_bytes<B: FromBytes>(mut reply: RawReply) -> Result<B> {
+pub fn decode_bytes<B: FromBytes>(reply: &mut RawReply) -> Result<B> {
     reply.not_an_error()?;
     reply.bytes()
 }
@@ -336,9 +433,9 @@ pub fn decode_bytes<B: FromBytes>(mut reply: RawReply) -> Result<B> {
 /// Decodes the reply of a method that returns `Result`, each side by the function for its type.
 #[inline]
 pub fn decode_result<T, E>(
-    reply: RawReply,
-    decode: fn(RawReply) -> Result<T>,
-    decode_error: fn(RawReply) -> Result<E>,
+    reply: &mut RawReply,
+    decode: fn(&mut RawReply) -> Result<T>,
+    decode_error: fn(&mut RawReply) -> Result<E>,
 ) -> Result<T, crate::CallError<E>> {
     if reply.is_error {
         return Err(crate::CallError::App(decode_error(reply)?));

@@ -17,7 +17,7 @@ pub(crate) fn call(
         let encoded = Encoded {
             key,
             codec: incoming.codec,
-            body: incoming.body.to_vec(),
+            body: incoming.encoded().to_vec(),
             attachments: incoming.attachments.take(),
             transferred,
         };

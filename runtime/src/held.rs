@@ -16,6 +16,12 @@ impl<T> Held<T> {
         Held((!list.is_empty()).then(|| Box::new(Mutex::new(list))))
     }
 
+    /// Whether there never were any.
+    #[inline]
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Those that are still there.
     #[inline]
     pub(crate) fn take(&self) -> Seldom<T> {

@@ -80,6 +80,7 @@ impl Loopback {
             scope: Arc::clone(&scope),
             codec: encoded.codec,
             budget: Budget::default(),
+            range: 0..encoded.body.len(),
             body: Bytes::from(encoded.body).into(),
             attachments: Held::new(encoded.attachments),
             transferred: Held::new(encoded.transferred),

@@ -14,7 +14,7 @@ use crate::object::{Entry, Export};
 pub enum Handler<A: Access> {
     /// The method never waits. It is called as soon as the object may be entered, and needs no future where that is at
     /// once.
-    Plain(fn(&A::Target, &Incoming) -> Result<Reply>),
+    Plain(fn(&A::Target, &Incoming, &mut Reply) -> Result<()>),
     /// The method, or entering its object, may wait.
     Waiting(fn(Arc<Entry<A>>, Incoming) -> HandlerFuture),
 }
@@ -34,8 +34,13 @@ pub(crate) trait ServeMethods: Send + Sync {
     fn serve(&self, index: usize, call: Incoming) -> HandlerFuture;
 
     /// Calls the method of this index in the current scope, if neither it nor entering its object has to wait for
-    /// anything. The caller contains panics.
-    fn serve_at_once(&self, _index: usize, _call: &Incoming) -> Option<Result<Reply>> {
+    /// anything. What fails, or panics, which the caller contains, leaves a part of a reply.
+    fn serve_at_once(
+        &self,
+        _index: usize,
+        _call: &Incoming,
+        _reply: &mut Reply,
+    ) -> Option<Result<()>> {
         None
     }
 
@@ -65,7 +70,7 @@ impl<A: Access> ServeMethods for Handlers<A> {
                 let entry = Arc::clone(&self.entry);
                 Box::pin(async move {
                     let object = entry.enter().await?;
-                    handler(&object, &call)
+                    Reply::written(|reply| handler(&object, &call, reply))
                 })
             }
             None => refuse(Fault::not_started(
@@ -76,9 +81,14 @@ impl<A: Access> ServeMethods for Handlers<A> {
     }
 
     #[inline]
-    fn serve_at_once(&self, index: usize, call: &Incoming) -> Option<Result<Reply>> {
+    fn serve_at_once(
+        &self,
+        index: usize,
+        call: &Incoming,
+        reply: &mut Reply,
+    ) -> Option<Result<()>> {
         match self.handlers.get(index)? {
-            Handler::Plain(handler) => Some(handler(self.entry.enter_at_once()?, call)),
+            Handler::Plain(handler) => Some(handler(self.entry.enter_at_once()?, call, reply)),
             Handler::Waiting(_) => None,
         }
     }

@@ -495,10 +495,16 @@ impl Exported {
         self.serve.serve(index, call)
     }
 
-    /// Serves a call in the current scope, if that can be done without waiting for anything.
+    /// Serves a call in the current scope, if that can be done without waiting for anything. What fails, or panics, which
+    /// the caller contains, leaves a part of a reply.
     #[inline]
-    pub(crate) fn serve_at_once(&self, index: usize, call: &Incoming) -> Option<Result<Reply>> {
-        self.serve.serve_at_once(index, call)
+    pub(crate) fn serve_at_once(
+        &self,
+        index: usize,
+        call: &Incoming,
+        reply: &mut Reply,
+    ) -> Option<Result<()>> {
+        self.serve.serve_at_once(index, call, reply)
     }
 }
 

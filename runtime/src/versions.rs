@@ -40,7 +40,7 @@ pub(crate) async fn describe(remote: Remote, deadline: Option<Instant>) -> Resul
         None,
     );
     let (reply, _) = call.finish().await;
-    reply.and_then(crate::dispatch::decode_value::<InterfaceInfo>)
+    crate::dispatch::decode_value::<InterfaceInfo>(&mut reply?)
 }
 
 /// Finds out whether a refused call can be made by name; see [`compare_types`]. In a box, so that it is compiled here and

@@ -7,21 +7,19 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use farref_proto::Seldom;
+use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, Codec};
 use crate::context::{CallName, Scope};
 use crate::descriptor::{Method, MethodFlags, MethodKind};
-use crate::dispatch::{HandlerFuture, Incoming, RawReply};
+use crate::dispatch::{self, HandlerFuture, Incoming, RawReply};
 use crate::error::{Fault, FaultKind, Result};
 use crate::far::{Encoded, FarCall, Label, MethodKey, OnewayMode};
 use crate::object::{Export, ExportKind};
-use crate::references::{self, Reference};
+use crate::references::Reference;
 use crate::remote::Remote;
 use crate::session::Session;
-use crate::transferred::Transferred;
 use crate::{Outcome, task};
 
 /// The reserved method by which any object begins a walk: FNV-1a of `farref.walk`.
@@ -250,17 +248,8 @@ fn callable(method: &Method) -> Result<()> {
 }
 
 /// The object that a step has led to.
-fn next(step: &Step, reply: RawReply) -> Result<Remote> {
-    let RawReply {
-        body,
-        budget,
-        mut transferred,
-        codec,
-        ..
-    } = reply;
-    let found = references::resolve(&mut transferred, || {
-        codec::decode::<Option<Reference>>(codec, &body, &budget)
-    });
+fn next(step: &Step, mut reply: RawReply) -> Result<Remote> {
+    let found = dispatch::decode_value::<Option<Reference>>(&mut reply);
     let nowhere = |text: &str| {
         Fault::new(
             FaultKind::NoSuchObject,
@@ -268,7 +257,6 @@ fn next(step: &Step, reply: RawReply) -> Result<Remote> {
             format!("the path ends at `{}`, which {text}", step.name),
         )
     };
-    drop::<Seldom<Transferred>>(transferred);
     match found {
         Ok(Some(Reference(remote))) => Ok(remote),
         Ok(None) => Err(nowhere("is not there")),

@@ -27,13 +27,13 @@ pub trait Wire: Sized {
     /// Reads an argument.
     fn take(arguments: &mut Arguments<'_>, name: &str) -> Result<Self>;
     /// Answers with a value.
-    fn reply(call: &Incoming, value: Self) -> Result<Reply>;
+    fn reply(call: &Incoming, value: Self, reply: &mut Reply) -> Result<()>;
     /// Answers with the method's own error.
-    fn reply_error(call: &Incoming, error: Self) -> Result<Reply>;
+    fn reply_error(call: &Incoming, error: Self, reply: &mut Reply) -> Result<()>;
     /// Decodes a value that was answered.
-    fn decode(reply: RawReply) -> Result<Self>;
+    fn decode(reply: &mut RawReply) -> Result<Self>;
     /// Decodes the method's own error.
-    fn decode_error(reply: RawReply) -> Result<Self>;
+    fn decode_error(reply: &mut RawReply) -> Result<Self>;
     /// Traces the shape of the type.
     fn shape() -> Shape;
 }
@@ -51,20 +51,20 @@ impl<T: Serialize + DeserializeOwned + Send> Wire for T {
     }
 
     #[inline]
-    fn reply(call: &Incoming, value: T) -> Result<Reply> {
-        call.encode(false, &value)
+    fn reply(call: &Incoming, value: T, reply: &mut Reply) -> Result<()> {
+        call.encode(false, &value, reply)
     }
 
-    fn reply_error(call: &Incoming, error: T) -> Result<Reply> {
-        call.encode(true, &error)
+    fn reply_error(call: &Incoming, error: T, reply: &mut Reply) -> Result<()> {
+        call.encode(true, &error, reply)
     }
 
     #[inline]
-    fn decode(reply: RawReply) -> Result<T> {
+    fn decode(reply: &mut RawReply) -> Result<T> {
         dispatch::decode_value(reply)
     }
 
-    fn decode_error(reply: RawReply) -> Result<T> {
+    fn decode_error(reply: &mut RawReply) -> Result<T> {
         dispatch::decode_error(reply)
     }
 

@@ -56,6 +56,20 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
             }))
         };
     }
+    if never_waits(method) && method.args.blocking.is_none() {
+        let reply = write_reply(
+            &private,
+            &method.output,
+            &call,
+            &quote_spanned!(mixed=> reply),
+        );
+        return quote_spanned! {mixed=>
+            #private::Handler::Plain(|object, call, reply| {
+                #decode
+                #reply
+            })
+        };
+    }
     let reply = reply(&private, &method.output, &call);
     if method.args.blocking.is_some() {
         let entry = quote_spanned!(mixed=> entry);
@@ -66,14 +80,6 @@ fn handler(interface: &Interface, method: &Method) -> TokenStream {
                 #enter
                 #reply
             }))
-        };
-    }
-    if never_waits(method) {
-        return quote_spanned! {mixed=>
-            #private::Handler::Plain(|object, call| {
-                #decode
-                #reply
-            })
         };
     }
     let enter = near::enter(method, &quote_spanned!(mixed=> entry));
@@ -159,18 +165,44 @@ pub(super) fn passed(private: &TokenStream, method: &Method) -> impl Iterator<It
         })
 }
 
-/// Encodes what `value` evaluates to as the reply to `call`.
+/// The reply to `call` with what `value` evaluates to.
 pub(super) fn reply(private: &TokenStream, output: &Output, value: &TokenStream) -> TokenStream {
     let mixed = Span::mixed_site();
+    let returned = quote_spanned!(mixed=> returned);
+    let write = write_reply(
+        private,
+        output,
+        &returned,
+        &quote_spanned!(mixed=> &mut reply),
+    );
+    // What waits for the value has no memory for the reply yet.
+    quote_spanned! {mixed=>
+        let returned = #value;
+        let mut reply = #private::Reply::new();
+        #write?;
+        #private::Ok(reply)
+    }
+}
+
+/// Writes what `value` evaluates to as the reply to `call`.
+fn write_reply(
+    private: &TokenStream,
+    output: &Output,
+    value: &TokenStream,
+    reply: &TokenStream,
+) -> TokenStream {
+    let mixed = Span::mixed_site();
     let (ok, error) = match output {
-        Output::Plain(Payload::Bytes(_)) => return quote_spanned!(mixed=> call.reply_bytes(#value)),
+        Output::Plain(Payload::Bytes(_)) => {
+            return quote_spanned!(mixed=> call.reply_bytes(#value, #reply));
+        }
         Output::Plain(Payload::Value(ty)) => {
-            let reply = signature::wire(private, &ty.to_token_stream(), "reply");
-            return quote_spanned!(mixed=> #reply(&call, #value));
+            let write = signature::wire(private, &ty.to_token_stream(), "reply");
+            return quote_spanned!(mixed=> #write(&call, #value, #reply));
         }
         Output::Fallible(Payload::Bytes(_), error) => {
             let error = signature::wire(private, &error.to_token_stream(), "reply_error");
-            return quote_spanned!(mixed=> call.reply_bytes_result(#value, #error));
+            return quote_spanned!(mixed=> call.reply_bytes_result(#value, #error, #reply));
         }
         Output::Fallible(..) | Output::Alias(_) | Output::Stream(_) => (
             signature::ok_type(private, output),
@@ -179,5 +211,5 @@ pub(super) fn reply(private: &TokenStream, output: &Output, value: &TokenStream)
     };
     let ok = signature::wire(private, &ok, "reply");
     let error = signature::wire(private, &error, "reply_error");
-    quote_spanned!(mixed=> call.reply_result(#value, #ok, #error))
+    quote_spanned!(mixed=> call.reply_result(#value, #ok, #error, #reply))
 }

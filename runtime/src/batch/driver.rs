@@ -159,7 +159,15 @@ impl Driver<'_> {
         };
         let mut before = None;
         let mut next = run_key(&self.members, 0);
-        for number in 0..self.members.len() {
+        while self.open.len() < self.members.len() {
+            let number = self.open.len();
+            if let Some(run) = early::run_of(&self.runs[..self.early], number) {
+                let end = self.runs[run].end();
+                self.open.resize_with(end, || Open::Run(run));
+                next = run_key(&self.members, end);
+                before = None;
+                continue;
+            }
             let key = std::mem::replace(&mut next, run_key(&self.members, number + 1));
             let continues = key.is_some() && key == before;
             let joined = match key {
@@ -172,9 +180,7 @@ impl Driver<'_> {
             let open = match (joined, &mut self.members[number]) {
                 (Some(open), _) => open,
                 (None, Some(member)) => begin(&mut **member, options.oneway, deadline),
-                (None, None) => {
-                    early::run_of(&self.runs[..self.early], number).map_or(Open::Ended, Open::Run)
-                }
+                (None, None) => Open::Ended,
             };
             before = key.filter(|_| matches!(open, Open::Run(_)));
             self.open.push(open);
@@ -318,18 +324,26 @@ impl Driver<'_> {
             self.open[sent] = Open::Failed(fault);
         }
         let mut deadlines = Vec::new();
-        for (number, open) in self.open[..sent].iter().enumerate().skip(first) {
-            let deadline = match open {
-                Open::Run(run) => self.runs[*run].extras.deadline,
+        let mut number = first;
+        while number < sent {
+            let (deadline, end) = match &self.open[number] {
+                Open::Run(run) => {
+                    let end = self.end_of_run(number).min(sent);
+                    (self.runs[*run].extras.deadline, end)
+                }
                 _ => {
                     let far = self.members[number].as_mut();
-                    far.and_then(|member| member.far()).and_then(|far| {
+                    let deadline = far.and_then(|member| member.far()).and_then(|far| {
                         far.oneway_is_sent();
                         far.deadline()
-                    })
+                    });
+                    (deadline, number + 1)
                 }
             };
-            deadlines.extend(deadline.map(|deadline| (number - first, deadline)));
+            if let Some(deadline) = deadline {
+                deadlines.extend((number..end).map(|number| (number - first, deadline)));
+            }
+            number = end;
         }
         let answers = wait(&mut waiting, deadlines).await;
         self.take_answers(first, answers).await;

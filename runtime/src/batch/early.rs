@@ -2,7 +2,10 @@
 //! taken such calls before. Nothing else is kept of them, so that most calls of a large batch cost no more than their bytes.
 
 use super::runs::{Run, RunKey};
+use crate::call::Call;
 use crate::call::member::Member;
+use crate::error::Failure;
+use crate::proxy::Proxy;
 
 /// The runs of such calls.
 #[derive(Default)]
@@ -12,9 +15,30 @@ pub(super) struct Early {
     last: Option<RunKey>,
     /// Calls of this kind are not encoded early: one of them could not be.
     unfit: Option<RunKey>,
+    /// Whether the call that was added last is one of these.
+    is_open: bool,
 }
 
 impl Early {
+    /// Takes a call that is added behind one of these, and is alike.
+    #[inline]
+    pub(super) fn takes_another<P, A, T, X>(&mut self, call: &mut Call<'_, P, A, T, X>) -> bool
+    where
+        P: Proxy,
+        X: Failure<T>,
+    {
+        if !self.is_open || call.run_key() != self.last {
+            return false;
+        }
+        let run = self.runs.last_mut();
+        let is_taken = run.is_some_and(|run| call.give_arguments(run));
+        if !is_taken {
+            self.is_open = false;
+            self.unfit = self.last;
+        }
+        is_taken
+    }
+
     /// Takes a call that is added behind these, if it is one of those. With the first the one before it is taken, too.
     pub(super) fn takes(
         &mut self,
@@ -24,14 +48,11 @@ impl Early {
         let key = call.run_key();
         let last = std::mem::replace(&mut self.last, key);
         let continues = key.is_some() && key == last && key != self.unfit;
-        if !continues {
-            return false;
-        }
-        let is_taken = self.run(before).is_some_and(|run| call.encode_into(run));
-        if !is_taken {
+        self.is_open = continues && self.run(before).is_some_and(|run| call.encode_into(run));
+        if continues && !self.is_open {
             self.unfit = key;
         }
-        is_taken
+        self.is_open
     }
 
     /// The run behind the calls so far, or a new one that begins with the last of them.

@@ -79,8 +79,10 @@ use crate::{FaultKind, Outcome};
 #[must_use = "a batch does nothing until it is sent"]
 #[derive(Default)]
 pub struct Batch<'a> {
-    /// None for those that were encoded early.
+    /// None for those that were encoded early, of which the last are not in this list.
     members: Vec<Option<Box<dyn Member + 'a>>>,
+    /// How many calls there are.
+    count: usize,
     early: Early,
     results: Tables,
     options: Options,
@@ -127,7 +129,28 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds a call. Nothing of it happens before the batch is sent, except that its arguments may be encoded.
-    pub fn add<P, A, T, X>(&mut self, call: Call<'a, P, A, T, X>) -> Slot<T, X>
+    #[inline]
+    pub fn add<P, A, T, X>(&mut self, mut call: Call<'a, P, A, T, X>) -> Slot<T, X>
+    where
+        P: Proxy,
+        A: Send + 'a,
+        T: Send + 'static,
+        X: Failure<T> + Send + 'static,
+    {
+        if self.early.takes_another(&mut call)
+            // Calls to one method return one type.
+            && let Some(wanted) = self.results.want_another()
+        {
+            self.count += 1;
+            // Nothing is left in it that would have to be dropped, which the compiler does not see.
+            std::mem::forget(call);
+            return Slot(wanted);
+        }
+        self.add_apart(call)
+    }
+
+    /// Adds a call that is not alike the one before, or that does not go with it.
+    fn add_apart<P, A, T, X>(&mut self, call: Call<'a, P, A, T, X>) -> Slot<T, X>
     where
         P: Proxy,
         A: Send + 'a,
@@ -136,10 +159,12 @@ impl<'a> Batch<'a> {
     {
         let place = self.results.next_place();
         let placed = Placed { call, place };
+        self.members.resize_with(self.count, || None);
         let is_early = self.early.takes(&placed, &mut self.members);
         let wanted = self.results.want(&placed.place);
         let member = (!is_early).then(|| Box::new(placed) as Box<dyn Member + 'a>);
         self.members.push(member);
+        self.count += 1;
         Slot(wanted)
     }
 
@@ -158,12 +183,12 @@ impl<'a> Batch<'a> {
 
     /// How many calls have been added since the batch was last sent.
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.count
     }
 
     /// Whether no call has been added since the batch was last sent.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.count == 0
     }
 
     /// Sends the calls, and waits until all have ended. The batch is empty afterwards and may be used again.
@@ -222,6 +247,8 @@ impl<'a> Batch<'a> {
     }
 
     fn take(&mut self) -> Added<'a> {
+        self.members.resize_with(self.count, || None);
+        self.count = 0;
         Added {
             members: std::mem::take(&mut self.members),
             early: std::mem::take(&mut self.early),
@@ -239,10 +266,10 @@ struct Added<'a> {
 
 impl fmt::Debug for Batch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.members.iter().enumerate().map(|(number, member)| {
-            let name = match member {
-                Some(member) => Some(member.name()),
-                None => self.early.run_of(number).and_then(Run::name),
+        let names = (0..self.count).map(|number| {
+            let name = match self.members.get(number) {
+                Some(Some(member)) => Some(member.name()),
+                _ => self.early.run_of(number).and_then(Run::name),
             };
             name.map(|name| name.to_string()).unwrap_or_default()
         });

@@ -9,7 +9,11 @@ const LOOKED_THROUGH: usize = 4;
 
 /// The tables of the calls that are added to a batch.
 #[derive(Default)]
-pub(crate) struct Tables(Vec<Table>);
+pub(crate) struct Tables {
+    tables: Vec<Table>,
+    /// The one with the place that was taken last.
+    last: usize,
+}
 
 struct Table {
     results: Arc<dyn Any + Send + Sync>,
@@ -49,20 +53,20 @@ impl Tables {
         X: Send + 'static,
     {
         let is_known = |table: &Table| table.results.is::<Results<T, X>>();
-        let mut tables = self.0.iter().enumerate().rev().take(LOOKED_THROUGH);
+        let mut tables = self.tables.iter().enumerate().rev().take(LOOKED_THROUGH);
         let table = match tables.find(|(_, table)| is_known(table)) {
             Some((number, _)) => number,
             None => {
-                self.0.push(Table {
+                self.tables.push(Table {
                     results: Arc::new(Results::<T, X>(Mutex::new(Vec::new()))),
                     taken: 0,
                 });
-                self.0.len() - 1
+                self.tables.len() - 1
             }
         };
         Place {
             table,
-            index: self.0[table].taken,
+            index: self.tables[table].taken,
             result: PhantomData,
         }
     }
@@ -73,14 +77,28 @@ impl Tables {
         T: Send + 'static,
         X: Send + 'static,
     {
-        let results = self.0.get_mut(place.table).and_then(|table| {
-            table.taken = place.index + 1;
-            Arc::clone(&table.results).downcast().ok()
-        });
-        Wanted {
-            results,
+        self.last = place.table;
+        self.want_another().unwrap_or(Wanted {
+            results: None,
             index: place.index,
-        }
+        })
+    }
+
+    /// Takes the place behind the one that was taken last, if it is for a result of the same type.
+    #[inline]
+    pub(crate) fn want_another<T, X>(&mut self) -> Option<Wanted<T, X>>
+    where
+        T: Send + 'static,
+        X: Send + 'static,
+    {
+        let table = self.tables.get_mut(self.last)?;
+        let results = Arc::clone(&table.results).downcast().ok()?;
+        let index = table.taken;
+        table.taken += 1;
+        Some(Wanted {
+            results: Some(results),
+            index,
+        })
     }
 }
 
@@ -91,21 +109,20 @@ impl<T, X> Results<T, X> {
 
     /// Puts results into their places, from this one on. Returns those that nobody wants, to be dropped without the lock as
     /// whatever else the application made.
-    fn put(
-        &self,
-        first: usize,
-        results: impl IntoIterator<Item = Result<T, X>>,
-    ) -> Vec<Result<T, X>> {
-        let mut unwanted = Vec::new();
+    fn put(&self, first: usize, results: Vec<Entry<T, X>>) -> Vec<Entry<T, X>> {
         let mut entries = self.lock();
         if entries.len() < first {
             entries.resize_with(first, || Entry::Missing);
         }
+        if entries.is_empty() {
+            return std::mem::replace(&mut entries, results);
+        }
+        let mut unwanted = Vec::new();
         for (index, result) in (first..).zip(results) {
             match entries.get_mut(index) {
-                Some(entry @ Entry::Missing) => *entry = Entry::Ready(result),
+                Some(entry @ Entry::Missing) => *entry = result,
                 Some(_) => unwanted.push(result),
-                None => entries.push(Entry::Ready(result)),
+                None => entries.push(result),
             }
         }
         unwanted
@@ -138,9 +155,10 @@ impl<T: Send + 'static, X: Send + 'static> Place<T, X> {
         self.put_all(tables, [result]);
     }
 
-    /// Puts results into this place and those behind it.
+    /// Puts results into this place and those behind it. They are made without the lock.
     pub(crate) fn put_all(&self, tables: &Tables, results: impl IntoIterator<Item = Result<T, X>>) {
-        let table = tables.0.get(self.table);
+        let results = results.into_iter().map(Entry::Ready).collect();
+        let table = tables.tables.get(self.table);
         let table = table.and_then(|table| table.results.downcast_ref::<Results<T, X>>());
         let unwanted = table.map(|table| table.put(self.index, results));
         drop(unwanted);
@@ -194,7 +212,7 @@ mod tests {
             let shared = place::<Arc<()>, u32>(&mut tables);
             places.push((round, text, shared));
         }
-        assert_eq!(tables.0.len(), 2);
+        assert_eq!(tables.tables.len(), 2);
         // In whatever order they come, and are taken.
         for (round, (text, _), (shared, _)) in places.iter().rev() {
             text.put(&tables, Ok(round.to_string()));

@@ -1,5 +1,6 @@
 //! Calls of a batch that differ in their arguments alone: encoded one behind the other, and sent as one run.
 
+use std::any::TypeId;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,9 +21,9 @@ use crate::session::ReadyRun;
 pub(crate) struct RunKey {
     /// Where the reference is in memory that is called.
     pub(crate) reference: usize,
-    /// Where the interface's description is.
-    pub(crate) interface: usize,
-    /// The method's place in it.
+    /// The type of the proxy. Where the interface's description is would not do: there may be several of it.
+    pub(crate) proxy: TypeId,
+    /// The method's place in its interface.
     pub(crate) method: usize,
 }
 

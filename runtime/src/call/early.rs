@@ -3,7 +3,7 @@
 
 use super::member::{Detached, Ended, Member, put, put_run};
 use super::starting::DetachedCall;
-use super::{DecodeFn, deadline_of};
+use super::{DecodeFn, deadline_of, decoded};
 use crate::batch::results::{Place, Tables};
 use crate::context::{CallName, earlier};
 use crate::descriptor::Method;
@@ -53,8 +53,11 @@ where
     }
 
     fn settle(&self, call: usize, reply: Result<RawReply>, tables: &Tables) -> Ended {
-        let result = reply.map_err(X::from).and_then(self.decode);
-        put(&self.first.behind(call), tables, result)
+        put(
+            &self.first.behind(call),
+            tables,
+            decoded(reply, self.decode),
+        )
     }
 
     fn settle_run(&self, call: usize, results: &Results, tables: &Tables) -> Vec<(usize, Ended)> {

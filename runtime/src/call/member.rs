@@ -1,5 +1,6 @@
 //! A call as one of a batch: it is begun, and its answer decoded, for whoever sends all of them.
 
+use std::any::TypeId;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 
 use super::early::Alike;
 use super::starting::DetachedCall;
-use super::{Call, DecodeFn, State, polled_again};
+use super::{Call, DecodeFn, State, decoded, polled_again};
 use crate::Outcome;
 use crate::batch::results::{Place, Tables};
 use crate::batch::runs::{Run, RunKey};
@@ -114,16 +115,7 @@ where
     }
 
     fn run_key(&self) -> Option<RunKey> {
-        let call = &self.call;
-        let target = call.proxy.target();
-        match (&call.state, &call.options, &target.options, &target.kind) {
-            (State::Idle, None, None, TargetKind::Remote(Remote::Far(reference))) => Some(RunKey {
-                reference: Arc::as_ptr(reference).addr(),
-                interface: std::ptr::from_ref(P::DESCRIPTOR).addr(),
-                method: call.index,
-            }),
-            _ => None,
-        }
+        self.call.run_key()
     }
 
     fn start_run(&self, number: usize) -> Option<Run> {
@@ -144,14 +136,13 @@ where
     }
 
     fn encode_into(&self, run: &mut Run) -> bool {
-        let beside = append(&self.call, run);
-        beside.is_ok_and(|(attachments, transferred)| {
-            attachments.is_empty() && transferred.is_empty() && run.take()
-        })
+        let arguments = self.call.arguments.as_ref();
+        arguments.is_some_and(|arguments| self.call.encode_into(arguments, run))
     }
 
     fn join_run(&mut self, run: &mut Run) -> Result<bool> {
-        let (attachments, transferred) = append(&self.call, run)?;
+        let arguments = self.call.arguments.as_ref().ok_or_else(polled_again)?;
+        let (attachments, transferred) = append(&self.call, arguments, run)?;
         if attachments.is_empty() && transferred.is_empty() && run.take() {
             return Ok(true);
         }
@@ -192,8 +183,7 @@ where
 
     fn settle(&mut self, reply: Result<RawReply>, tables: &Tables) -> Ended {
         self.sent();
-        let result = reply.map_err(X::from).and_then(self.call.decode);
-        put(&self.place, tables, result)
+        put(&self.place, tables, decoded(reply, self.call.decode))
     }
 
     fn settle_run(&self, results: &Results, tables: &Tables) -> Vec<(usize, Ended)> {
@@ -243,6 +233,43 @@ where
     }
 }
 
+impl<P: Proxy, A, T, X: Failure<T>> Call<'_, P, A, T, X> {
+    /// See [`Member::run_key`].
+    #[inline]
+    pub(crate) fn run_key(&self) -> Option<RunKey> {
+        let target = self.proxy.target();
+        match (&self.state, &self.options, &target.options, &target.kind) {
+            (State::Idle, None, None, TargetKind::Remote(Remote::Far(reference))) => Some(RunKey {
+                reference: Arc::as_ptr(reference).addr(),
+                proxy: TypeId::of::<P>(),
+                method: self.index,
+            }),
+            _ => None,
+        }
+    }
+
+    /// See [`Member::encode_into`]. A call that gave its arguments is over.
+    #[inline]
+    pub(crate) fn give_arguments(&mut self, run: &mut Run) -> bool {
+        let Some(arguments) = self.arguments.take() else {
+            return false;
+        };
+        let is_taken = self.encode_into(&arguments, run);
+        if !is_taken {
+            self.arguments = Some(arguments);
+        }
+        is_taken
+    }
+
+    #[inline]
+    fn encode_into(&self, arguments: &A, run: &mut Run) -> bool {
+        let beside = append(self, arguments, run);
+        beside.is_ok_and(|(attachments, transferred)| {
+            attachments.is_empty() && transferred.is_empty() && run.take()
+        })
+    }
+}
+
 /// A run that could begin with the call, and where it goes.
 fn plain_run<P: Proxy, A, T, X: Failure<T>>(
     call: &Call<'_, P, A, T, X>,
@@ -275,11 +302,12 @@ fn plain_run<P: Proxy, A, T, X: Failure<T>>(
 }
 
 /// Encodes the arguments behind those of a run. Returns what is beside them.
+#[inline]
 fn append<P: Proxy, A, T, X: Failure<T>>(
     call: &Call<'_, P, A, T, X>,
+    arguments: &A,
     run: &mut Run,
 ) -> Result<(Seldom<Bytes>, Seldom<Transferred>)> {
-    let arguments = call.arguments.as_ref().ok_or_else(polled_again)?;
     let count = call.method().argument_count();
     let encode = call.encode;
     Encoded::append(run.codec, count, run.body(), |out| encode(arguments, out))
@@ -354,8 +382,7 @@ where
 
     fn settle(&mut self, reply: Result<RawReply>, tables: &Tables) -> Ended {
         self.sent();
-        let result = reply.map_err(X::from).and_then(self.decode);
-        put(&self.place, tables, result)
+        put(&self.place, tables, decoded(reply, self.decode))
     }
 
     fn settle_run(&self, results: &Results, tables: &Tables) -> Vec<(usize, Ended)> {
@@ -413,18 +440,19 @@ where
     T: Send + 'static,
     X: Failure<T> + Send + 'static,
 {
-    let mut decoded = Vec::with_capacity(results.lengths.len());
     let mut failed = Vec::new();
+    let mut reply = results.reply();
     let mut start = 0;
-    for length in &results.lengths {
+    let decoded = results.lengths.iter().enumerate().map(|(behind, length)| {
         let end = start + *length as usize;
-        let result = decode(results.reply(start..end));
-        if result.is_err() {
-            failed.push((decoded.len(), ended(&result)));
-        }
-        decoded.push(result);
+        reply.turn_to(start..end);
         start = end;
-    }
+        let result = decode(&mut reply);
+        if result.is_err() {
+            failed.push((behind, ended(&result)));
+        }
+        result
+    });
     place.put_all(tables, decoded);
     failed
 }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 
-use super::{Call, State, polled_again};
+use super::{Call, State, decoded, polled_again};
 use crate::call::member::Comparing;
 use crate::codec::Codec;
 use crate::descriptor::Method;
@@ -123,6 +123,6 @@ impl<P: Proxy, A, T, X: Failure<T>> Call<'_, P, A, T, X> {
     {
         let decode = self.decode;
         let call = self.detach();
-        start(async move { call.answer().await.map_err(X::from).and_then(decode) })
+        start(async move { decoded(call.answer().await, decode) })
     }
 }

@@ -148,8 +148,20 @@ pub(crate) fn decode_postcard<'de, T: Deserialize<'de>>(
 /// Appends the encoded value to `out`.
 ///
 /// On an error `out` holds a part of the value; the caller truncates it.
-#[inline]
+#[inline(always)]
 pub(crate) fn encode<T>(codec: Codec, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError>
+where
+    T: Serialize + ?Sized,
+{
+    match codec {
+        Codec::Postcard => postcard::encode(value, out),
+        _ => encode_by(codec, value, out),
+    }
+}
+
+/// The same in a function of its own: what is seldom used stays out of the code that makes calls.
+#[inline(never)]
+fn encode_by<T>(codec: Codec, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError>
 where
     T: Serialize + ?Sized,
 {
@@ -171,6 +183,18 @@ pub(crate) fn decode<'de, T>(
     bytes: &'de [u8],
     budget: &Budget,
 ) -> Result<T, CodecError>
+where
+    T: Deserialize<'de>,
+{
+    match codec {
+        Codec::Postcard => postcard::decode(bytes, &Meter::new(budget, bytes.len())),
+        _ => decode_by(codec, bytes, budget),
+    }
+}
+
+/// The same in a function of its own; see [`encode_by`].
+#[inline(never)]
+fn decode_by<'de, T>(codec: Codec, bytes: &'de [u8], budget: &Budget) -> Result<T, CodecError>
 where
     T: Deserialize<'de>,
 {

@@ -173,7 +173,7 @@ fn take(signal: &MethodInfo, call: &Incoming) -> Result<Value> {
         arguments.finish()?;
         return Ok(told);
     }
-    shape::postcard_to_json(&call.body, &signal.returns.shape, &call.budget).map_err(|error| {
+    shape::postcard_to_json(call.encoded(), &signal.returns.shape, &call.budget).map_err(|error| {
         Fault::not_started(
             FaultKind::BadArguments,
             format!("what `{}` tells cannot be decoded: {error}", signal.name),
@@ -184,12 +184,12 @@ fn take(signal: &MethodInfo, call: &Incoming) -> Result<Value> {
 /// Answers with what a receiver responds.
 fn reply(signal: &MethodInfo, call: &Incoming, response: &Value) -> Result<Reply> {
     let Some(answers) = signal.arguments.first() else {
-        return call.encode(false, &());
+        return call.answer(false, &());
     };
     let wrong = |error: &dyn fmt::Display| bad_argument(signal, answers, error);
     shape::check_json(response, &answers.shape).map_err(|error| wrong(&error))?;
     if call.codec == Codec::Json {
-        return call.encode(false, response);
+        return call.answer(false, response);
     }
     let mut body = Vec::new();
     shape::json_to_postcard(response, &answers.shape, &mut body).map_err(|error| wrong(&error))?;

@@ -170,7 +170,7 @@ pub(super) fn decode_any(mut reply: RawReply) -> Result<DynReply, CallError<Valu
     let value = match reply.attachments.pop() {
         Some(bytes) => bytes.iter().copied().map(Value::from).collect(),
         // The answer of a oneway.
-        None if reply.body.is_empty() => Value::Null,
+        None if reply.encoded().is_empty() => Value::Null,
         None => read(&reply, &Shape::Any)?,
     };
     match reply.is_error {
@@ -186,9 +186,9 @@ pub(super) fn decode_any(mut reply: RawReply) -> Result<DynReply, CallError<Valu
 /// Reads a value of this shape.
 pub(super) fn read(reply: &RawReply, shape: &Shape) -> Result<Value> {
     match reply.codec {
-        Codec::Json => codec::decode(Codec::Json, &reply.body, &reply.budget)
+        Codec::Json => codec::decode(Codec::Json, reply.encoded(), &reply.budget)
             .map_err(|error| bad_reply(&error)),
-        _ => shape::postcard_to_json(&reply.body, shape, &reply.budget)
+        _ => shape::postcard_to_json(reply.encoded(), shape, &reply.budget)
             .map_err(|error| bad_reply(&error)),
     }
 }

@@ -17,7 +17,7 @@ use super::under_way;
 use super::{IncomingCallId, Session, State};
 use crate::codec::Codec;
 use crate::context::{Annotations, CallName, Scope};
-use crate::dispatch::{Reply, buffer};
+use crate::dispatch::Reply;
 use crate::error::{Fault, Result};
 use crate::serve::{Answer, Handler};
 use crate::{FaultKind, Outcome};
@@ -97,7 +97,7 @@ impl Answer for SessionAnswer {
 /// What is left to do once the answer is on its way.
 fn answered(call: CallName, result: Result<Reply>, sent: std::result::Result<(), SendError>) {
     if let Ok(reply) = result {
-        buffer::give(reply.body);
+        reply.recycle();
     }
     if let Err(error) = sent {
         tracing::warn!(%call, %error, "a fault could not be sent");

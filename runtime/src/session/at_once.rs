@@ -11,7 +11,7 @@ use super::inbox::Arrived;
 use crate::codec::Codec;
 use crate::context::{CallName, Scope};
 use crate::descriptor::Method;
-use crate::dispatch::Incoming;
+use crate::dispatch::{Incoming, Reply};
 use crate::error::Result;
 use crate::held::Held;
 use crate::object::{Export, ExportKind, Exported};
@@ -84,17 +84,20 @@ impl Session {
             scope: Arc::clone(&scope),
             codec,
             budget: self.node.budget,
+            range: 0..call.body.len(),
             body: call.body,
             attachments: Held::new(call.attachments),
             transferred: Held::new(transferred),
         };
+        let mut reply = Reply::new();
         let served = {
             let _entered = scope.enter();
-            panics::contain(|| exported.serve_at_once(index, &incoming))
+            panics::contain(|| exported.serve_at_once(index, &incoming, &mut reply))
         };
         let result = match served {
-            Ok(Some(result)) => result,
+            Ok(Some(result)) => result.map(|()| reply),
             Ok(None) => {
+                reply.recycle();
                 let handler = Handler {
                     future: exported.serve(index, incoming),
                     scope,

@@ -1,6 +1,5 @@
 //! Groups of calls that were sent: answered to one waker.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -103,9 +102,9 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// The result that is there in the body.
-    pub(crate) fn reply(&self, range: Range<usize>) -> RawReply {
-        RawReply::result(self.codec, self.budget, self.body.slice(range))
+    /// All of them, to be turned to one after the other.
+    pub(crate) fn reply(&self) -> RawReply {
+        RawReply::value(self.codec, self.budget, self.body.clone())
     }
 }
 

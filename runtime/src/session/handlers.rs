@@ -83,6 +83,7 @@ impl Session {
                     scope: Arc::clone(&scope),
                     codec,
                     budget: self.node.budget,
+                    range: 0..call.body.len(),
                     body: call.body,
                     attachments: Held::new(call.attachments),
                     transferred: Held::new(transferred),
@@ -101,7 +102,7 @@ impl Session {
                     (ExportKind::Lent(_), _) => refuse(no_such_method("", call.method_index)),
                     (ExportKind::Object(exported), None) if call.method_hash == DESCRIBE => {
                         let info = InterfaceInfo::of(exported.interface);
-                        Box::pin(async move { incoming.encode(false, &info) })
+                        Box::pin(async move { incoming.answer(false, &info) })
                     }
                     (ExportKind::Object(_), None) if call.method_hash == WALK => {
                         walking::serve(Arc::clone(self), Arc::clone(export), incoming)
@@ -164,6 +165,7 @@ impl Session {
             scope: Arc::clone(&scope),
             codec: Codec::Json,
             budget: self.node.budget,
+            range: 0..arguments.len(),
             body: Bytes::from(arguments).into(),
             attachments: Held::default(),
             transferred: Held::default(),

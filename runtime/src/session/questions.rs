@@ -365,13 +365,11 @@ impl Session {
         if reply.status == ReplyStatus::Fault {
             return Err(fault_in(&reply.body));
         }
-        Ok(RawReply {
-            is_error: reply.status == ReplyStatus::Error,
-            codec: self.reply_codec(reply.codec)?,
-            budget: self.node.budget,
-            body: reply.body,
-            attachments: reply.attachments,
-            transferred,
-        })
+        let codec = self.reply_codec(reply.codec)?;
+        let mut raw = RawReply::value(codec, self.node.budget, reply.body);
+        raw.is_error = reply.status == ReplyStatus::Error;
+        raw.attachments = reply.attachments;
+        raw.transferred = transferred;
+        Ok(raw)
     }
 }

@@ -27,19 +27,13 @@ use crate::panics;
 use crate::serve::Handler;
 use crate::spans::ServedSpan;
 
-/// A result that is longer, in bytes, is sent by itself.
-const LONGEST: usize = 4 << 10;
 /// The clock is looked at once for so many calls, as long as they do not take long.
 const LOOKS_EVERY: usize = 16;
 
 /// Whether a call has returned nothing but a short value.
 fn is_plain(scope: &Scope, result: &Result<Reply>) -> bool {
     result.as_ref().is_ok_and(|reply| {
-        !reply.is_error
-            && reply.attachments.is_empty()
-            && reply.transferred.is_empty()
-            && reply.body.len() <= LONGEST
-            && scope.notes.get().is_none()
+        reply.is_plain() && reply.body.len() <= Results::LONGEST && scope.notes.get().is_none()
     })
 }
 
@@ -65,20 +59,22 @@ impl Looks {
         Looks { every: 1, left: 1 }
     }
 
-    /// Counts a call. Returns whether it is time.
+    /// Counts a call, and looks at the clock when it is time. Returns whether those that have ended should not wait for
+    /// those to come.
     #[inline]
-    fn count(&mut self) -> bool {
+    fn took_long(&mut self, watch: &mut Option<&mut Watch>, call: CallName) -> bool {
         self.left -= 1;
-        self.left == 0
+        self.left == 0 && self.look(watch.as_deref_mut(), call)
     }
 
-    /// Notes what the clock showed.
-    fn looked(&mut self, took_long: bool) {
+    fn look(&mut self, watch: Option<&mut Watch>, call: CallName) -> bool {
+        let took_long = watch.is_some_and(|watch| watch.took_long_together(call));
         self.every = match took_long {
             true => 1,
             false => (2 * self.every).min(LOOKS_EVERY),
         };
         self.left = self.every;
+        took_long
     }
 }
 
@@ -127,9 +123,6 @@ impl Session {
                 run.is_one_by_one = true;
                 break;
             }
-            let Some(body) = run.next_arguments() else {
-                break;
-            };
             let scope = Scope::served_next(finished.scope.take(), self, name, |scope| {
                 scope.target = Some(run.call.target);
                 scope.span = ServedSpan::begin(name.0, name.1, self.peer_address(), None);
@@ -139,40 +132,42 @@ impl Session {
                 scope: Arc::clone(&scope),
                 codec,
                 budget: self.node.budget,
-                body,
+                body: run.common_body(),
+                range: 0..0,
                 attachments: Held::default(),
                 transferred: Held::default(),
             };
+            if !run.next_into(&mut incoming) {
+                break;
+            }
+            let mut took_long = false;
             let returned = {
                 let _entered = scope.enter();
                 loop {
-                    match panics::contain(|| exported.serve_at_once(index, &incoming)) {
-                        // Nobody has seen the scope of this call, so it is as good as new for the next one.
-                        Ok(Some(result))
-                            if is_untouched(&scope)
-                                && is_plain(&scope, &result)
-                                && finished.is_empty()
-                                && cancelling.is_none()
-                                && !results.is_full()
-                                && looks.left > 1 =>
-                        {
-                            let kind = run.kind();
-                            let Some(body) = run.next_arguments() else {
-                                break Ok(Some(result));
-                            };
-                            incoming.body = body;
-                            looks.count();
-                            // As was just seen, it has returned well.
-                            if let Ok(reply) = result {
-                                results.take(kind, reply);
-                            }
-                        }
-                        returned => break returned,
+                    let reply = results.next();
+                    let returned =
+                        panics::contain(|| exported.serve_at_once(index, &incoming, reply));
+                    // Nobody has seen the scope of this call, so it is as good as new for the next one.
+                    let is_the_next_alike = matches!(returned, Ok(Some(Ok(()))))
+                        && is_untouched(&scope)
+                        && results.is_next_plain()
+                        && finished.is_empty()
+                        && cancelling.is_none()
+                        && !results.is_full();
+                    if !is_the_next_alike {
+                        break returned;
                     }
+                    took_long = looks.took_long(&mut watch, name);
+                    let kind = run.kind();
+                    if took_long || !run.next_into(&mut incoming) {
+                        break returned;
+                    }
+                    results.take_next(kind);
                 }
             };
             let returned = match returned {
-                Ok(Some(result)) => Some(result),
+                Ok(Some(Ok(()))) => Some(Ok(results.split_next())),
+                Ok(Some(Err(fault))) => Some(Err(fault)),
                 Ok(None) => None,
                 Err(panic) => Some(Err(panics::report(&name, &*panic, false))),
             };
@@ -182,6 +177,7 @@ impl Session {
                     (result, scope)
                 }
                 None => {
+                    incoming.stand_alone();
                     let mut handler = Handler {
                         future: exported.serve(index, incoming),
                         scope,
@@ -216,12 +212,7 @@ impl Session {
                 ended = RunServed::Failed(name);
                 break;
             }
-            let mut took_long = false;
-            if looks.count() {
-                let watch = watch.as_deref_mut();
-                took_long = watch.is_some_and(|watch| watch.took_long_together(name));
-                looks.looked(took_long);
-            }
+            took_long = took_long || looks.took_long(&mut watch, name);
             if took_long || results.is_full() || finished.is_full() {
                 self.append_results(run, codec, &mut results, served);
                 self.append_answers(finished, served);

@@ -142,7 +142,7 @@ impl FarConnection {
                 None,
                 None,
             );
-            dispatch::decode_value(call.finish().await.0?)
+            dispatch::decode_value(&mut call.finish().await.0?)
         })
     }
 }

@@ -24,7 +24,7 @@ use crate::session::Session;
 /// Writes what a signal tells into a frame.
 pub(super) type PutFn<T> = fn(&mut ArgumentsOut<'_>, &str, &T) -> Result<()>;
 /// Reads what a receiver responds.
-pub(super) type DecodeFn<R> = fn(RawReply) -> Result<R>;
+pub(super) type DecodeFn<R> = fn(&mut RawReply) -> Result<R>;
 
 /// A receiver in another process.
 pub(super) struct FarReceiver {
@@ -59,8 +59,8 @@ impl FarReceiver {
         let encoded = Encoded::new(RECEIVE, self.codec, 1, |out| put(out, "value", &event));
         let sender = SentBy::of(event.sender());
         drop(event);
-        let reply = self.call(encoded, sender).await?;
-        Ok(decode(reply)?)
+        let mut reply = self.call(encoded, sender).await?;
+        Ok(decode(&mut reply)?)
     }
 
     /// Calls it. In a box, so that it is compiled here and not in each application.
@@ -88,8 +88,9 @@ impl FarReceiver {
                 options.as_mut(),
             );
             match call.finish().await.0 {
-                Ok(reply) if reply.is_error => {
-                    Err(CallError::App(dispatch::decode_error::<AnyError>(reply)?))
+                Ok(mut reply) if reply.is_error => {
+                    let error = dispatch::decode_error::<AnyError>(&mut reply)?;
+                    Err(CallError::App(error))
                 }
                 Ok(reply) => Ok(reply),
                 Err(fault) => {

@@ -25,7 +25,7 @@ use crate::{__private, Outcome};
 /// Reads what a signal tells out of a frame.
 pub(super) type TakeFn<T> = fn(&mut Arguments<'_>, &str) -> Result<T>;
 /// Answers with what a receiver responds.
-pub(super) type ReplyFn<R> = fn(&Incoming, R) -> Result<Reply>;
+pub(super) type ReplyFn<R> = fn(&Incoming, R, &mut Reply) -> Result<()>;
 
 /// The same, of types that are known only when it runs.
 pub(super) type TakeBy<T> = Box<dyn Fn(&Incoming) -> Result<T> + Send + Sync>;
@@ -96,6 +96,9 @@ where
             arguments.finish()?;
             Ok(value)
         };
+        let reply = move |call: &Incoming, response| {
+            Reply::written(|written| reply(call, response, written))
+        };
         self.export_by(Box::new(take), Arc::new(reply))
     }
 
@@ -128,7 +131,7 @@ where
         match response {
             Some(Ok(response)) => reply(call, response),
             Some(Err(ReceiverError::Failed(error))) => {
-                call.encode(true, &AnyError::from_box(error))
+                call.answer(true, &AnyError::from_box(error))
             }
             Some(Err(error)) => Err(Fault::new(
                 FaultKind::Panicked,

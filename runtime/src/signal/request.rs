@@ -77,7 +77,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Tellable for T {
                 let sender = sender.map(Listened::sender);
                 let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
                 let taking = signal.take(sender, when_slow, capacity);
-                call.encode(false, &RemoteStream::new(taking))
+                call.answer(false, &RemoteStream::new(taking))
             }
             request => SignalRequest(request).serve(
                 call,
@@ -92,7 +92,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Tellable for T {
 /// How what a signal tells is read.
 pub struct Teller<T> {
     pub(super) take: TakeFn<T>,
-    pub(super) subscribed: fn(RawReply) -> Result<Subscription<T>>,
+    pub(super) subscribed: fn(&mut RawReply) -> Result<Subscription<T>>,
 }
 
 /// What is asked of a signal, as the only argument of a call.
@@ -182,7 +182,7 @@ impl SignalRequest {
             // Done by who knows how the type travels.
             Request::Subscribe { .. } => false,
         };
-        call.encode(false, &answer)
+        call.answer(false, &answer)
     }
 }
 

@@ -58,7 +58,7 @@ impl<'a, P: Proxy, A, T: 'a> StreamCall<'a, P, A, T> {
         arguments: A,
         near: NearStreamFn<'a, P::Near, A, T>,
         encode: EncodeFn<A>,
-        decode: fn(RawReply) -> Result<RemoteStream<T>>,
+        decode: fn(&mut RawReply) -> Result<RemoteStream<T>>,
     ) -> Self {
         let call = Call::new(proxy, index, arguments, never_near, encode, decode);
         StreamCall {

@@ -17,7 +17,7 @@ pub trait StreamWire: Sized {
     /// Answers with a stream.
     fn reply(call: &Incoming, stream: RemoteStream<Self>) -> Result<Reply>;
     /// Decodes a stream that was answered.
-    fn decode(reply: RawReply) -> Result<RemoteStream<Self>>;
+    fn decode(reply: &mut RawReply) -> Result<RemoteStream<Self>>;
     /// Traces the shape of the stream.
     fn shape() -> Shape;
 }
@@ -25,10 +25,10 @@ pub trait StreamWire: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: StreamItem> StreamWire for T {
     fn reply(call: &Incoming, stream: RemoteStream<T>) -> Result<Reply> {
-        call.encode(false, &stream)
+        call.answer(false, &stream)
     }
 
-    fn decode(reply: RawReply) -> Result<RemoteStream<T>> {
+    fn decode(reply: &mut RawReply) -> Result<RemoteStream<T>> {
         dispatch::decode_value(reply)
     }
 

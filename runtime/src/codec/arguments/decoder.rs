@@ -76,7 +76,7 @@ impl<'de> ArgumentsDecoder<'de> {
     }
 
     /// Decodes the next argument.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next<T: Deserialize<'de>>(&mut self) -> Result<T, CodecError> {
         self.advance()?;
         self.value()
@@ -106,36 +106,39 @@ impl<'de> ArgumentsDecoder<'de> {
     /// Refuses whatever no argument took.
     #[inline]
     pub(crate) fn finish(self) -> Result<(), CodecError> {
-        match self.body {
+        match &self.body {
             Body::Postcard { rest } => codec::refuse_rest(rest)?,
-            #[cfg(feature = "msgpack")]
-            Body::MessagePack { count, rest } => {
-                if count > self.index {
-                    return Err(CodecError::TooManyArguments {
-                        expected: self.expected,
-                    });
-                }
-                codec::refuse_rest(rest)?;
-            }
-            #[cfg(feature = "json")]
-            Body::Json { rest } => match json::skip_space(rest) {
-                [b']', rest @ ..] => codec::refuse_rest(json::skip_space(rest))?,
-                [b',', ..] => {
-                    return Err(CodecError::TooManyArguments {
-                        expected: self.expected,
-                    });
-                }
-                _ if self.index == 0 => {
-                    return Err(CodecError::TooManyArguments {
-                        expected: self.expected,
-                    });
-                }
-                _ => return Err(json::syntax("expected `,` or `]` after an argument")),
-            },
+            #[cfg(any(feature = "msgpack", feature = "json"))]
+            _ => self.end()?,
         }
         match self.attachments.len() {
             0 => Ok(()),
             unused => Err(CodecError::UnusedAttachments(unused)),
+        }
+    }
+
+    /// Reads what stands behind the last argument, and nothing else may.
+    #[cfg(any(feature = "msgpack", feature = "json"))]
+    fn end(&self) -> Result<(), CodecError> {
+        let too_many = || CodecError::TooManyArguments {
+            expected: self.expected,
+        };
+        match &self.body {
+            Body::Postcard { rest } => codec::refuse_rest(rest),
+            #[cfg(feature = "msgpack")]
+            Body::MessagePack { count, rest } => {
+                if *count > self.index {
+                    return Err(too_many());
+                }
+                codec::refuse_rest(rest)
+            }
+            #[cfg(feature = "json")]
+            Body::Json { rest } => match json::skip_space(rest) {
+                [b']', rest @ ..] => codec::refuse_rest(json::skip_space(rest)),
+                [b',', ..] => Err(too_many()),
+                _ if self.index == 0 => Err(too_many()),
+                _ => Err(json::syntax("expected `,` or `]` after an argument")),
+            },
         }
     }
 
@@ -146,6 +149,18 @@ impl<'de> ArgumentsDecoder<'de> {
         if index >= self.expected {
             return Err(CodecError::MissingArgument { index });
         }
+        match &self.body {
+            Body::Postcard { .. } => {}
+            #[cfg(any(feature = "msgpack", feature = "json"))]
+            _ => self.separate(index)?,
+        }
+        self.index += 1;
+        Ok(index)
+    }
+
+    /// Reads what stands before the argument at this position, which must be there.
+    #[cfg(any(feature = "msgpack", feature = "json"))]
+    fn separate(&mut self, index: usize) -> Result<(), CodecError> {
         match &mut self.body {
             Body::Postcard { .. } => {}
             #[cfg(feature = "msgpack")]
@@ -161,13 +176,27 @@ impl<'de> ArgumentsDecoder<'de> {
                 _ => return Err(json::syntax("expected `,` or `]` after an argument")),
             },
         }
-        self.index += 1;
-        Ok(index)
+        Ok(())
     }
 
     /// Decodes the value at the current position.
-    #[inline]
+    #[inline(always)]
     fn value<T: Deserialize<'de>>(&mut self) -> Result<T, CodecError> {
+        match &mut self.body {
+            Body::Postcard { rest } => {
+                let (value, after) = codec::postcard::next(rest, &self.meter)?;
+                *rest = after;
+                Ok(value)
+            }
+            #[cfg(any(feature = "msgpack", feature = "json"))]
+            _ => self.value_otherwise(),
+        }
+    }
+
+    /// The same of what is no postcard, apart from the code that is made for each call.
+    #[cfg(any(feature = "msgpack", feature = "json"))]
+    #[inline(never)]
+    fn value_otherwise<T: Deserialize<'de>>(&mut self) -> Result<T, CodecError> {
         match &mut self.body {
             Body::Postcard { rest } => {
                 let (value, after) = codec::postcard::next(rest, &self.meter)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use farref_proto::{Body, Gathered, IncomingCall, IncomingCalls, OnewayReceipt, Seldom};
 
+use crate::dispatch::Incoming;
 use crate::error::Result;
 use crate::object::Export;
 use crate::session::IncomingCallId;
@@ -100,16 +101,44 @@ impl ArrivedRun {
         self.call.id
     }
 
-    /// Takes the arguments of the next call.
+    /// The arguments of all calls of a batch, one behind the other.
+    pub(super) fn common_body(&self) -> Body {
+        self.call.body.clone()
+    }
+
+    /// Makes this the next call, if there is one. Its body is the common one, or that of a call before.
     #[inline]
-    pub(super) fn next_arguments(&mut self) -> Option<Body> {
+    pub(super) fn next_into(&mut self, incoming: &mut Incoming) -> bool {
+        match &mut self.calls {
+            Calls::Batched { lengths, start } => {
+                let Some(length) = lengths.get(self.begun) else {
+                    return false;
+                };
+                let begin = *start;
+                *start += *length as usize;
+                incoming.range = begin..*start;
+            }
+            Calls::Gathered { calls, .. } => {
+                let Some(call) = calls.get_mut(self.begun) else {
+                    return false;
+                };
+                incoming.range = 0..call.body.len();
+                incoming.body = std::mem::take(&mut call.body);
+            }
+        }
+        self.begun += 1;
+        true
+    }
+
+    /// Takes the arguments of the next call.
+    fn next_arguments(&mut self) -> Option<Body> {
         let arguments = match &mut self.calls {
             Calls::Batched { lengths, start } => {
                 let length = *lengths.get(self.begun)? as usize;
                 let begin = std::mem::replace(start, *start + length);
                 self.call.body.slice(begin..*start)
             }
-            Calls::Gathered { calls, .. } => calls.get(self.begun)?.body.clone(),
+            Calls::Gathered { calls, .. } => std::mem::take(&mut calls.get_mut(self.begun)?.body),
         };
         self.begun += 1;
         Some(arguments)
