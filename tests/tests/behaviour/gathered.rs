@@ -5,9 +5,10 @@ use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::Duration;
 
 use farref::prelude::*;
-use farref::{FaultKind, Outcome};
+use farref::{FaultKind, Limits, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -29,6 +30,8 @@ trait Mill {
     fn waiting(&self) -> u32;
     #[oneway]
     fn drop_in(&self, n: u32);
+    #[oneway]
+    fn pour(&self, text: String);
 }
 
 #[derive(Clone)]
@@ -98,6 +101,10 @@ impl Mill for Stones {
         self.waiting.load(Ordering::SeqCst)
     }
 
+    fn pour(&self, text: String) {
+        self.ground.lock().unwrap().push(text.len() as u32);
+    }
+
     fn drop_in(&self, n: u32) {
         assert!(n != 7, "not this one");
         self.ground.lock().unwrap().push(n);
@@ -124,6 +131,32 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
         .into_iter()
         .filter_map(|(_, output)| output)
         .collect()
+}
+
+#[tokio::test]
+async fn the_room_that_oneways_take_comes_back() {
+    const ROUNDS: usize = 20;
+    const LENGTH: u32 = 1000;
+    // A hundredth of what is sent.
+    let mut tight = Limits::default();
+    tight.call_bytes = 16 << 10;
+    let daemon = Daemon::builder().limits(tight);
+    let pair = Pair::of(daemon, Client::builder()).await;
+    let mill = pair.serve("mill", MillProxy::new(Stones::new())).await;
+    let text = "x".repeat(LENGTH as usize);
+    let pours = async {
+        for _ in 0..ROUNDS {
+            for poured in all((0..80).map(|_| mill.pour(text.clone()))).await {
+                poured.unwrap();
+            }
+        }
+        mill.ground().await.unwrap()
+    };
+    let ground = tokio::time::timeout(Duration::from_secs(30), pours).await;
+    let ground = ground.expect("there is room again for what comes");
+    assert_eq!(ground, vec![LENGTH; ROUNDS * 80]);
+    drop(mill);
+    pair.at_baseline().await;
 }
 
 #[tokio::test]

@@ -119,11 +119,12 @@ impl ArrivedRun {
                 incoming.range = begin..*start;
             }
             Calls::Gathered { calls, .. } => {
-                let Some(call) = calls.get_mut(self.begun) else {
+                let Some(call) = calls.get(self.begun) else {
                     return false;
                 };
                 incoming.range = 0..call.body.len();
-                incoming.body = std::mem::take(&mut call.body);
+                // A clone: the receipt of a oneway counts what the call has brought.
+                incoming.body = call.body.clone();
             }
         }
         self.begun += 1;
@@ -138,7 +139,7 @@ impl ArrivedRun {
                 let begin = std::mem::replace(start, *start + length);
                 self.call.body.slice(begin..*start)
             }
-            Calls::Gathered { calls, .. } => std::mem::take(&mut calls.get_mut(self.begun)?.body),
+            Calls::Gathered { calls, .. } => calls.get(self.begun)?.body.clone(),
         };
         self.begun += 1;
         Some(arguments)
