@@ -5,7 +5,7 @@ mod default;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use farref_proto::FaultKind;
@@ -27,6 +27,7 @@ use crate::remote::{FarReference, Finding, Remote};
 use crate::resolve::Resolution;
 use crate::session::{Hold, Lifetime, Session};
 use crate::signal::Sender;
+use crate::sync::Mutex;
 use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
 use crate::{Outcome, Peer, dialling};

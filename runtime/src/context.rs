@@ -127,6 +127,9 @@ const SPARES: usize = 64;
 
 thread_local! {
     static SPARE: RefCell<Vec<Arc<Scope>>> = const { RefCell::new(Vec::new()) };
+}
+
+crate::sync::thread_local! {
     static CURRENT: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
 }
 
@@ -149,7 +152,7 @@ impl Scope {
 
     /// When the call that is being served is of no more use.
     pub(crate) fn current_deadline() -> Option<Instant> {
-        CURRENT.with_borrow(|current| current.as_ref()?.deadline)
+        CURRENT.with(|current| current.borrow().as_ref()?.deadline)
     }
 
     /// Makes this scope current on this thread until the guard is dropped.
@@ -176,7 +179,7 @@ impl Scope {
     /// The place of the current call in its trace.
     #[cfg(feature = "tracing")]
     pub(crate) fn current_trace() -> Option<Arc<crate::trace::TraceContext>> {
-        CURRENT.with_borrow(|current| current.as_ref()?.span.context())
+        CURRENT.with(|current| current.borrow().as_ref()?.span.context())
     }
 
     /// The chain that this call belongs to; begins one if it has none.

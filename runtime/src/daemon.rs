@@ -8,13 +8,11 @@ use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
 
 use crate::Peer;
 use crate::daemon_object::{self, DaemonStat, ExportStat};
@@ -25,7 +23,9 @@ use crate::life::{Happening, Told};
 use crate::node::{Node, Published};
 use crate::proxy::{self, Proxy};
 use crate::signal::Sender;
-use crate::task;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+use crate::task::{self, JoinHandle};
 use crate::transport::Transport;
 use crate::uri::{Address, Uri, UriError};
 
@@ -501,7 +501,7 @@ impl DaemonHandle {
         listeners
     }
 
-    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+    fn listeners(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.0
             .listeners
             .lock()

@@ -6,8 +6,7 @@ mod names;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use farref_proto::{InstanceId, Limits, SessionId, features};
@@ -22,6 +21,8 @@ use crate::object::Export;
 use crate::peer::Peer;
 use crate::reaping::{Reaper, Reaping};
 use crate::session::Session;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::task;
 
 use self::ends::Ends;

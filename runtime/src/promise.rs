@@ -4,8 +4,7 @@
 //! They keep that way as long as any of them is outstanding: a call that went to the object itself could overtake them.
 //! Each of them holds the answer's place, so the call that was promised is cancelled only when nobody waits for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use farref_proto::{CallId, FaultKind};
@@ -19,6 +18,8 @@ use crate::far::FarCall;
 use crate::interceptor::{self, CallInfo, Interceptors};
 use crate::observed::Observed;
 use crate::remote::{Bound, FarReference, Remote, Turns, is_gone, stale};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::task;
 use crate::transferred::Transferred;
 

@@ -20,7 +20,7 @@ use crate::shape;
 use crate::transferred::Transferred;
 use crate::{FaultKind, Outcome};
 
-thread_local! {
+crate::sync::thread_local! {
     /// One more than the index of the next entry of the frame that is being encoded; zero if none is. Looked at for each
     /// call and each item of a stream, so it is a word, apart from the entries, which few have.
     static NEXT: Cell<usize> = const { Cell::new(0) };
@@ -42,7 +42,7 @@ impl Collecting {
     #[inline]
     fn begin(before: usize) -> Self {
         let first = before + 1;
-        let outer = NEXT.replace(first);
+        let outer = NEXT.with(|next| next.replace(first));
         Collecting { outer, first }
     }
 
@@ -56,7 +56,7 @@ impl Collecting {
 
     #[inline]
     fn take(&self) -> Vec<Transferred> {
-        match NEXT.replace(self.outer) - self.first {
+        match NEXT.with(|next| next.replace(self.outer)) - self.first {
             0 => Vec::new(),
             count => take_last(count),
         }
@@ -65,7 +65,11 @@ impl Collecting {
 
 #[cold]
 fn take_last(count: usize) -> Vec<Transferred> {
-    OUTGOING.with_borrow_mut(|entries| entries.split_off(entries.len() - count))
+    OUTGOING.with(|entries| {
+        let mut entries = entries.borrow_mut();
+        let kept = entries.len() - count;
+        entries.split_off(kept)
+    })
 }
 
 impl Drop for Collecting {
@@ -80,24 +84,24 @@ struct Resolving(Option<Vec<Transferred>>);
 
 impl Resolving {
     fn begin(table: Vec<Transferred>) -> Self {
-        Resolving(INCOMING.replace(Some(table)))
+        Resolving(INCOMING.with(|incoming| incoming.replace(Some(table))))
     }
 
     fn end(self) -> Vec<Transferred> {
-        INCOMING.take().unwrap_or_default()
+        INCOMING.with(RefCell::take).unwrap_or_default()
     }
 }
 
 impl Drop for Resolving {
     fn drop(&mut self) {
-        let left = INCOMING.replace(self.0.take());
+        let left = INCOMING.with(|incoming| incoming.replace(self.0.take()));
         drop(left);
     }
 }
 
 /// Whether a frame is being encoded, so that a reference can be written.
 pub(crate) fn is_collecting() -> bool {
-    NEXT.get() != 0
+    NEXT.with(Cell::get) != 0
 }
 
 /// Runs `encode` and returns, beside its result, what it wrote indexes of.
@@ -126,13 +130,13 @@ pub(crate) fn write<E: serde::ser::Error>(
     instead: &str,
     entry: Transferred,
 ) -> Result<u32, E> {
-    let next = NEXT.get();
+    let next = NEXT.with(Cell::get);
     let index = next
         .checked_sub(1)
         .and_then(|index| u32::try_from(index).ok());
     if index.is_some() {
-        OUTGOING.with_borrow_mut(|entries| entries.push(entry));
-        NEXT.set(next + 1);
+        OUTGOING.with(|entries| entries.borrow_mut().push(entry));
+        NEXT.with(|at| at.set(next + 1));
     }
     index.ok_or_else(|| {
         E::custom(format!(
@@ -143,8 +147,10 @@ pub(crate) fn write<E: serde::ser::Error>(
 
 /// Takes the entry of this index from the table of the frame that is being decoded.
 pub(crate) fn read<E: serde::de::Error>(what: &str, index: u32) -> Result<Transferred, E> {
-    let entry =
-        INCOMING.with_borrow(|table| table.as_ref()?.get(usize::try_from(index).ok()?).cloned());
+    let entry = INCOMING.with(|table| {
+        let table = table.borrow();
+        table.as_ref()?.get(usize::try_from(index).ok()?).cloned()
+    });
     entry.ok_or_else(|| E::custom(format!("the message transfers no {what} of number {index}")))
 }
 

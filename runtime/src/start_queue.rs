@@ -12,11 +12,10 @@ use std::task::Poll;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use crate::relay::{Relay, Turn};
 use crate::serve::{Answer, Running};
-use crate::task;
+use crate::task::{self, AbortHandle};
 
 thread_local! {
     /// The queue that a call is being started from: it is what others wait for, and must not wait itself.

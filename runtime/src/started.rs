@@ -3,16 +3,16 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use crate::blocking;
 use crate::error::{Failure, Fault, Result};
-use crate::task;
+use crate::sync::{Mutex, MutexGuard};
+use crate::task::{self, AbortHandle};
 use crate::{FaultKind, Outcome};
 
 /// Something that was started and goes on by itself: a call, a batch, or any future.

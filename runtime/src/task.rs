@@ -1,13 +1,21 @@
-//! Tasks that are not on the way of every call.
+//! Tasks that are not on the way of every call; in a test under many schedules, those of shuttle.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
 
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 use crate::blocking;
 use crate::error::Result;
+
+// `spawn_unboxed` starts a task whose type is its own.
+#[cfg(all(test, shuttle))]
+pub(crate) use shuttle::future::{AbortHandle, JoinHandle, spawn as spawn_unboxed};
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use tokio::{
+    spawn as spawn_unboxed,
+    task::{AbortHandle, JoinHandle},
+};
 
 /// Starts a task.
 ///
@@ -15,7 +23,7 @@ use crate::error::Result;
 /// allocation does not matter are all of one type.
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     let future: Boxed = Box::pin(future);
-    tokio::spawn(future)
+    spawn_unboxed(future)
 }
 
 /// Runs a future until it has to wait, now, and what is left of it in a task; without a runtime, on the one in the
@@ -34,7 +42,7 @@ pub(crate) fn start_now(
     let mut future: Boxed = Box::pin(future);
     let polled = pin!(tokio::task::unconstrained(future.as_mut()))
         .poll(&mut Context::from_waker(Waker::noop()));
-    Ok(polled.is_pending().then(|| tokio::spawn(future)))
+    Ok(polled.is_pending().then(|| spawn_unboxed(future)))
 }
 
 /// Starts a task on this runtime.

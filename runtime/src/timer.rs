@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::error::{Fault, Result};
+use crate::task::AbortHandle;
 use crate::{FaultKind, blocking, panics, task};
 
 /// Says how often a callback is called, and when; [`every`] is the short form.

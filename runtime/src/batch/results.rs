@@ -1,8 +1,9 @@
 //! The results of a batch's calls: one table for all of a type, of which each slot has a place.
 
+use crate::sync::{Mutex, MutexGuard};
 use std::any::Any;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// How many tables are looked through for one of a type. A batch whose calls return more types has more tables.
 const LOOKED_THROUGH: usize = 4;

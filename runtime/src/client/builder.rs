@@ -1,7 +1,7 @@
 //! Saying how a client behaves, and making it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Client, Inner};
@@ -15,6 +15,7 @@ use crate::node::Node;
 #[cfg(not(feature = "names"))]
 use crate::resolve::NoResolver;
 use crate::resolve::{Choice, Resolution, Resolver};
+use crate::sync::Mutex;
 #[cfg(feature = "names")]
 use crate::uri::{Uri, UriError};
 

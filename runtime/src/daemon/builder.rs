@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use farref_proto::FaultKind;
@@ -21,6 +20,8 @@ use crate::peer::Peer;
 use crate::permission::{Permission, Policy};
 use crate::proxy;
 use crate::publishing::MAX_PUBLISHED;
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicBool;
 use crate::transport::listener::Listener;
 use crate::uri::{Address, Uri, UriError};
 

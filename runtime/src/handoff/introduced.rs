@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use farref_proto::IncomingIntroduction;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use super::claiming;
 use crate::error::Result;
 use crate::object::ObjectIdentity;
 use crate::remote::{Bound, FarReference, Turns};
 use crate::session::Counted;
-use crate::task;
+use crate::task::{self, AbortHandle};
 
 pub(crate) struct Introduced {
     pub(crate) identity: ObjectIdentity,

@@ -9,14 +9,13 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use farref_proto::{IncomingClaim, IncomingProvide, InstanceId};
-use tokio::task::AbortHandle;
 
 use crate::FaultKind;
 use crate::error::{Fault, Result};
 use crate::node::Node;
 use crate::object::{Export, ObjectIdentity};
 use crate::session::{Counted, Session};
-use crate::task;
+use crate::task::{self, AbortHandle};
 
 type Grant = [u8; 16];
 

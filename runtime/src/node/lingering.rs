@@ -1,12 +1,13 @@
 //! The sessions that their clients may take up again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use farref_proto::{Connection, SessionId};
 
 use super::Node;
 use crate::session::Session;
+use crate::sync::MutexGuard;
 
 impl Node {
     fn resumable_sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Weak<Session>>> {

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 
 use super::Node;
 use crate::descriptor::Interface;
@@ -11,6 +11,7 @@ use crate::factory::Factory;
 use crate::object::{Export, ObjectIdentity};
 use crate::publishing::PublishError;
 use crate::session::Session;
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::{FaultKind, Outcome};
 
 /// The longest name of an object, in bytes, as the protocol has it.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use farref_proto::{CallId, ImportId};
 use tokio::sync::Notify;
@@ -13,6 +13,7 @@ use crate::far::MethodKey;
 use crate::object::ObjectIdentity;
 use crate::promise::KeptAnswer;
 use crate::session::Session;
+use crate::sync::Mutex;
 
 /// An object's place in the books of a session, given back when it is dropped.
 pub(crate) struct Bound {

@@ -1,7 +1,7 @@
 //! A reference to an object of another process: how it was come by, and where it leads.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 
 use farref_proto::ImportId;
 
@@ -13,6 +13,7 @@ use crate::object::ObjectIdentity;
 use crate::promise::{Promised, Way};
 use crate::search::Search;
 use crate::session::Session;
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::uri::{Address, Uri};
 
 /// A reference to an object of another process.

@@ -1,7 +1,7 @@
 //! Answering the calls that were served: each by itself, or many that have ended in place under one lock and with one write.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::task::Context;
 
 use farref_proto::{
@@ -20,6 +20,7 @@ use crate::context::{Annotations, CallName, Scope};
 use crate::dispatch::Reply;
 use crate::error::{Fault, Result};
 use crate::serve::{Answer, Handler};
+use crate::sync::MutexGuard;
 use crate::{FaultKind, Outcome};
 
 /// The way of a result back to the caller.

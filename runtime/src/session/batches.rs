@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use farref_proto::{BatchMode, FaultKind, IncomingBatch};
@@ -21,6 +21,7 @@ use crate::dispatch::Reply;
 use crate::error::{Fault, Result};
 use crate::object::Export;
 use crate::serve::{Handler, Running};
+use crate::sync::{Mutex, MutexGuard};
 use crate::task;
 
 /// The calls of a batch that have not begun.

@@ -3,12 +3,10 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use farref_proto::{ConnectionError, RefusalCode};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::busy_polling::BusyPolling;
@@ -18,7 +16,8 @@ use super::writing::{Flushed, Output};
 use super::{Phase, Queued, Session};
 use crate::error::Fault;
 use crate::measure;
-use crate::task;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::task::{self, JoinHandle};
 use crate::transport::{Reads, Transport};
 use crate::{FaultKind, Outcome};
 

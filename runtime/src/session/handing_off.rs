@@ -1,7 +1,6 @@
 //! Hand-off over a session: introducing its peer to third processes, promising its objects, claiming those of others.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use farref_proto::{
     Extensions, ImportId, IncomingClaim, IncomingIntroduction, IncomingProvide, InstanceId,
@@ -18,6 +17,8 @@ use crate::node::Node;
 use crate::object::Export;
 use crate::random;
 use crate::remote::{Bound, FarReference};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::task;
 use crate::uri::Address;
 

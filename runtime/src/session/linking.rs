@@ -13,14 +13,12 @@
 //! **Invariant:** the way out and the protocol's state change together, under both locks, so that no frame of one
 //! connection is written to another.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use farref_proto::{ConnectionError, Nonce, ResumeRequest, SessionId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::driver::{Place, Reader};
@@ -31,7 +29,9 @@ use super::{Phase, Session};
 use crate::client::jittered;
 use crate::error::{Fault, Result};
 use crate::measure;
-use crate::task;
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
+use crate::task::{self, AbortHandle};
 use crate::transport::Transport;
 use crate::{FaultKind, Outcome, random};
 

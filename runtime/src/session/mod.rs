@@ -32,6 +32,8 @@ mod questions;
 mod refusals;
 mod room;
 mod runs;
+#[cfg(all(test, shuttle, feature = "testing"))]
+mod schedules;
 mod sending;
 mod serving;
 mod slowness;
@@ -42,14 +44,12 @@ mod under_way;
 mod writing;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
 use farref_proto::{CallId, Connection, PeerInfo, Time};
 use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub(crate) use self::ending::{Hold, Queued};
@@ -77,6 +77,9 @@ use crate::interceptor::Interceptors;
 use crate::measure::{self, TableMeter};
 use crate::node::Node;
 use crate::peer::{Identity, PeerAddress};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+use crate::task::AbortHandle;
 
 pub use farref_proto::TableSizes;
 
@@ -175,7 +178,8 @@ impl Session {
         identity: Identity,
         connection: Connection,
     ) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // It outlives the schedules of a test.
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         let state = State {
             connection,
             questions: Questions::default(),

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use super::Session;
@@ -10,6 +10,7 @@ use super::answering::{Finished, SessionAnswer};
 use super::ending::{Served, ServedTogether};
 use super::inbox::Arrived;
 use crate::serve::Running;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The oneways that wait for one before them, by the target that they are for. A target is here while one of its
 /// oneways is under way in a task.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use farref_proto::ResumeRequest;
-use tokio::task::AbortHandle;
 
 use super::answering::{AnswerKind, Finished, SessionAnswer};
 use super::at_once::AtOnce;
@@ -22,7 +21,7 @@ use crate::dispatch::Reply;
 use crate::error::Result;
 use crate::handoff::provisions;
 use crate::serve::{Handler, Running};
-use crate::task;
+use crate::task::{self, AbortHandle};
 
 /// The handlers that run in tasks, by the number of their call, so that they can be cancelled.
 #[derive(Default)]
@@ -229,7 +228,7 @@ impl Session {
             Some(_) => Running::begun(handler, answer),
             None => Running::new(handler, answer),
         };
-        let task = tokio::spawn(running);
+        let task = task::spawn_unboxed(running);
         if let Some(call) = call
             && !flags.runs_to_its_end()
             && !task.is_finished()

@@ -1,10 +1,11 @@
 //! The calls that did not end at once: who looks into a daemon sees them, and what they are for is not reaped.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::time::Instant;
 
 use crate::context::Scope;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Calls of the peer that are being served in tasks of their own.
 #[derive(Default)]

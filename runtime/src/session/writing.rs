@@ -8,7 +8,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
@@ -16,6 +16,7 @@ use tokio::io::AsyncWrite;
 
 use super::{Session, State};
 use crate::measure;
+use crate::sync::{Mutex, MutexGuard};
 
 /// How many slices are written at once.
 const SLICES: usize = 64;
@@ -304,10 +305,11 @@ impl Session {
     /// whether many calls are under way, so that it is better written for several at once.
     pub(super) fn poll_requested(&self, link: u32, cx: &Context<'_>) -> Poll<bool> {
         let mut state = self.lock();
-        // Who writes to the next connection is the one to be told.
-        if state.connection.link() == link {
-            ready!(state.writing.poll(cx));
+        // Who writes to the next connection is the one to be told. This one is about to be stopped.
+        if state.connection.link() != link {
+            return Poll::Pending;
         }
+        ready!(state.writing.poll(cx));
         Poll::Ready(state.connection.calls_out() + state.connection.calls_in() > 1)
     }
 

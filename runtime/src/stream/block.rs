@@ -6,7 +6,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
@@ -16,6 +16,7 @@ use super::produced::Produced;
 use super::remote::RemoteStream;
 use crate::context::Scope;
 use crate::error::Result;
+use crate::sync::Mutex;
 
 /// The stream of a near call.
 pub type NearStream<'a, T> = Pin<Box<dyn Stream<Item = Result<T>> + Send + 'a>>;

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
@@ -14,6 +14,7 @@ use super::packing::{Fill, Packing};
 use crate::codec::Codec;
 use crate::error::{Fault, Result};
 use crate::panics;
+use crate::sync::Mutex;
 
 /// What makes the items.
 enum Source<T> {

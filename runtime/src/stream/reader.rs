@@ -1,7 +1,7 @@
 //! Streams whose items arrive encoded: read one by one, or passed on as they are.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use farref_proto::{FaultKind, item_costs};
@@ -11,6 +11,7 @@ use super::{StreamItem, StreamWindow};
 use crate::Outcome;
 use crate::codec::Codec;
 use crate::error::{Fault, Result};
+use crate::sync::Mutex;
 
 /// Items of another process, or of another type of this one, read one by one.
 pub(super) struct Reader {

@@ -1,7 +1,7 @@
 //! Streams that this side consumes: what arrived of each, bounded by the credit that it gives.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use farref_proto::{StreamCost as Cost, StreamNumber};
@@ -10,6 +10,7 @@ use super::super::{Session, State};
 use crate::codec::Codec;
 use crate::error::Result;
 use crate::stream::{Feed, Items, Room};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What arrived of a stream and has not been taken.
 #[derive(Default)]
