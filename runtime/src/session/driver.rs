@@ -65,8 +65,13 @@ impl Session {
             let _kept = place;
             ends.0.write(link, reading, written).await;
         });
-        *tasks = vec![reader, writing.abort_handle()];
+        tasks.extend([(link, reader), (link, writing.abort_handle())]);
         drop(tasks);
+        // Lost before it began.
+        let current = self.lock().connection.link();
+        if current != link {
+            self.stop_tasks_before(current);
+        }
         if self.stopped.load(Ordering::SeqCst) {
             self.stop();
         }

@@ -43,22 +43,25 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Session {
-    pub(super) fn tasks(&self) -> MutexGuard<'_, Vec<AbortHandle>> {
+    pub(super) fn tasks(&self) -> MutexGuard<'_, Vec<(u32, AbortHandle)>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stop_tasks(&self) {
-        let tasks = std::mem::take(&mut *self.tasks());
-        for task in tasks {
+    /// Ends the tasks of the connections before this one, whose number is higher than theirs. Those of the next may run
+    /// by then.
+    pub(super) fn stop_tasks_before(&self, link: u32) {
+        let mut tasks = self.tasks();
+        let old: Vec<_> = tasks.extract_if(.., |(of, _)| *of < link).collect();
+        drop(tasks);
+        for (_, task) in old {
             task.abort();
         }
     }
 
     /// Ends the tasks of this session without more ado.
     pub(super) fn stop(&self) {
-        self.stopped
-            .store(true, std::sync::atomic::Ordering::SeqCst);
-        self.stop_tasks();
+        self.stopped.store(true, Ordering::SeqCst);
+        self.stop_tasks_before(u32::MAX);
     }
 
     /// Says that the connection of this number is lost. The session waits for another if it can, and else is over.
@@ -88,11 +91,12 @@ impl Session {
             state.has_link = false;
             state.suspended_at = Some(Instant::now());
         }
+        let next = state.connection.link();
         let old = pipe.take();
         drop((state, pipe));
         drop(old);
         tracing::debug!(session = self.number, peer = %self.address, text, "a connection is lost");
-        self.stop_tasks();
+        self.stop_tasks_before(next);
         let mut was_open = false;
         self.phase.send_modify(|phase| {
             was_open = matches!(phase, Phase::Open);
@@ -225,7 +229,7 @@ impl Session {
         drop((state, pipe));
         drop(old);
         self.count_resumption(again);
-        self.stop_tasks();
+        self.stop_tasks_before(link);
         self.start(link, reader, Arc::clone(place));
         garbage.wake();
         tracing::debug!(session = self.number, peer = %self.address, "a session goes on");

@@ -109,8 +109,8 @@ pub(crate) struct Session {
     me: Weak<Session>,
     state: Mutex<State>,
     output: Output,
-    /// The tasks that read and write.
-    tasks: Mutex<Vec<AbortHandle>>,
+    /// The tasks that read and write, with the number of their connection.
+    tasks: Mutex<Vec<(u32, AbortHandle)>>,
     /// Told when the next attempt to connect again should not wait.
     hurry: tokio::sync::Notify,
     /// Held by the task that reads.
