@@ -383,6 +383,10 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                         self.state = State::Done;
                         return Poll::Ready(Err(fault.into()));
                     }
+                    // The session knows already who waits.
+                    if let State::Sent(_) = self.state {
+                        return Poll::Pending;
+                    }
                 }
                 State::Near(call) => {
                     let result = std::task::ready!(call.poll(cx));

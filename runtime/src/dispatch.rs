@@ -483,7 +483,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Buffers for encoding, used again and again.
 pub(crate) mod buffer {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
 
     /// How many are kept for each thread: about as many as the replies that one read brings about.
     const KEPT: usize = 128;
@@ -495,26 +495,44 @@ pub(crate) mod buffer {
     const KEPT_CAPACITY: usize = 64 * 1024;
 
     thread_local! {
-        static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+        /// The one that is taken next: most are given back before another is taken.
+        static NEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        static OTHERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
     }
 
     /// An empty buffer.
+    #[inline]
     pub(crate) fn take() -> Vec<u8> {
-        BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
+        let next = NEXT.take();
+        match next.capacity() {
+            0 => take_other(),
+            _ => next,
+        }
+    }
+
+    fn take_other() -> Vec<u8> {
+        OTHERS.with_borrow_mut(Vec::pop).unwrap_or_default()
     }
 
     /// Keeps a buffer for the next one who needs one on this thread.
+    #[inline]
     pub(crate) fn give(mut buffer: Vec<u8>) {
-        if buffer.capacity() == 0 || buffer.capacity() > KEPT_CAPACITY {
+        if !(1..=KEPT_CAPACITY).contains(&buffer.capacity()) {
             return;
         }
-        let kept = if buffer.capacity() > LARGE {
-            KEPT_LARGE
-        } else {
-            KEPT
-        };
         buffer.clear();
-        BUFFERS.with_borrow_mut(|buffers| {
+        let other = NEXT.replace(buffer);
+        if other.capacity() > 0 {
+            give_other(other);
+        }
+    }
+
+    fn give_other(buffer: Vec<u8>) {
+        let kept = match buffer.capacity() > LARGE {
+            true => KEPT_LARGE,
+            false => KEPT,
+        };
+        OTHERS.with_borrow_mut(|buffers| {
             if buffers.len() < kept {
                 buffers.push(buffer);
             }

@@ -85,8 +85,18 @@ impl OwnCredit {
         self.grants = grants;
     }
 
+    #[inline]
     fn pool(&mut self, depth: u16) -> &mut OwnPool {
         let index = usize::from(depth);
+        if index >= self.pools.len() {
+            self.add_pools(index);
+        }
+        &mut self.pools[index]
+    }
+
+    /// Adds those that are missing as far as this one.
+    #[cold]
+    fn add_pools(&mut self, index: usize) {
         for missing in self.pools.len()..=index {
             let depth = missing as u16;
             let pool = Pool::new(&self.grants, depth);
@@ -98,7 +108,6 @@ impl OwnCredit {
                 awaited: false,
             });
         }
-        &mut self.pools[index]
     }
 
     /// Tells whether a message may begin. If not, somebody waits for the event that tells when.
@@ -214,8 +223,18 @@ impl GivenCredit {
         &self.grants
     }
 
+    #[inline]
     fn pool(&mut self, depth: u16) -> &mut GivenPool {
         let index = usize::from(depth);
+        if index >= self.pools.len() {
+            self.add_pools(index);
+        }
+        &mut self.pools[index]
+    }
+
+    /// Adds those that are missing as far as this one.
+    #[cold]
+    fn add_pools(&mut self, index: usize) {
         for missing in self.pools.len()..=index {
             let pool = Pool::new(&self.grants, missing as u16);
             reserve_first(&mut self.pools);
@@ -225,7 +244,6 @@ impl GivenCredit {
                 owed_bytes: 0,
             });
         }
-        &mut self.pools[index]
     }
 
     /// Charges so many calls that arrived in one message.

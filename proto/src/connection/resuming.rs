@@ -218,8 +218,16 @@ impl Connection {
     }
 
     /// Tells those who were turned away for the bytes that are kept that there is room again.
+    #[inline]
     pub(super) fn tell_of_kept_bytes(&mut self) {
-        if self.keeps_waiting && !self.keeps_too_much() {
+        if self.keeps_waiting {
+            self.tell_if_little_is_kept();
+        }
+    }
+
+    #[cold]
+    fn tell_if_little_is_kept(&mut self) {
+        if !self.keeps_too_much() {
             self.keeps_waiting = false;
             for depth in 0..self.own_credit.depths() {
                 self.tell_of_credit(depth);

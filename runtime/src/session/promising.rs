@@ -54,7 +54,7 @@ impl Session {
             _ => state.leave_queue(depth, ticket),
         };
         Self::unlock_and_write(guard);
-        drop::<Option<Garbage>>(garbage);
+        drop::<Option<Box<Garbage>>>(garbage);
         next.into_iter().for_each(Waker::wake);
         sent
     }

@@ -4,7 +4,7 @@ use std::sync::Weak;
 use std::task::{Context, Poll, Waker, ready};
 
 use farref_proto::{
-    CallId, FaultKind, FaultMessage, Gathered, IncomingRef, IncomingReplies, IncomingReply,
+    Body, CallId, FaultKind, FaultMessage, Gathered, IncomingRef, IncomingReplies, IncomingReply,
     IncomingResults, ReplyStatus, Seldom,
 };
 
@@ -58,7 +58,12 @@ pub(super) enum Asker {
 
 enum Slot {
     Free,
-    Asked { call: CallId, waker: Waker },
+    Asked {
+        call: CallId,
+        waker: Waker,
+    },
+    /// The answer is nothing but a value, in this codec.
+    Value(u8, Body),
     Answered(IncomingReply, Seldom<Transferred>),
     Failed(Fault),
 }
@@ -163,12 +168,24 @@ impl Questions {
 
     /// Takes the answers of several calls, which are nothing but values.
     pub(super) fn answer_gathered(&mut self, mut gathered: IncomingReplies, garbage: &mut Garbage) {
+        let codec = gathered.codec;
         for Gathered { id, body } in gathered.replies.drain(..) {
+            let asker = self.by_call.get_mut(id.index() as usize);
+            if let Some(asker @ Asker::Caller(_)) = asker
+                && let Asker::Caller(index) = std::mem::replace(asker, Asker::Nobody)
+            {
+                let slot = &mut self.slots[index];
+                if let Slot::Asked { waker, .. } = std::mem::replace(slot, Slot::Value(codec, body))
+                {
+                    garbage.wakers.push(waker);
+                }
+                continue;
+            }
             let reply = IncomingReply {
                 call: id,
                 more: false,
                 status: ReplyStatus::Ok,
-                codec: gathered.codec,
+                codec,
                 extensions: None,
                 table: Seldom::new(),
                 body,
@@ -210,7 +227,7 @@ impl Questions {
                 garbage.transferred.extend(transferred);
                 None
             }
-            Slot::Free | Slot::Failed(_) => None,
+            Slot::Free | Slot::Value(..) | Slot::Failed(_) => None,
         }
     }
 
@@ -258,6 +275,15 @@ impl Questions {
     }
 }
 
+#[cold]
+fn forgotten() -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        Outcome::Unknown,
+        "the call is forgotten",
+    )
+}
+
 /// What the answer to a bind says.
 fn found(reply: &IncomingReply) -> Result<ObjectIdentity> {
     if reply.status == ReplyStatus::Fault {
@@ -294,8 +320,12 @@ impl Session {
         question: &Question,
         cx: &Context<'_>,
     ) -> Poll<Result<RawReply>> {
-        let answer = ready!(self.poll_answer(question, cx));
-        Poll::Ready(answer.and_then(|(reply, transferred)| self.raw_reply(reply, transferred)))
+        Poll::Ready(match ready!(self.poll_answer(question, cx)) {
+            Slot::Value(codec, body) => self.value(codec, body),
+            Slot::Answered(reply, transferred) => self.raw_reply(reply, transferred),
+            Slot::Failed(fault) => Err(fault),
+            Slot::Free | Slot::Asked { .. } => Err(forgotten()),
+        })
     }
 
     /// The same, with the notes beside it.
@@ -305,7 +335,8 @@ impl Session {
         cx: &Context<'_>,
     ) -> Poll<(Result<RawReply>, Annotations)> {
         Poll::Ready(match ready!(self.poll_answer(question, cx)) {
-            Ok((mut reply, transferred)) => {
+            Slot::Value(codec, body) => (self.value(codec, body), Annotations::new()),
+            Slot::Answered(mut reply, transferred) => {
                 let annotations = reply
                     .extensions
                     .take()
@@ -313,16 +344,14 @@ impl Session {
                     .unwrap_or_default();
                 (self.raw_reply(reply, transferred), annotations)
             }
-            Err(fault) => (Err(fault), Annotations::new()),
+            Slot::Failed(fault) => (Err(fault), Annotations::new()),
+            Slot::Free | Slot::Asked { .. } => (Err(forgotten()), Annotations::new()),
         })
     }
 
+    /// Takes what became of a call from its slot, once it is answered or has failed.
     #[inline]
-    fn poll_answer(
-        &self,
-        question: &Question,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(IncomingReply, Seldom<Transferred>)>> {
+    fn poll_answer(&self, question: &Question, cx: &Context<'_>) -> Poll<Slot> {
         let Question(index) = *question;
         let mut guard = self.lock();
         let slot = &mut guard.questions.slots[index];
@@ -333,15 +362,14 @@ impl Session {
         let slot = std::mem::replace(slot, Slot::Free);
         guard.questions.free.push(index);
         drop(guard);
-        Poll::Ready(match slot {
-            Slot::Answered(reply, transferred) => Ok((reply, transferred)),
-            Slot::Failed(fault) => Err(fault),
-            Slot::Free | Slot::Asked { .. } => Err(Fault::new(
-                FaultKind::Internal,
-                Outcome::Unknown,
-                "the call is forgotten",
-            )),
-        })
+        Poll::Ready(slot)
+    }
+
+    /// A reply that is nothing but a value.
+    #[inline]
+    fn value(&self, codec: u8, body: Body) -> Result<RawReply> {
+        let codec = self.reply_codec(codec)?;
+        Ok(RawReply::value(codec, self.node.budget, body))
     }
 
     /// The codec of an answer.
@@ -365,8 +393,7 @@ impl Session {
         if reply.status == ReplyStatus::Fault {
             return Err(fault_in(&reply.body));
         }
-        let codec = self.reply_codec(reply.codec)?;
-        let mut raw = RawReply::value(codec, self.node.budget, reply.body);
+        let mut raw = self.value(reply.codec, reply.body)?;
         raw.is_error = reply.status == ReplyStatus::Error;
         raw.attachments = reply.attachments;
         raw.transferred = transferred;

@@ -85,7 +85,7 @@ impl Session {
             }
             _ => Self::unlock_and_write(guard),
         }
-        drop::<Option<Garbage>>(garbage);
+        drop::<Option<Box<Garbage>>>(garbage);
         if let Some(waker) = next {
             waker.wake();
         }
@@ -100,7 +100,7 @@ impl Session {
         state: &mut State,
         call: &ReadyCall<'_>,
         keep_answer: bool,
-        garbage: &mut Option<Garbage>,
+        garbage: &mut Option<Box<Garbage>>,
     ) -> std::result::Result<Option<CallId>, SendError> {
         let ReadyCall {
             target,
