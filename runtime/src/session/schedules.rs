@@ -11,6 +11,7 @@ use std::task::Poll;
 use farref_proto::{Limits, TableSizes};
 use futures_core::Stream;
 use shuttle::future::{self, JoinHandle};
+use shuttle::rand::{Rng, thread_rng};
 use tokio::runtime::Builder;
 
 use crate::daemon_object::DaemonObjectProxy;
@@ -41,12 +42,17 @@ trait Counter {
     async fn ask(&self, other: CounterProxy, number: u32) -> u32;
     /// The numbers below this one.
     fn below(&self, end: u32) -> impl Stream<Item = u32>;
+    #[signal]
+    fn ticked(&self) -> &Signal<u32>;
+    /// Tells this to who listens.
+    async fn tick(&self, number: u32);
 }
 
 #[derive(Default)]
 struct Abacus {
     noted: Mutex<Vec<u32>>,
     shared: Option<Arc<Abacus>>,
+    ticked: Signal<u32>,
 }
 
 impl Abacus {
@@ -54,6 +60,7 @@ impl Abacus {
         Abacus {
             noted: Mutex::default(),
             shared: Some(Arc::default()),
+            ticked: Signal::new(),
         }
     }
 }
@@ -90,6 +97,14 @@ impl Counter for Abacus {
     fn below(&self, end: u32) -> impl Stream<Item = u32> {
         futures_util::stream::iter(0..end)
     }
+
+    fn ticked(&self) -> &Signal<u32> {
+        &self.ticked
+    }
+
+    async fn tick(&self, number: u32) {
+        self.ticked.send(number).await.expect("nobody objects");
+    }
 }
 
 /// A daemon with a counter, and a client of it.
@@ -118,6 +133,17 @@ impl Pair {
                 .expect("it is there"),
             network,
         }
+    }
+
+    /// Has the connection break when so many more bytes have been sent one way or the other, as the schedule chooses.
+    fn cut_somewhere(&self) {
+        let mut random = thread_rng();
+        let from = match random.gen_bool(0.5) {
+            true => self.network.client_host(),
+            false => self.network.daemon_host(),
+        };
+        let bytes = random.gen_range(0..200);
+        self.network.link().cut_after(from, bytes);
     }
 
     /// A round trip, before which each task has a turn: also one that comes last in a schedule, such as a handler that is
@@ -352,9 +378,9 @@ fn a_connection_that_is_cut_is_replaced_at_once() {
 #[test]
 fn calls_are_answered_although_their_connection_is_cut() {
     with_pair(Limits::default, async |pair| {
+        pair.cut_somewhere();
         let callers = [[1, 2], [3, 4]].map(|numbers| doubling(&pair.counter, numbers));
         let shared = pair.counter.same().await.expect("it is there");
-        pair.network.link().cut();
         all([doubling(&shared, [5, 6])]).await;
         drop(shared);
         all(callers).await;
@@ -389,10 +415,28 @@ fn streams_end_or_are_left() {
 #[test]
 fn streams_go_on_although_their_connection_is_cut() {
     with_pair(Limits::default, async |pair| {
+        pair.cut_somewhere();
         let consumers = [counting(&pair.counter), leaving(&pair.counter)];
-        pair.keeper.ping().await.expect("it is there");
-        pair.network.link().cut();
         all(consumers).await;
+    });
+}
+
+#[test]
+fn who_subscribes_hears_what_follows_until_it_leaves() {
+    with_pair(Limits::default, async |pair| {
+        let ticks = pair.counter.ticked().subscribe().await;
+        let mut ticks = ticks.expect("it is there");
+        let counter = pair.counter.clone();
+        let ticking = future::spawn(async move {
+            for number in 1..4 {
+                counter.tick(number).await.expect("it is there");
+            }
+        });
+        for number in 1..3 {
+            assert_eq!(*ticks.next().await.expect("it goes on"), number);
+        }
+        drop(ticks);
+        all([ticking]).await;
     });
 }
 

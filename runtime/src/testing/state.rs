@@ -283,6 +283,7 @@ impl State {
                 let due = flow.due(way.delay);
                 flow.ended = Some((due, Ending::Broken));
                 flow.writer = End::Broken;
+                woken.extend(flow.reads.take());
                 if let Some((back, _)) = self.flow(connection, 1 - side) {
                     back.break_both(woken);
                 }

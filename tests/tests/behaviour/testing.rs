@@ -122,6 +122,20 @@ async fn a_conversation_that_is_cut_after_any_byte_is_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn both_ends_hear_at_once_that_their_connection_broke() {
+    let (pair, diary, _) = diary().await;
+    for end in [pair.client_host(), pair.daemon_host()] {
+        for bytes in [0, 1] {
+            pair.link().cut_after(end, bytes);
+            let begun = Instant::now();
+            diary.write(1).await.unwrap();
+            assert!(begun.elapsed() < seconds(1), "{end:?} {bytes}");
+        }
+    }
+    assert_eq!(pair.link().connections(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_partition_that_heals_in_time_only_takes_time() {
     let (pair, diary, pages) = diary().await;
     let begun = Instant::now();
