@@ -47,8 +47,7 @@ impl Session {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the tasks of the connections before this one, whose number is higher than theirs. Those of the next may run
-    /// by then.
+    /// Ends the tasks of the connections before the one of this number, whose own may run already.
     pub(super) fn stop_tasks_before(&self, link: u32) {
         let mut tasks = self.tasks();
         let old: Vec<_> = tasks.extract_if(.., |(of, _)| *of < link).collect();
