@@ -4,7 +4,7 @@
 //! Nobody decides to gather. A call that is made while the one before it still waits to be written, and differs from it in
 //! its arguments alone, is added to its frame.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -58,11 +58,16 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// Keeps the memory of a list of calls or replies that arrived, for the next one on this thread.
+    /// Keeps the memory of a list of calls or replies that arrived, for another one on this thread.
     pub fn recycle(mut list: Vec<Self>) {
         if list.capacity() <= KEPT {
             list.clear();
-            let _ = LIST.try_with(|kept| kept.set(list));
+            let _ = LISTS.try_with(|lists| {
+                let mut lists = lists.borrow_mut();
+                if lists.len() < LISTS_KEPT {
+                    lists.push(list);
+                }
+            });
         }
     }
 
@@ -181,14 +186,17 @@ impl<'a> Members<'a> {
 
 /// Lists of what was gathered that are longer are not kept.
 const KEPT: usize = 1024;
+/// So many lists are kept: about as many as there are frames in a read.
+const LISTS_KEPT: usize = 8;
 
 thread_local! {
-    static LIST: Cell<Vec<Gathered>> = const { Cell::new(Vec::new()) };
+    static LISTS: RefCell<Vec<Vec<Gathered>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An empty list, with the memory of one that was [recycled](Gathered::recycle).
 fn list() -> Vec<Gathered> {
-    LIST.try_with(Cell::take).unwrap_or_default()
+    let kept = LISTS.try_with(|lists| lists.borrow_mut().pop());
+    kept.ok().flatten().unwrap_or_default()
 }
 
 /// Adds a call that is nothing but numbers and a body to the frame that begins at `start` and ends with the buffer, if it

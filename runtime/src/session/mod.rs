@@ -17,6 +17,7 @@ mod driver;
 mod ending;
 mod exports;
 mod flushing;
+mod gathering;
 mod grouping;
 mod groups;
 mod handing_off;

@@ -40,6 +40,8 @@ pub(crate) enum SendState {
 pub(crate) struct Questions {
     slots: Vec<Slot>,
     free: Vec<usize>,
+    /// How many of the slots wait for an answer.
+    asked: usize,
     /// Whose answer carries this number on the wire.
     pub(super) by_call: Vec<Asker>,
     pub(super) groups: Groups,
@@ -79,6 +81,7 @@ impl Questions {
             call,
             waker: waker.clone(),
         };
+        self.asked += 1;
         self.expect(call, Asker::Caller(index));
         Question(index)
     }
@@ -86,6 +89,12 @@ impl Questions {
     /// Whether no more than one call is under way, from being sent until its answer is taken.
     pub(crate) fn at_most_one(&self) -> bool {
         self.slots.len() - self.free.len() <= 1
+    }
+
+    /// How many calls were answered whose callers have been woken and have not come for the answer yet. Likely they will
+    /// call again.
+    pub(super) fn untaken(&self) -> usize {
+        self.slots.len() - self.free.len() - self.asked
     }
 
     /// Whether nobody else has a call under way than the one who has just sent.
@@ -144,6 +153,7 @@ impl Questions {
                 if let Slot::Asked { waker, .. } =
                     std::mem::replace(&mut self.slots[index], answered)
                 {
+                    self.asked -= 1;
                     garbage.wakers.push(waker);
                 }
             }
@@ -177,6 +187,7 @@ impl Questions {
                 let slot = &mut self.slots[index];
                 if let Slot::Asked { waker, .. } = std::mem::replace(slot, Slot::Value(codec, body))
                 {
+                    self.asked -= 1;
                     garbage.wakers.push(waker);
                 }
                 continue;
@@ -220,6 +231,7 @@ impl Questions {
         self.free.push(index);
         match slot {
             Slot::Asked { call, .. } => {
+                self.asked -= 1;
                 self.expect(call, Asker::Nobody);
                 Some(call)
             }
@@ -253,6 +265,7 @@ impl Questions {
             if let Slot::Asked { call, .. } = slot {
                 let failed = Slot::Failed(fault_of(*call));
                 if let Slot::Asked { waker, .. } = std::mem::replace(slot, failed) {
+                    self.asked -= 1;
                     garbage.wakers.push(waker);
                 }
             }

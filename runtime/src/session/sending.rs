@@ -78,13 +78,8 @@ impl Session {
             }
             _ => state.leave_queue(depth, ticket),
         };
-        match outcome {
-            // A caller who is alone need not wait for the task that writes.
-            Ok(SendState::Sent(_)) if state.questions.at_most_one() => {
-                self.unlock_and_write_now(guard);
-            }
-            _ => Self::unlock_and_write(guard),
-        }
+        let is_alone = matches!(outcome, Ok(SendState::Sent(_))) && state.questions.at_most_one();
+        self.unlock_and_write_call(guard, is_alone);
         drop::<Option<Box<Garbage>>>(garbage);
         if let Some(waker) = next {
             waker.wake();

@@ -23,8 +23,8 @@ const SLICES: usize = 64;
 /// More bytes than this are left to the task that writes: to copy them takes longer than to wake it, and whoever has added
 /// them can go on meanwhile, with reading what comes next above all.
 const LARGE: usize = 32 << 10;
-/// So many bytes of streams are written by the task that has added them although others may have something to add, too: more
-/// would hardly make the write cheaper for each byte.
+/// So many bytes are written by the task that has added the last of them, although others may have something to add, too:
+/// more would hardly make the write cheaper for each byte, and the peer might have nothing to do meanwhile.
 const WORTH_A_WRITE: usize = 4 << 10;
 
 /// Whether the task that writes has been told that there is something to write, and how to tell it.
@@ -245,6 +245,20 @@ impl Session {
         }
     }
 
+    /// Frees the lock, and has a call written that was added to the state: at once if that is worth a write of its own, or
+    /// nobody else has a call under way.
+    pub(super) fn unlock_and_write_call(&self, mut state: MutexGuard<'_, State>, is_alone: bool) {
+        if state.connection.unsent() >= WORTH_A_WRITE {
+            // Whoever was told to write this finds nothing.
+            state.writing.is_requested = false;
+            self.unlock_and_write_now(state);
+        } else if is_alone {
+            self.unlock_and_write_now(state);
+        } else {
+            Self::unlock_and_write(state);
+        }
+    }
+
     /// Frees the lock, and writes at once what was added to the state, unless somebody writes already or it is much.
     pub(super) fn unlock_and_write_now(&self, mut state: MutexGuard<'_, State>) {
         // Who was told before writes this, too.
@@ -302,7 +316,7 @@ impl Session {
     }
 
     /// Waits until there is something to write, for the task that writes to the connection of this number. Returns
-    /// whether many calls are under way, so that it is better written for several at once.
+    /// whether many calls are under way or were just answered, so that it is better written for several at once.
     pub(super) fn poll_requested(&self, link: u32, cx: &Context<'_>) -> Poll<bool> {
         let mut state = self.lock();
         // Who writes to the next connection is the one to be told. This one is about to be stopped.
@@ -310,7 +324,9 @@ impl Session {
             return Poll::Pending;
         }
         ready!(state.writing.poll(cx));
-        Poll::Ready(state.connection.calls_out() + state.connection.calls_in() > 1)
+        let connection = &state.connection;
+        let calls = connection.calls_out() + connection.calls_in() + state.questions.untaken();
+        Poll::Ready(calls > 1)
     }
 
     /// Writes what is left as far as the transport takes it without waiting, unless it stopped within a frame.

@@ -261,3 +261,33 @@ async fn oneways_in_a_row_run_in_order_and_fail_alone() {
     let expected = [100].into_iter().chain((0..50).filter(|n| *n != 7));
     assert!(ground.iter().copied().eq(expected), "{ground:?}");
 }
+
+/// On a thread of a runtime that runs whoever was woken last at once: the first of those who were answered has called again
+/// before the others know that they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn those_who_were_answered_together_call_together() {
+    const CALLERS: u32 = 8;
+    const ROUNDS: usize = 50;
+    let on_the_worker = tokio::spawn(async {
+        let wire = Wire::new().await;
+        let mill = wire.serve("mill", MillProxy::new(Stones::new())).await;
+        mill.grind(0).await.unwrap();
+        let before = wire.flights();
+        let mut callers = tokio::task::JoinSet::new();
+        for caller in 0..CALLERS {
+            let mill = mill.clone();
+            callers.spawn(async move {
+                for _ in 0..ROUNDS {
+                    assert_eq!(mill.grind(caller).await.unwrap(), caller + 1);
+                }
+            });
+        }
+        callers.join_all().await;
+        wire.flights() - before
+    });
+    let flights = on_the_worker.await.unwrap();
+    assert!(
+        flights <= ROUNDS + 2,
+        "{flights} flights for {ROUNDS} rounds"
+    );
+}
