@@ -206,8 +206,8 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
     }
 
     /// Begins the call. The state is not idle then, unless this fails. Without a context nothing is sent yet: others are to
-    /// be sent along.
-    fn begin(&mut self, cx: Option<&Context<'_>>) -> Result<()> {
+    /// be sent along. Returns whether the session knows already who waits, and there is nothing to do until it wakes them.
+    fn begin(&mut self, cx: Option<&Context<'_>>) -> Result<bool> {
         let Some(arguments) = self.arguments.take() else {
             return Err(polled_again());
         };
@@ -254,20 +254,22 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
                     timer: None,
                     callback: method.flags.callback,
                 });
-                return Ok(());
+                return Ok(false);
             }
             TargetKind::Remote(remote) => remote,
         };
         let plan = self.plan(remote, oneway, deadline);
         let encoded = self.encoded(&arguments, plan.codec())?;
-        self.state = match plan.begin(encoded, self.options.as_deref_mut(), cx) {
-            Begun::Sent(sent) => State::Sent(sent),
-            Begun::Oneway => State::Noted,
-            Begun::Far(call) => State::Far(call),
+        let (state, is_expected) = match plan.begin(encoded, self.options.as_deref_mut(), cx) {
+            Begun::Sent(sent) => (State::Sent(sent), true),
+            Begun::Oneway => (State::Noted, false),
+            Begun::Queued(call) => (State::Far(call), true),
+            Begun::Far(call) => (State::Far(call), false),
         };
+        self.state = state;
         // Kept for the case that the peer's types differ and the arguments must be encoded by name.
         self.arguments = Some(arguments);
-        Ok(())
+        Ok(is_expected)
     }
 
     /// Begins the stream of a call that is not made yet, if its object is of this process.
@@ -378,16 +380,14 @@ impl<'a, P: Proxy, A, T, X: Failure<T>> Call<'a, P, A, T, X> {
     fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<T, X>> {
         loop {
             match &mut self.state {
-                State::Idle => {
-                    if let Err(fault) = self.begin(Some(cx)) {
+                State::Idle => match self.begin(Some(cx)) {
+                    Ok(true) => return Poll::Pending,
+                    Ok(false) => {}
+                    Err(fault) => {
                         self.state = State::Done;
                         return Poll::Ready(Err(fault.into()));
                     }
-                    // The session knows already who waits.
-                    if let State::Sent(_) = self.state {
-                        return Poll::Pending;
-                    }
-                }
+                },
                 State::Near(call) => {
                     let result = std::task::ready!(call.poll(cx));
                     let callback = call.callback;
@@ -551,11 +551,15 @@ impl<P: Proxy, A, T, X: Failure<T>> Future for OnewayCall<'_, P, A, T, X> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let call = &mut self.get_mut().0;
-        if matches!(call.state, State::Idle)
-            && let Err(fault) = call.begin(Some(cx))
-        {
-            call.state = State::Done;
-            return Poll::Ready(Err(fault));
+        if matches!(call.state, State::Idle) {
+            match call.begin(Some(cx)) {
+                Ok(true) => return Poll::Pending,
+                Ok(false) => {}
+                Err(fault) => {
+                    call.state = State::Done;
+                    return Poll::Ready(Err(fault));
+                }
+            }
         }
         if matches!(call.state, State::Noted) {
             call.state = State::Done;

@@ -111,7 +111,7 @@ where
             options.oneway |= oneway;
             options.deadline = earlier(options.deadline, deadline);
         }
-        call.begin(None)
+        call.begin(None).map(drop)
     }
 
     fn run_key(&self) -> Option<RunKey> {

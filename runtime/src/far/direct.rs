@@ -31,6 +31,8 @@ pub(crate) enum Begun {
     Sent(Sent),
     /// Sent, and not to be answered.
     Oneway,
+    /// There is no room; the session knows who is to be woken when it is its turn.
+    Queued(Box<FarCall>),
     /// It is not as simple as that.
     Far(Box<FarCall>),
 }
@@ -103,7 +105,7 @@ impl Plan<'_> {
             Ok(SendState::Queued) => {
                 let mut call = self.far_call(encoded, options);
                 call.wait_for_room(bound, ticket, observed);
-                Begun::Far(call)
+                Begun::Queued(call)
             }
             // The long way finds out whether anything can be done about it.
             Err(_) => {

@@ -274,7 +274,7 @@ impl Session {
             Event::Cancel(call) => work.push(Work::Cancel(call)),
             Event::Released(id) => state.exports.released(id, garbage),
             Event::AliasReleased(alias) => state.exports.name_released(alias, garbage),
-            Event::CreditAvailable { depth } => garbage.wakers.extend(state.queues.first(depth)),
+            Event::CreditAvailable { depth } => garbage.wakers.extend(state.who_has_room(depth)),
             Event::Established(peer) => {
                 self.node.note_resumable(self, &state.connection);
                 let _ = self.peer.set(peer);

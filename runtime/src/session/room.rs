@@ -1,6 +1,7 @@
 //! Those who wait for room to ask, at each depth in the order in which they came.
 //!
-//! Whoever is first is woken when there is room, and whoever has asked wakes the next one if there is more.
+//! As many as there is room for are woken at once, and whoever has asked wakes the next one if there is more. Who comes before
+//! its turn, on another thread maybe, waits to be woken again.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -29,13 +30,19 @@ pub(super) struct Queues {
 struct Queue {
     depth: u16,
     /// By their tickets, which are in order.
-    waiting: VecDeque<(u64, Waker)>,
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    ticket: u64,
+    /// None if it was woken, and has not come since.
+    waker: Option<Waker>,
 }
 
 impl Queue {
     fn is_first(&self, ticket: &Ticket) -> bool {
         let first = self.waiting.front();
-        first.is_some_and(|(first, _)| ticket.0 == Some(*first))
+        first.is_some_and(|first| ticket.0 == Some(first.ticket))
     }
 
     /// Where this one is, if it waits here. There may be thousands.
@@ -46,14 +53,16 @@ impl Queue {
             false => {
                 let place = self
                     .waiting
-                    .binary_search_by_key(&number, |(known, _)| *known);
+                    .binary_search_by_key(&number, |waiting| waiting.ticket);
                 place.ok()
             }
         }
     }
 
-    fn first(&self) -> Option<Waker> {
-        self.waiting.front().map(|(_, waker)| waker.clone())
+    /// The first so many, but for those who were woken already.
+    fn wake(&mut self, count: usize) -> impl Iterator<Item = Waker> {
+        let first = self.waiting.iter_mut().take(count);
+        first.filter_map(|waiting| waiting.waker.take())
     }
 }
 
@@ -88,10 +97,17 @@ impl Queues {
         });
         let queue = &mut self.queues[index];
         if let Some(place) = queue.place_of(ticket) {
-            queue.waiting[place].1.clone_from(waker);
+            let known = &mut queue.waiting[place].waker;
+            match known {
+                Some(known) => known.clone_from(waker),
+                None => *known = Some(waker.clone()),
+            }
             return;
         }
-        queue.waiting.push_back((self.next_ticket, waker.clone()));
+        queue.waiting.push_back(Waiting {
+            ticket: self.next_ticket,
+            waker: Some(waker.clone()),
+        });
         ticket.0 = Some(self.next_ticket);
         self.next_ticket += 1;
     }
@@ -115,20 +131,22 @@ impl Queues {
     }
 
     /// Those who are first at any depth, now that calls can be sent at all.
-    pub(super) fn firsts(&self) -> impl Iterator<Item = Waker> {
-        self.queues.iter().filter_map(Queue::first)
+    pub(super) fn firsts(&mut self) -> impl Iterator<Item = Waker> {
+        self.queues.iter_mut().flat_map(|queue| queue.wake(1))
     }
 
-    /// Who is to try now that there is room at this depth.
-    pub(super) fn first(&self, depth: u16) -> Option<Waker> {
-        self.at(depth)?.first()
+    /// Those who are to try now that there is room for so many at this depth.
+    pub(super) fn wake(&mut self, depth: u16, room: usize) -> impl Iterator<Item = Waker> {
+        let queues = self.queues.iter_mut();
+        let at_depth = queues.filter(move |queue| queue.depth == depth);
+        at_depth.flat_map(move |queue| queue.wake(room))
     }
 
     /// Ends all waiting. Returns who is to be woken.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Waker> {
         let queues = std::mem::take(&mut self.queues).into_iter();
         let waiting = queues.flat_map(|queue| queue.waiting);
-        waiting.map(|(_, waker)| waker)
+        waiting.filter_map(|waiting| waiting.waker)
     }
 }
 
@@ -137,9 +155,15 @@ impl State {
     pub(super) fn leave_queue(&mut self, depth: u16, ticket: &mut Ticket) -> Option<Waker> {
         let has_moved_up = self.queues.leave(depth, ticket);
         if has_moved_up && self.connection.room(depth) > 0 {
-            return self.queues.first(depth);
+            return self.queues.wake(depth, 1).next();
         }
         None
+    }
+
+    /// Those who are to try now that there is room at this depth.
+    pub(super) fn who_has_room(&mut self, depth: u16) -> impl Iterator<Item = Waker> {
+        let room = self.connection.room(depth);
+        self.queues.wake(depth, room as usize)
     }
 }
 
@@ -194,10 +218,24 @@ mod tests {
                 .collect()
         }
 
-        fn wake_first(&self) -> Option<usize> {
-            self.queues.first(self.depth)?.wake();
-            let woken = |(_, count): &(Ticket, Arc<Count>)| count.0.swap(0, Ordering::SeqCst) == 1;
-            self.callers.iter().position(woken)
+        fn wake_first(&mut self) -> Option<usize> {
+            self.wake(1).first().copied()
+        }
+
+        fn wake(&mut self, room: usize) -> Vec<usize> {
+            self.queues.wake(self.depth, room).for_each(Waker::wake);
+            let mut woken = Vec::new();
+            for (caller, (_, count)) in self.callers.iter().enumerate() {
+                let times = count.0.swap(0, Ordering::SeqCst);
+                woken.extend(std::iter::repeat_n(caller, times));
+            }
+            woken
+        }
+
+        fn ask_again(&mut self, caller: usize) {
+            let (ticket, count) = &mut self.callers[caller];
+            let waker = Waker::from(Arc::clone(count));
+            self.queues.queue(self.depth, ticket, &waker);
         }
     }
 
@@ -211,6 +249,27 @@ mod tests {
         }
         assert!(callers.queues.are_empty());
         assert!(callers.queues.may_send(0, &Ticket::none()));
+    }
+
+    #[test]
+    fn as_many_are_woken_as_there_is_room_for_and_each_once() {
+        let mut callers = Callers::of(4, 0);
+        assert_eq!(callers.wake(2), [0, 1]);
+        assert_eq!(callers.wake(3), [2]);
+        assert!(callers.wake(0).is_empty());
+        assert!(callers.leave(0));
+        assert_eq!(callers.wake_first(), None, "it was woken already");
+        assert_eq!(callers.may_send(), [1]);
+    }
+
+    #[test]
+    fn who_comes_before_its_turn_is_woken_again() {
+        let mut callers = Callers::of(3, 0);
+        assert_eq!(callers.wake(2), [0, 1]);
+        callers.ask_again(1);
+        assert_eq!(callers.may_send(), [0]);
+        assert!(callers.leave(0));
+        assert_eq!(callers.wake_first(), Some(1));
     }
 
     #[test]
@@ -246,7 +305,11 @@ mod tests {
         assert_eq!(callers.queues.firsts().count(), 2);
         assert!(!callers.queues.leave(1, &mut deep));
         assert_eq!(callers.may_send(), [0]);
-        assert_eq!(callers.queues.drain().count(), 2);
+        assert_eq!(
+            callers.queues.drain().count(),
+            1,
+            "the others were woken already"
+        );
         assert!(callers.queues.are_empty());
     }
 }
