@@ -3,7 +3,11 @@
 //! What one read brings wakes many callers, and most of them call again. If the first of them had its call written at once,
 //! it would be answered alone as well, and come back alone: what belongs together would fall into ever smaller pieces, each
 //! of which costs both sides a system call or two. So the task that writes waits until those have had their turn who were
-//! answered, for a few turns of the runtime at most. They may be in no hurry.
+//! answered, for a few turns of the runtime at most, and fewer if they are long. They may be in no hurry.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Session;
 
@@ -11,7 +15,9 @@ use super::Session;
 const ENOUGH: usize = 1 << 10;
 /// In how many turns of the runtime whoever was answered may have something to add.
 const TURNS: u32 = 16;
-/// How many of them may pass without anybody having come. Another thread of the runtime may need a moment to begin.
+/// After this long no further turn begins: somebody else takes the time.
+const LONG: Duration = Duration::from_micros(100);
+/// How many turns may pass without anybody having come. Another thread of the runtime may need a moment to begin.
 const IDLE_TURNS: u32 = 4;
 
 /// What the task that writes knows of those for whom it might wait.
@@ -40,6 +46,7 @@ impl Gathering {
 impl Session {
     /// Lets those who are about to call add to what is written.
     pub(super) async fn gather(&self, gathering: &mut Gathering) {
+        let begun = Instant::now();
         let mut before = None;
         let mut idle = 0;
         for _ in 0..TURNS {
@@ -53,7 +60,7 @@ impl Session {
             } else {
                 0
             };
-            if idle == IDLE_TURNS {
+            if idle == IDLE_TURNS || begun.elapsed() >= LONG {
                 break;
             }
             before = Some(gathered);
