@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::busy_polling::BusyPolling;
-use super::gathering::Gathering;
+use super::coalescing::Coalescing;
 use super::input::Input;
 use super::serving::Batch;
 use super::writing::{Flushed, Output};
@@ -139,7 +139,7 @@ impl Session {
     async fn write(self: &Arc<Self>, link: u32, reading: JoinHandle<()>, written: Written) {
         let mut clock = pin!(tokio::time::sleep_until(self.next_tick()));
         let mut progress = Progress::default();
-        let mut gathering = Gathering::default();
+        let mut coalescing = Coalescing::default();
         let mut lingers_until = None;
         loop {
             let closed = self.is_closed();
@@ -178,7 +178,7 @@ impl Session {
                 biased;
                 is_busy = poll_fn(|cx| self.poll_requested(link, cx)) => {
                     if is_busy {
-                        self.gather(&mut gathering).await;
+                        self.coalesce(&mut coalescing).await;
                     }
                 }
                 () = clock.as_mut() => {

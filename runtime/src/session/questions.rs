@@ -86,20 +86,25 @@ impl Questions {
         Question(index)
     }
 
+    /// How many calls are under way, from being sent until their answers are taken.
+    fn under_way(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Whether no more than one call is under way, from being sent until its answer is taken.
     pub(crate) fn at_most_one(&self) -> bool {
-        self.slots.len() - self.free.len() <= 1
+        self.under_way() <= 1
     }
 
     /// How many calls were answered whose callers have been woken and have not come for the answer yet. Likely they will
     /// call again.
     pub(super) fn untaken(&self) -> usize {
-        self.slots.len() - self.free.len() - self.asked
+        self.under_way() - self.asked
     }
 
     /// Whether nobody else has a call under way than the one who has just sent.
     pub(super) fn is_alone(&self) -> bool {
-        self.slots.len() - self.free.len() + self.groups.len() <= 1
+        self.under_way() + self.groups.len() <= 1
     }
 
     /// Forgets a call whose answer is kept. Returns whether it is not answered yet.

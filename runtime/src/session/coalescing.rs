@@ -22,55 +22,51 @@ const IDLE_TURNS: u32 = 4;
 
 /// What the task that writes knows of those for whom it might wait.
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
+pub(super) struct Coalescing {
     /// How many did not come when it waited for them, and still have not.
     missing: usize,
 }
 
 /// Who has come, and with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Gathered {
+struct Added {
     bytes: usize,
     /// How many were answered and have not come for their answer.
     awaited: usize,
 }
 
-impl Gathering {
+impl Coalescing {
     /// Whether to wait for more than this.
-    fn waits(&mut self, gathered: Gathered) -> bool {
-        self.missing = self.missing.min(gathered.awaited);
-        gathered.bytes < ENOUGH && gathered.awaited > self.missing
+    fn waits(&mut self, added: Added) -> bool {
+        self.missing = self.missing.min(added.awaited);
+        added.bytes < ENOUGH && added.awaited > self.missing
     }
 }
 
 impl Session {
     /// Lets those who are about to call add to what is written.
-    pub(super) async fn gather(&self, gathering: &mut Gathering) {
+    pub(super) async fn coalesce(&self, coalescing: &mut Coalescing) {
         let begun = Instant::now();
         let mut before = None;
         let mut idle = 0;
         for _ in 0..TURNS {
             tokio::task::yield_now().await;
-            let gathered = self.gathered();
-            if !gathering.waits(gathered) {
+            let added = self.added();
+            if !coalescing.waits(added) {
                 return;
             }
-            idle = if before == Some(gathered) {
-                idle + 1
-            } else {
-                0
-            };
+            idle = if before == Some(added) { idle + 1 } else { 0 };
+            before = Some(added);
             if idle == IDLE_TURNS || begun.elapsed() >= LONG {
                 break;
             }
-            before = Some(gathered);
         }
-        gathering.missing = self.gathered().awaited;
+        coalescing.missing = before.map_or(0, |added| added.awaited);
     }
 
-    fn gathered(&self) -> Gathered {
+    fn added(&self) -> Added {
         let state = self.lock();
-        Gathered {
+        Added {
             bytes: state.connection.unsent(),
             awaited: state.questions.untaken(),
         }
@@ -81,26 +77,26 @@ impl Session {
 mod tests {
     use super::*;
 
-    fn gathered(bytes: usize, awaited: usize) -> Gathered {
-        Gathered { bytes, awaited }
+    fn added(bytes: usize, awaited: usize) -> Added {
+        Added { bytes, awaited }
     }
 
     #[test]
     fn it_waits_for_all_who_were_answered_unless_there_is_enough() {
-        let mut gathering = Gathering::default();
-        assert!(gathering.waits(gathered(0, 2)));
-        assert!(gathering.waits(gathered(ENOUGH - 1, 1)));
-        assert!(!gathering.waits(gathered(ENOUGH, 1)));
-        assert!(!gathering.waits(gathered(1, 0)));
+        let mut coalescing = Coalescing::default();
+        assert!(coalescing.waits(added(0, 2)));
+        assert!(coalescing.waits(added(ENOUGH - 1, 1)));
+        assert!(!coalescing.waits(added(ENOUGH, 1)));
+        assert!(!coalescing.waits(added(1, 0)));
     }
 
     #[test]
     fn it_does_not_wait_again_for_those_who_did_not_come() {
-        let mut gathering = Gathering { missing: 2 };
-        assert!(!gathering.waits(gathered(1, 2)));
-        assert!(gathering.waits(gathered(1, 3)));
+        let mut coalescing = Coalescing { missing: 2 };
+        assert!(!coalescing.waits(added(1, 2)));
+        assert!(coalescing.waits(added(1, 3)));
         // One of the two has come.
-        assert!(!gathering.waits(gathered(1, 1)));
-        assert!(gathering.waits(gathered(1, 2)));
+        assert!(!coalescing.waits(added(1, 1)));
+        assert!(coalescing.waits(added(1, 2)));
     }
 }
